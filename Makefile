@@ -1,0 +1,197 @@
+# closetrace: see `make help`, README.md and CONTRIBUTING.md.
+
+VERSION = 0.1.0
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+MANDIR ?= $(PREFIX)/share/man
+INSTALL ?= install
+
+# Yours to set. What the library cannot do without is kept apart, in NEEDED and LINK, and is not lost by it.
+CFLAGS ?= -O2 -g
+WERROR ?= -Werror
+BUILD = build
+LIB = libclosetrace.so
+FUZZ_CC ?= clang
+
+STANDARD = -std=gnu11
+WARNINGS = -Wall -Wextra $(WERROR)
+DEFINES = -DCLOSETRACE_VERSION='"$(VERSION)"'
+COMMON = $(STANDARD) $(WARNINGS) -Ipreload $(DEFINES)
+
+# Hidden: only hooks are exported. Initial-exec TLS: no hook may end up in malloc. Exceptions: a cancelled thread
+# unwinds through us. No fortify: it would turn our own calls into the __*_chk functions that we wrap. These come
+# after the user's flags, so that none of those can undo them.
+NEEDED = -fPIC -fvisibility=hidden -ftls-model=initial-exec -fexceptions -U_FORTIFY_SOURCE
+
+# initfirst: our constructor runs before every other's. --no-undefined: what is missing shows at link time.
+LINK = -shared -Wl,-soname,libclosetrace.so -Wl,--version-script=$(MAP) -Wl,--no-undefined \
+       -Wl,-z,initfirst -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack
+LIBRARIES = -Wl,--as-needed -ldl -pthread
+
+MAP = preload/libclosetrace.map
+PURE := $(patsubst %.c,%,$(sort $(wildcard preload/pure/*.c)))
+SOURCES := $(sort $(wildcard preload/*.c preload/*.S preload/pure/*.c))
+OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(SOURCES)))
+MANPAGES := $(sort $(wildcard docs/*.1 docs/*.7))
+
+UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+PROGRAMS := $(patsubst tests/programs/%.c,$(BUILD)/tests/programs/%,$(sort $(wildcard tests/programs/*.c)))
+UNIT_PLAIN := $(UNIT:%=$(BUILD)/tests/unit/%)
+UNIT_SAN := $(UNIT:%=$(BUILD)/tests/unit-san/%)
+FUZZERS := $(FUZZ:%=$(BUILD)/tests/fuzz/%)
+
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+# make V=1 shows the commands; make -s shows nothing.
+V ?= 0
+ifeq ($(V),1)
+Q =
+say = @:
+else
+Q = @
+say = @printf '%-7s %s\n'
+endif
+ifneq ($(findstring s,$(firstword -$(MAKEFLAGS))),)
+say = @:
+endif
+
+# Tests are built on all cores, unless a -j was given.
+TOGETHER = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
+
+.PHONY: all demo deps test test-programs bench stress lint format install uninstall clean help FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(LIB)
+
+$(LIB): $(OBJECTS) $(MAP) $(BUILD)/flags
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $(OBJECTS) $(LIBRARIES) $(LDLIBS)
+
+$(BUILD)/preload/%.o: preload/%.c $(BUILD)/flags
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON) -MMD -MP $(CPPFLAGS) $(CFLAGS) $(NEEDED) -c -o $@ $<
+
+$(BUILD)/preload/%.o: preload/%.S $(BUILD)/flags
+	$(say) AS $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON) -MMD -MP $(CPPFLAGS) $(CFLAGS) $(NEEDED) -c -o $@ $<
+
+# Holds the compiler and the flags of the last build: other ones make everything anew.
+$(BUILD)/flags: export FLAGS_NOW = $(CC) $(COMMON) $(CPPFLAGS) $(CFLAGS) $(NEEDED) $(LDFLAGS) $(LINK) $(LDLIBS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$FLAGS_NOW" | cmp -s - $@ || printf '%s\n' "$$FLAGS_NOW" > $@
+
+demo: $(LIB)
+	@LIB=$(abspath $(LIB)) examples/demo/run
+
+deps:
+	@tests/deps
+
+# Everything that the tests run. T names parts of them: make test T="unit close" (see tests/run --help).
+test:
+	+@$(TOGETHER) all test-programs
+	@BUILD=$(abspath $(BUILD)) LIB=$(abspath $(LIB)) tests/run $(T)
+
+test-programs: $(PROGRAMS) $(UNIT_PLAIN) $(UNIT_SAN) $(FUZZERS)
+
+$(BUILD)/tests/programs/%: tests/programs/%.c $(BUILD)/flags
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(LDLIBS)
+
+# The unit tests are linked with the very objects that go into the library; then once more, sanitized.
+$(BUILD)/tests/unit/%: tests/unit/%.c $(PURE:%=$(BUILD)/%.o) $(BUILD)/flags
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $< \
+		$(PURE:%=$(BUILD)/%.o) $(LDLIBS)
+
+$(BUILD)/tests/unit-san/%: tests/unit/%.c $(PURE:%=$(BUILD)/sanitized/%.o) $(BUILD)/flags
+	$(say) CC "$< (sanitized)"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) -O1 -g $(SANITIZE) -pthread -o $@ $< \
+		$(PURE:%=$(BUILD)/sanitized/%.o)
+
+$(BUILD)/sanitized/%.o: %.c $(BUILD)/flags
+	$(say) CC "$< (sanitized)"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON) -MMD -MP $(CPPFLAGS) -O1 -g $(SANITIZE) -c -o $@ $<
+
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(PURE:%=$(BUILD)/fuzzed/%.o)
+	$(say) CC "$< (fuzzer)"
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer -o $@ $< \
+		$(PURE:%=$(BUILD)/fuzzed/%.o)
+
+$(BUILD)/fuzzed/%.o: %.c
+	$(say) CC "$< (fuzzer)"
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(COMMON) -MMD -MP $(CPPFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+bench: $(LIB)
+	+@$(TOGETHER) test-programs
+	@if [ -x tests/bench/run ]; then tests/bench/run; else echo 'There is no tests/bench/run.' >&2; exit 1; fi
+
+stress: $(LIB)
+	+@$(TOGETHER) test-programs
+	@if [ -x tests/stress ]; then tests/stress; else echo 'There is no tests/stress.' >&2; exit 1; fi
+
+lint:
+	@tests/lint
+
+format:
+	@tests/lint --fix
+
+# The loader finds LD_PRELOAD=libclosetrace.so by its plain name in its cache, or in /lib and /usr/lib.
+install: $(LIB)
+	$(say) INSTALL $(DESTDIR)$(LIBDIR)/libclosetrace.so
+	$(Q)$(INSTALL) -d $(DESTDIR)$(LIBDIR)
+	$(Q)$(INSTALL) -m 644 $(LIB) $(DESTDIR)$(LIBDIR)/libclosetrace.so
+	$(Q)for page in $(MANPAGES); do \
+		section=$(DESTDIR)$(MANDIR)/man$${page##*.}; \
+		$(INSTALL) -d "$$section" && $(INSTALL) -m 644 "$$page" "$$section" || exit; \
+	done
+	$(Q)$(REFRESH)
+ifeq ($(DESTDIR),)
+	@LD_PRELOAD=libclosetrace.so sh -c : 2>&1 | grep -q 'cannot be preloaded' || exit 0; \
+		echo '$(LIBDIR) is not where the loader looks: use LD_PRELOAD=$(LIBDIR)/libclosetrace.so,'; \
+		echo 'or name $(LIBDIR) in a file of /etc/ld.so.conf.d and run ldconfig.'
+endif
+
+# A package that is being built (DESTDIR) refreshes the loader's cache when it is installed, not now.
+REFRESH = if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then PATH=$$PATH:/sbin:/usr/sbin ldconfig; fi
+
+uninstall:
+	$(say) RM $(DESTDIR)$(LIBDIR)/libclosetrace.so
+	$(Q)rm -f $(DESTDIR)$(LIBDIR)/libclosetrace.so
+	$(Q)for page in $(MANPAGES); do rm -f "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}"; done
+	$(Q)$(REFRESH)
+
+clean:
+	$(say) RM "$(BUILD) $(LIB)"
+	$(Q)rm -rf $(BUILD) $(LIB)
+
+help:
+	@echo 'make            builds ./libclosetrace.so (needs gcc, make, libc6-dev)'
+	@echo 'make demo       nginx and curl on loopback, traced, the trace explained on the screen'
+	@echo 'make deps       installs what is missing for demo and tests, as Debian packages (tests/deps --help)'
+	@echo 'make test       lint, unit tests (plain and sanitized), fuzzers for a moment, bats suites'
+	@echo '                T="lint close": only these parts (tests/run --help)'
+	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck; make format: lets clang-format change files'
+	@echo 'make bench      what tracing costs'
+	@echo 'make stress     many processes, threads and connections, for a while'
+	@echo 'make install    to PREFIX ($(PREFIX)), below DESTDIR where that is set; make uninstall takes it away'
+	@echo 'make clean      removes what was built'
+	@echo
+	@echo 'Settings: CC, CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS; WERROR= (warnings do not stop the build); V=1 shows the'
+	@echo 'commands; PREFIX, LIBDIR, MANDIR, DESTDIR; BUILD and LIB put the output elsewhere.'
+
+-include $(OBJECTS:.o=.d)
+-include $(PROGRAMS:=.d) $(UNIT_PLAIN:=.d) $(UNIT_SAN:=.d) $(FUZZERS:=.d)
+-include $(PURE:%=$(BUILD)/sanitized/%.d) $(PURE:%=$(BUILD)/fuzzed/%.d)

@@ -1,0 +1,57 @@
+#include "child.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "diag.h"
+#include "log.h"
+#include "opening.h"
+#include "process.h"
+#include "release.h"
+#include "scratch.h"
+#include "sink.h"
+#include "sweep.h"
+
+static __thread bool daemonizing;
+static __thread const void *daemonizing_caller;
+
+static void put_right(void) {
+    scratch_forked();
+    release_forked();
+    sweep_forked();
+    diag_forked();
+    sink_forked();
+}
+
+void child_started(void) {
+    process_forked();
+    put_right();
+}
+
+void child_notice(void) {
+    if (process_fork_unseen())
+        put_right();
+}
+
+void child_daemonizing(const void *caller) {
+    daemonizing = true;
+    daemonizing_caller = caller;
+}
+
+void child_daemonized(void) {
+    daemonizing = false;
+}
+
+/* In the parent of a fork inside daemon(): _exit(0) comes next, out of our sight. */
+static void parent_goes_on(void) {
+    if (!daemonizing)
+        return;
+    struct call call = call_begin("daemon", daemonizing_caller);
+    forked(forking(), -1, &call);
+    sweep_end("daemon", daemonizing_caller, 0);
+}
+
+void child_start(void) {
+    pthread_atfork(NULL, parent_goes_on, child_started);
+}

@@ -1,0 +1,197 @@
+#include "closing.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <stdatomic.h>
+
+#include "diag.h"
+#include "process.h"
+#include "references.h"
+#include "release.h"
+#include "table.h"
+
+void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing) {
+    bool asked = socket_stand(fd, identity->role, for_close, standing);
+    unsigned seen = table_seen(fd);
+    struct before *before = &standing->before;
+    if (asked && before->state != STATE_CLOSE)
+        return;
+    before->was_connected = before->was_connected || (!asked && address_is_unspecified(&identity->remote) == false);
+    before->fin_sent = before->fin_sent || ((seen & SEEN_OWN_FIN) && !(seen & SEEN_RESET));
+}
+
+/* An out-of-band byte hides data from SIOCINQ; inet_diag counts all. */
+static void count_unread_exactly(struct closing *closing, struct scratch *scratch) {
+    struct diag_answer answer;
+    if (closing->standing.before.unread != 1 || !closing->can_ask)
+        return;
+    diag_look_up(&closing->identity, scratch, &answer);
+    bool has_fin = closing->standing.before.state == STATE_CLOSE_WAIT ||
+                   closing->standing.before.state == STATE_LAST_ACK || closing->standing.before.state == STATE_CLOSING;
+    if (answer.found && answer.receive_queue > (has_fin ? 2U : 1U))
+        closing->standing.before.unread = answer.receive_queue - has_fin;
+}
+
+static void look_before(struct closing *closing) {
+    struct scratch *scratch = scratch_take();
+    if (scratch) {
+        closing->can_ask = log_settings.verify &&
+                           diag_prepare(&closing->identity, closing->standing.before.state, scratch);
+        count_unread_exactly(closing, scratch);
+        scratch_give(scratch);
+    }
+    enum tcp_state state = closing->standing.before.state;
+    if (!closing->can_ask || state == STATE_CLOSE || state == STATE_UNSET)
+        closing->inode = socket_inode(closing->fd);
+}
+
+bool closing_begin(struct closing *closing, int fd, const char *name, const void *caller) {
+    int saved = errno;
+    memset(closing, 0, sizeof *closing);
+    bool tcp = table_find(fd, true, &closing->identity);
+    if (tcp) {
+        closing->fd = fd;
+        closing->watched = log_wants(TRACE_END);
+        closing->call = call_begin(name, caller);
+        if (closing->watched) {
+            standing_of(fd, &closing->identity, true, &closing->standing);
+            look_before(closing);
+        }
+        closing->ticket = table_closing(fd);
+    }
+    errno = saved;
+    return tcp;
+}
+
+void closing_cancelled(struct closing *closing) {
+    int saved = errno;
+    struct identity again;
+    table_find(closing->fd, false, &again);
+    errno = saved;
+}
+
+void event_set_socket(struct event *event, const struct identity *identity) {
+    event->has |= HAS_SOCKET;
+    event->cookie = identity->cookie;
+    event->local = identity->local;
+    event->remote = identity->remote;
+    event->role = identity->role;
+}
+
+void event_set_standing(struct event *event, const struct standing *standing) {
+    if (!standing->known)
+        return;
+    event->state_before = standing->before.state;
+    if (standing->before.state == STATE_LISTEN)
+        return;
+    event->has |= HAS_UNREAD | HAS_UNSENT | HAS_TRAFFIC;
+    event->unread = standing->before.unread;
+    event->unsent = standing->unsent;
+    event->sent = standing->sent;
+    event->received = standing->received;
+    event->unacked = standing->unacked;
+}
+
+static void ask(const struct closing *closing, struct scratch *scratch, struct diag_answer *answer) {
+    memset(answer, 0, sizeof *answer);
+    if (closing->can_ask)
+        diag_look_up(&closing->identity, scratch, answer);
+}
+
+static bool is_attached(const struct diag_answer *answer) {
+    return answer->found && answer->inode != 0;
+}
+
+/*
+ * Who holds it, if the kernel says that somebody does or cannot say. A holder may let go between the kernel's
+ * answer and our search: where the search finds nobody the kernel is asked again.
+ */
+static void find_references(const struct closing *closing, struct scratch *scratch, struct diag_answer *answer,
+                            struct references *references) {
+    memset(references, 0, sizeof *references);
+    references->known = answer->asked && !is_attached(answer);
+    uint64_t inode = is_attached(answer) ? answer->inode : closing->inode;
+    if (references->known && !closing->inode)
+        return;
+    enum { ROUNDS = 3 };
+    for (int round = 0; round < ROUNDS; round++) {
+        references_count(inode, closing->identity.cookie, scratch, references);
+        if (references_total(references) || !is_attached(answer))
+            return;
+        references_look_closer(closing->fd, scratch, references);
+        if (references->has_call || references->in_flight)
+            return;
+        ask(closing, scratch, answer);
+        if (!is_attached(answer)) {
+            references->known = true;
+            return;
+        }
+    }
+}
+
+static void ask_peer(const struct closing *closing, struct scratch *scratch, struct after *after) {
+    struct diag_answer peer;
+    enum tcp_state state = closing->standing.before.state;
+    if (!after->asked || after->found || (state != STATE_ESTABLISHED && state != STATE_SYN_RECV))
+        return;
+    diag_look_up_peer(&closing->identity, scratch, &peer);
+    after->peer_known = peer.asked && peer.found;
+    after->peer_state = peer.state;
+}
+
+static void report(struct closing *closing, long result, int error, struct scratch *scratch) {
+    struct diag_answer answer;
+    struct references references;
+    ask(closing, scratch, &answer);
+    find_references(closing, scratch, &answer, &references);
+    struct after after = {
+        .asked = answer.asked,
+        .found = answer.found,
+        .state = answer.state,
+        .attached = is_attached(&answer),
+        .fin_unsent = answer.fin_unsent,
+    };
+    ask_peer(closing, scratch, &after);
+    struct remaining remaining = references_remaining(&references);
+    struct verdict verdict = verdict_decide(ENDING_RELEASE, 0, &closing->standing.before, &remaining, &after);
+    struct event *event = log_event(scratch, OP_CLOSE, &closing->call);
+    event->has |= HAS_FD | HAS_RET;
+    event->fd = closing->fd;
+    event->ret = result;
+    if (result == -1) {
+        event->has |= HAS_ERRNO;
+        event->error = error;
+    }
+    event_set_socket(event, &closing->identity);
+    event_set_standing(event, &closing->standing);
+    event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
+    references_note(&references, 1, event);
+    event->fin = verdict.fin;
+    event->why = verdict.why;
+    event->verified = verdict.verified;
+    if (verdict.why == WHY_LISTENING) {
+        event->has |= HAS_PENDING;
+        event->pending = references_total(&references) ? 0 : closing->standing.before.pending;
+    }
+    if (verdict.fin == FIN_WITHHELD)
+        references_name_holders(&references, event);
+    if (verdict.why == WHY_CALL_IN_PROGRESS)
+        release_expect(&closing->identity, closing->fd, &references.call);
+    if (verdict.contradicted)
+        atomic_fetch_add(&process_counters()->contradicted, 1);
+    log_emit(scratch);
+}
+
+void closing_end(struct closing *closing, long result, int error) {
+    int saved = errno;
+    closing->call.done = log_now();
+    table_closed(closing->fd, closing->ticket);
+    /* EBADF: another thread had closed it meanwhile, and tells of it itself. */
+    struct scratch *scratch = closing->watched && !(result == -1 && error == EBADF) ? scratch_take() : NULL;
+    if (scratch) {
+        report(closing, result, error, scratch);
+        scratch_give(scratch);
+    }
+    errno = saved;
+}

@@ -1,0 +1,191 @@
+#define _GNU_SOURCE
+#include "diag.h"
+
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "own.h"
+#include "process.h"
+#include "sandbox.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+enum trust { TRUST_UNTRIED, TRUST_PROVEN, TRUST_NONE };
+
+static atomic_int trust;               /* enum trust */
+static _Atomic uint64_t looks_into;    /* the namespace that the netlink socket was opened in */
+static atomic_uint sequence;
+static atomic_int busy;                /* how many are between question and answer */
+
+struct request {
+    struct nlmsghdr header;
+    struct inet_diag_req_v2 body;
+};
+
+static int open_netlink(void) {
+    long fd = own_open(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (fd < 0)
+        return -1;
+    uint64_t namespace = 0;
+    socklen_t size = sizeof namespace;
+    probe(SYS_getsockopt, fd, SOL_SOCKET, SO_NETNS_COOKIE, (long)&namespace, (long)&size, 0);
+    int kept = own_adopt(OWN_NETLINK, (int)fd);
+    if (kept >= 0)
+        atomic_store(&looks_into, namespace);
+    return kept;
+}
+
+static void fill(struct request *request, const struct address *local, const struct address *remote,
+                 uint32_t interface, uint64_t cookie) {
+    memset(request, 0, sizeof *request);
+    request->header.nlmsg_len = sizeof *request;
+    request->header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    request->header.nlmsg_flags = NLM_F_REQUEST;
+    request->header.nlmsg_seq = atomic_fetch_add(&sequence, 1);
+    request->body.sdiag_family = local->family == ADDRESS_V6 ? AF_INET6 : AF_INET;
+    request->body.sdiag_protocol = IPPROTO_TCP;
+    request->body.idiag_ext = 1 << (INET_DIAG_INFO - 1);
+    request->body.idiag_states = ~0U;
+    struct inet_diag_sockid *id = &request->body.id;
+    id->idiag_sport = htons(local->port);
+    id->idiag_dport = htons(remote->port);
+    memcpy(id->idiag_src, local->ip, sizeof id->idiag_src);
+    memcpy(id->idiag_dst, remote->ip, sizeof id->idiag_dst);
+    id->idiag_if = interface;
+    id->idiag_cookie[0] = (uint32_t)cookie;
+    id->idiag_cookie[1] = (uint32_t)(cookie >> 32);
+}
+
+static bool fin_waits(const struct nlattr *attribute, size_t room, enum tcp_state state) {
+    if (state != STATE_FIN_WAIT1 && state != STATE_LAST_ACK && state != STATE_CLOSING)
+        return false;
+    while (room >= sizeof *attribute && attribute->nla_len >= sizeof *attribute && attribute->nla_len <= room) {
+        size_t step = NLA_ALIGN(attribute->nla_len);
+        if (attribute->nla_type == INET_DIAG_INFO) {
+            struct tcp_info info;
+            size_t length = attribute->nla_len - sizeof *attribute;
+            memset(&info, 0, sizeof info);
+            memcpy(&info, attribute + 1, length < sizeof info ? length : sizeof info);
+            return info.tcpi_notsent_bytes > 0;
+        }
+        if (step > room)
+            break;
+        room -= step;
+        attribute = (const struct nlattr *)((const char *)attribute + step);
+    }
+    return false;
+}
+
+static void read_answer(const struct nlmsghdr *header, struct diag_answer *answer) {
+    if (header->nlmsg_type == NLMSG_ERROR) {
+        const struct nlmsgerr *failure = NLMSG_DATA(header);
+        /* ENOENT, and ESTALE for another's cookie: not there. Anything else: no answer. */
+        answer->asked = failure->error == -ENOENT || failure->error == -ESTALE;
+        return;
+    }
+    const struct inet_diag_msg *message = NLMSG_DATA(header);
+    answer->asked = true;
+    answer->found = true;
+    answer->state = (enum tcp_state)message->idiag_state;
+    answer->inode = message->idiag_inode;
+    answer->receive_queue = message->idiag_rqueue;
+    answer->fin_unsent = fin_waits((const struct nlattr *)(message + 1),
+                                   header->nlmsg_len - NLMSG_LENGTH(sizeof *message), answer->state);
+}
+
+/*
+ * The kernel has queued the answer when sendto() returns. Another thread, or a handler that interrupts us, may ask
+ * in between and take our answer off the queue: whoever finds none asks once more. False: no answer to be had.
+ */
+static bool ask_once(int fd, struct request *request, struct scratch *scratch, struct diag_answer *answer) {
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    if (probe(SYS_sendto, fd, (long)request, sizeof *request, MSG_DONTWAIT, (long)&kernel, sizeof kernel) < 0)
+        return false;
+    for (;;) {
+        long length = probe(SYS_recvfrom, fd, (long)scratch->text, sizeof scratch->text, MSG_DONTWAIT, 0, 0);
+        const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)scratch->text;
+        if (length < (long)sizeof *header)
+            return false;
+        if (header->nlmsg_seq != request->header.nlmsg_seq)
+            continue;
+        read_answer(header, answer);
+        return true;
+    }
+}
+
+enum { TRIES = 8, TURNS = 200 };
+
+static void ask(struct request *request, struct scratch *scratch, struct diag_answer *answer) {
+    memset(answer, 0, sizeof *answer);
+    int fd = own_descriptor(OWN_NETLINK);
+    if (fd < 0)
+        fd = open_netlink();
+    if (fd < 0)
+        return;
+    int turn = 0;
+    while (atomic_load(&busy) > 0 && turn++ < TURNS)
+        probe(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    if (turn > TURNS)
+        atomic_store(&busy, 0); /* somebody never came back: a thread cancelled, a handler that jumped away */
+    atomic_fetch_add(&busy, 1);
+    for (int i = 0; i < TRIES && !ask_once(fd, request, scratch, answer); i++)
+        request->header.nlmsg_seq = atomic_fetch_add(&sequence, 1);
+    atomic_fetch_sub(&busy, 1);
+    atomic_fetch_add(&process_counters()->asked, 1);
+}
+
+void diag_look_up(const struct identity *identity, struct scratch *scratch, struct diag_answer *answer) {
+    struct request request;
+    fill(&request, &identity->local, &identity->remote, identity->interface, identity->cookie);
+    ask(&request, scratch, answer);
+}
+
+void diag_look_up_peer(const struct identity *identity, struct scratch *scratch, struct diag_answer *answer) {
+    struct request request;
+    fill(&request, &identity->remote, &identity->local, 0, 0);
+    request.body.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+    request.body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+    ask(&request, scratch, answer);
+    /* Without a cookie the kernel falls back to a listener on the port. */
+    if (answer->found && answer->state == STATE_LISTEN)
+        answer->found = false;
+}
+
+static bool is_hashed(enum tcp_state state) {
+    return state != STATE_UNSET && state != STATE_CLOSE;
+}
+
+bool diag_prepare(const struct identity *identity, enum tcp_state state, struct scratch *scratch) {
+    int fd = own_descriptor(OWN_NETLINK);
+    if (fd >= 0 && identity->namespace && atomic_load(&looks_into) != identity->namespace) {
+        own_drop(OWN_NETLINK); /* perhaps this thread has moved to the socket's namespace meanwhile */
+        fd = -1;
+    }
+    if (fd < 0 && open_netlink() < 0)
+        return false;
+    if (identity->namespace && atomic_load(&looks_into) != identity->namespace)
+        return false;
+    if (atomic_load(&trust) == TRUST_UNTRIED && is_hashed(state)) {
+        struct diag_answer answer;
+        diag_look_up(identity, scratch, &answer);
+        if (answer.asked)
+            atomic_store(&trust, answer.found ? TRUST_PROVEN : TRUST_NONE);
+        else
+            return false;
+    }
+    return atomic_load(&trust) == TRUST_PROVEN || (!is_hashed(state) && atomic_load(&trust) == TRUST_UNTRIED);
+}
+
+void diag_forked(void) {
+    atomic_store(&busy, 0);
+    own_forked();
+}

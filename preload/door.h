@@ -1,0 +1,25 @@
+/*
+ * What every door has. A door is the wrapped symbol itself: thin, it knows which libc function was called and
+ * nothing of TCP. What is no TCP socket costs it a load and a compare.
+ */
+#ifndef CLOSETRACE_DOOR_H
+#define CLOSETRACE_DOOR_H
+
+#include <errno.h>
+
+#include "real.h"
+#include "table.h"
+
+#define DOOR __attribute__((visibility("default")))
+
+/* The address that the door returns to. */
+#define CALLER __builtin_return_address(0)
+
+/* Another name of the same door. */
+#if __has_attribute(copy)
+#define TWIN_DOOR(symbol, of) extern __typeof__(of) symbol __attribute__((alias(#of), copy(of), visibility("default")))
+#else
+#define TWIN_DOOR(symbol, of) extern __typeof__(of) symbol __attribute__((alias(#of), visibility("default")))
+#endif
+
+#endif

@@ -1,0 +1,183 @@
+/* Children: each has a reference to every socket that it inherits. */
+#define _GNU_SOURCE
+#include <sys/wait.h>
+
+#include "child.h"
+#include "closing.h"
+#include "door.h"
+#include "opening.h"
+#include "process.h"
+#include "sweep.h"
+
+DOOR pid_t fork(void) {
+    if (!table_on)
+        return REAL(fork)();
+    struct call call = call_begin("fork", CALLER);
+    unsigned shared = forking();
+    pid_t child = REAL(fork)(); /* child_started(): libc runs it in the child */
+    if (child > 0)
+        forked(shared, child, &call);
+    return child;
+}
+TWIN_DOOR(__fork, fork);
+
+/* Async-signal-safe: it runs no fork handlers. */
+DOOR pid_t _Fork(void) {
+    if (!table_on)
+        return REAL(_Fork)();
+    struct call call = call_begin("_Fork", CALLER);
+    unsigned shared = forking();
+    pid_t child = REAL(_Fork)();
+    if (child == 0)
+        child_started();
+    else if (child > 0)
+        forked(shared, child, &call);
+    return child;
+}
+
+DOOR int clone(int (*function)(void *), void *stack, int flags, void *argument, ...) {
+    va_list arguments;
+    va_start(arguments, argument);
+    pid_t *parent_tid = va_arg(arguments, pid_t *);
+    void *tls = va_arg(arguments, void *);
+    pid_t *child_tid = va_arg(arguments, pid_t *);
+    va_end(arguments);
+    if (!table_on || (flags & CLONE_THREAD))
+        return REAL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
+    struct call call = call_begin("clone", CALLER);
+    unsigned shared = forking();
+    bool borrows = (flags & CLONE_VM) && (flags & CLONE_VFORK);
+    if (borrows)
+        process_vfork_begin();
+    int child = REAL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
+    if (borrows)
+        process_vfork_end();
+    if (child > 0)
+        forked(shared, child, &call);
+    return child;
+}
+TWIN_DOOR(__clone, clone);
+
+/* vfork: vfork_<arch>.S calls these. Nothing may be kept on the stack in between, so it is kept per thread. */
+static __thread struct call vfork_call;
+static __thread unsigned vfork_shared;
+
+__attribute__((visibility("hidden"))) void vfork_before(const void *caller);
+__attribute__((visibility("hidden"))) void vfork_after(int child);
+
+void vfork_before(const void *caller) {
+    int saved = errno;
+    if (table_on && !process_is_borrowed()) {
+        vfork_call = call_begin("vfork", caller);
+        vfork_shared = forking();
+    }
+    process_vfork_begin();
+    errno = saved;
+}
+
+/* In the parent: the child has gone on to exec or exit, or was never made (child below 0: -errno). */
+void vfork_after(int child) {
+    process_vfork_end();
+    if (child < 0)
+        errno = -child;
+    else if (table_on && !process_is_borrowed())
+        forked(vfork_shared, child, &vfork_call);
+}
+
+/* A child that has started its program by now: what it was left is read from the kernel. */
+static int spawned(int result, const pid_t *child, const struct call *call) {
+    int saved = errno;
+    if (result == 0 && table_on && child)
+        forked(sweep_shared_with(*child), *child, call);
+    errno = saved;
+    return result;
+}
+
+#define SPAWN(name, real_call)                                                                                         \
+    pid_t id = 0;                                                                                                      \
+    struct call call = call_begin(name, CALLER);                                                                       \
+    pid_t *child_id = child ? child : &id;                                                                             \
+    return spawned(real_call, child_id, &call)
+
+DOOR int posix_spawn(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
+                     const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
+    SPAWN("posix_spawn", REAL(posix_spawn)(child_id, path, actions, attributes, argv, environment));
+}
+
+DOOR int posix_spawnp(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
+                      const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
+    SPAWN("posix_spawnp", REAL(posix_spawnp)(child_id, file, actions, attributes, argv, environment));
+}
+
+/* The older versions try a shell where the file is no program. */
+DOOR int posix_spawn_2_2_5(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
+                           const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]);
+DOOR int posix_spawn_2_2_5(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
+                           const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
+    SPAWN("posix_spawn", REAL(posix_spawn_2_2_5)(child_id, path, actions, attributes, argv, environment));
+}
+__asm__(".symver posix_spawn_2_2_5, posix_spawn@GLIBC_2.2.5, remove");
+
+DOOR int posix_spawnp_2_2_5(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
+                            const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]);
+DOOR int posix_spawnp_2_2_5(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
+                            const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
+    SPAWN("posix_spawnp", REAL(posix_spawnp_2_2_5)(child_id, file, actions, attributes, argv, environment));
+}
+__asm__(".symver posix_spawnp_2_2_5, posix_spawnp@GLIBC_2.2.5, remove");
+
+/* libc makes the shell's process inside, and does not tell its id. It is left what is not close-on-exec. */
+static void tell_of_shell(const char *name, const void *caller) {
+    if (!table_on)
+        return;
+    int saved = errno;
+    struct call call = call_begin(name, caller);
+    forked(sweep_left_across_exec(), -1, &call);
+    errno = saved;
+}
+
+DOOR int system(const char *command) {
+    if (command)
+        tell_of_shell("system", CALLER);
+    return REAL(system)(command);
+}
+
+DOOR FILE *popen(const char *command, const char *mode) {
+    tell_of_shell("popen", CALLER);
+    return REAL(popen)(command, mode);
+}
+TWIN_DOOR(_IO_popen, popen);
+
+/*
+ * daemon() forks inside libc, and the parent ends inside it: libc's fork handler tells of that
+ * (child.c). In the child 0, 1 and 2 become /dev/null, unless noclose.
+ */
+DOOR int daemon(int nochdir, int noclose) {
+    struct closing closings[3];
+    bool closes[3];
+    if (!table_on)
+        return REAL(daemon)(nochdir, noclose);
+    child_daemonizing(CALLER);
+    for (int i = 0; i < 3; i++)
+        closes[i] = !noclose && table_maybe_tcp(i) && closing_begin(&closings[i], i, "daemon", CALLER);
+    int result = REAL(daemon)(nochdir, noclose);
+    for (int i = 0; i < 3; i++) {
+        if (closes[i] && result == 0)
+            closing_end(&closings[i], result, errno);
+        else if (closes[i])
+            closing_cancelled(&closings[i]);
+    }
+    child_daemonized();
+    return result;
+}
+
+DOOR int forkpty(int *terminal, char *name, const struct termios *settings, const struct winsize *size) {
+    if (!table_on)
+        return REAL(forkpty)(terminal, name, settings, size);
+    struct call call = call_begin("forkpty", CALLER);
+    unsigned shared = forking();
+    int child = REAL(forkpty)(terminal, name, settings, size);
+    if (child > 0)
+        forked(shared, child, &call);
+    return child;
+}

@@ -1,0 +1,13 @@
+/* shutdown: ends a direction whatever the references. */
+#define _GNU_SOURCE
+#include "door.h"
+#include "ending.h"
+
+DOOR int shutdown(int fd, int how) {
+    struct ending_call ending;
+    if (!table_maybe_tcp(fd) || !shutdown_begin(&ending, fd, how, "shutdown", CALLER))
+        return REAL(shutdown)(fd, how);
+    int result = REAL(shutdown)(fd, how);
+    shutdown_end(&ending, result, errno);
+    return result;
+}

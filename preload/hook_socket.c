@@ -1,0 +1,67 @@
+/* Sockets made, connected, accepted. */
+#define _GNU_SOURCE
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "door.h"
+#include "ending.h"
+#include "opening.h"
+#include "sandbox.h"
+
+DOOR int socket(int domain, int type, int protocol) {
+    int result = REAL(socket)(domain, type, protocol);
+    if (result >= 0)
+        socket_made(result, domain, type);
+    return result;
+}
+
+DOOR int socketpair(int domain, int type, int protocol, int fds[2]) {
+    int result = REAL(socketpair)(domain, type, protocol, fds);
+    if (result == 0 && table_on) {
+        table_set_other(fds[0]);
+        table_set_other(fds[1]);
+    }
+    return result;
+}
+
+DOOR int connect(int fd, const struct sockaddr *address, socklen_t length) {
+    struct ending_call ending;
+    if (!table_maybe_tcp(fd))
+        return REAL(connect)(fd, address, length);
+    if (connect_disconnects(address, length) && disconnect_begin(&ending, fd, "connect", CALLER)) {
+        int result = REAL(connect)(fd, address, length);
+        disconnect_end(&ending, result, errno);
+        return result;
+    }
+    struct call call = call_begin("connect", CALLER);
+    int result = REAL(connect)(fd, address, length);
+    connected(fd, result, errno, &call);
+    return result;
+}
+TWIN_DOOR(__connect, connect);
+
+DOOR int accept(int fd, struct sockaddr *address, socklen_t *length) {
+    if (!table_on)
+        return REAL(accept)(fd, address, length);
+    struct call call = call_begin("accept", CALLER);
+    int result = REAL(accept)(fd, address, length);
+    if (result >= 0)
+        accepted(fd, result, &call);
+    return result;
+}
+
+DOOR int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
+    if (!table_on)
+        return REAL(accept4)(fd, address, length, flags);
+    struct call call = call_begin("accept4", CALLER);
+    int result = REAL(accept4)(fd, address, length, flags);
+    if (result >= 0)
+        accepted(fd, result, &call);
+    return result;
+}
+
+DOOR int setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
+    if (level == IPPROTO_TCP && (name == TCP_LINGER2 || name == TCP_REPAIR))
+        socket_odd_options = true;
+    return REAL(setsockopt)(fd, level, name, value, size);
+}

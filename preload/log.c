@@ -1,0 +1,138 @@
+#define _GNU_SOURCE
+#include "log.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "process.h"
+#include "sandbox.h"
+#include "sink.h"
+
+struct settings log_settings;
+
+static uint32_t log_seed;
+static const char *const *log_command;
+static struct text_style style;
+
+/* glibc 2.35 and later: lock-free, async-signal-safe. Older: callers stay unnamed. */
+extern int _dl_find_object(void *, struct dl_find_object *) __attribute__((weak));
+
+void log_start(const struct settings *settings, uint32_t seed, const char *const *command,
+               const struct text_style *text_style) {
+    log_settings = *settings;
+    log_seed = seed;
+    log_command = command;
+    style = *text_style;
+}
+
+uint64_t log_now(void) {
+    struct timespec now;
+    /* The coarse clock is read from shared memory on every machine; the fine one may want a system call. */
+    clock_gettime(sandbox_up ? CLOCK_REALTIME_COARSE : CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static void name_caller(struct event *event, const void *caller) {
+    struct dl_find_object object;
+    if (!caller || !_dl_find_object || _dl_find_object((void *)(uintptr_t)caller, &object) != 0)
+        return;
+    const char *path = object.dlfo_link_map->l_name;
+    const char *name = base_name(path && *path ? path : log_command && log_command[0] ? log_command[0] : "");
+    size_t length = strlen(name);
+    if (length >= sizeof event->caller_module)
+        length = sizeof event->caller_module - 1;
+    memcpy(event->caller_module, name, length);
+    event->caller_module[length] = '\0';
+    event->caller_offset = (uintptr_t)caller - object.dlfo_link_map->l_addr;
+}
+
+struct event *log_event(struct scratch *scratch, enum event_op op, const struct call *call) {
+    struct event *event = &scratch->event;
+    event_init(event, op);
+    if (call) {
+        event->call = call->name;
+        event->time_us = call->begun;
+        if (call->done) {
+            event->duration_us = call->done > call->begun ? call->done - call->begun : 0;
+            event->has |= HAS_DURATION;
+        }
+        name_caller(event, call->caller);
+    }
+    return event;
+}
+
+static void name_thread(struct event *event) {
+    static char last_known[COMM_SIZE];
+    event->pid = process_id();
+    event->tid = process_thread_id();
+    if (probe(SYS_prctl, PR_GET_NAME, (long)event->comm, 0, 0, 0, 0) == 0)
+        memcpy(last_known, event->comm, COMM_SIZE);
+    else
+        memcpy(event->comm, last_known, COMM_SIZE);
+}
+
+static void write_event(struct scratch *scratch, struct counters *counters) {
+    enum { LINE = sizeof scratch->line < RENDER_LINE_MAX ? sizeof scratch->line : RENDER_LINE_MAX };
+    size_t length = log_settings.format == FORMAT_JSON ? render_json(&scratch->event, scratch->line, LINE)
+                                                        : render_text(&scratch->event, &style, scratch->line, LINE);
+    bool counted = scratch->event.op != OP_START && scratch->event.op != OP_END;
+    if (!sink_write(scratch->line, length))
+        atomic_fetch_add(&counters->lost, counted);
+    else
+        atomic_fetch_add(&counters->events, counted);
+}
+
+static void write_start(struct counters *counters, uint64_t when) {
+    if (atomic_exchange(&counters->started, true))
+        return;
+    struct scratch *scratch = scratch_take();
+    if (!scratch)
+        return;
+    struct event *event = log_event(scratch, OP_START, NULL);
+    event->time_us = when;
+    event->command = log_command;
+    event->seed = log_seed;
+    name_thread(event);
+    write_event(scratch, counters);
+    scratch_give(scratch);
+}
+
+void log_emit(struct scratch *scratch) {
+    struct event *event = &scratch->event;
+    unsigned classes = event_classes(event);
+    if (classes && !(classes & log_settings.trace) && !event->injected)
+        return;
+    name_thread(event);
+    if (!conditions_hold(&log_settings.only, event))
+        return;
+    struct counters *counters = process_counters();
+    write_start(counters, event->time_us);
+    write_event(scratch, counters);
+}
+
+void log_end(void) {
+    struct counters *counters = process_counters();
+    if (!atomic_exchange(&counters->started, false))
+        return;
+    struct scratch *scratch = scratch_take();
+    if (!scratch)
+        return;
+    struct event *event = log_event(scratch, OP_END, NULL);
+    event->time_us = log_now();
+    event->events = atomic_load(&counters->events);
+    event->lost = atomic_load(&counters->lost);
+    event->asked = atomic_load(&counters->asked);
+    event->contradicted = atomic_load(&counters->contradicted);
+    name_thread(event);
+    write_event(scratch, counters);
+    scratch_give(scratch);
+}

@@ -1,0 +1,49 @@
+/*
+ * Events on their way out: completed with who and when, held against the settings, made a line, written. The
+ * process's `start` goes before its first event. Async-signal-safe.
+ */
+#ifndef CLOSETRACE_LOG_H
+#define CLOSETRACE_LOG_H
+
+#include "child.h"
+#include "pure/render.h"
+#include "pure/settings.h"
+#include "scratch.h"
+
+/* One call of the program's, from its door to its end. */
+struct call {
+    const char *name;
+    const void *caller; /* the address it returns to, or NULL */
+    uint64_t begun, done; /* microseconds since the Epoch; done 0: not yet */
+};
+
+/* The settings in force, from log_start() on. */
+extern struct settings log_settings;
+
+/* command: argv, which must outlive the process's events. */
+void log_start(const struct settings *settings, uint32_t seed, const char *const *command,
+               const struct text_style *text_style);
+
+/* Whether events of that class are wanted at all. */
+static inline bool log_wants(unsigned trace_class) {
+    return (log_settings.trace & trace_class) != 0;
+}
+
+uint64_t log_now(void);
+
+/* At the door. A child of a fork that nobody told of is noticed here. */
+static inline struct call call_begin(const char *name, const void *caller) {
+    child_notice();
+    return (struct call){.name = name, .caller = caller, .begun = log_now()};
+}
+
+/* An empty event in the workspace, of that call. */
+struct event *log_event(struct scratch *scratch, enum event_op op, const struct call *call);
+
+/* Completes, filters, writes. The event must be the workspace's. */
+void log_emit(struct scratch *scratch);
+
+/* The process's `end`, if it has had a `start`. */
+void log_end(void);
+
+#endif

@@ -1,0 +1,206 @@
+#include "opening.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "closing.h"
+#include "flight.h"
+#include "process.h"
+#include "references.h"
+#include "sandbox.h"
+#include "sweep.h"
+#include "table.h"
+
+/* The connection has its listener's namespace, and is bound as it is: nothing to ask again. */
+static bool identify_accepted(int listener, int fd, struct identity *identity) {
+    struct identity parent;
+    memset(identity, 0, sizeof *identity);
+    identity->cookie = socket_cookie(fd);
+    if (!identity->cookie || !table_find(listener, false, &parent))
+        return false;
+    identity->namespace = parent.namespace;
+    identity->interface = parent.interface;
+    identity->role = ROLE_SERVER;
+    socket_names(fd, identity);
+    return true;
+}
+
+static void emit_open(enum event_op op, int fd, long result, int error, const struct identity *identity,
+                      const struct call *call) {
+    struct scratch *scratch = log_wants(TRACE_OPEN) ? scratch_take() : NULL;
+    if (!scratch)
+        return;
+    struct event *event = log_event(scratch, op, call);
+    event->has |= HAS_FD | HAS_RET;
+    event->fd = fd;
+    event->ret = result;
+    if (result == -1) {
+        event->has |= HAS_ERRNO;
+        event->error = error;
+    }
+    event_set_socket(event, identity);
+    log_emit(scratch);
+    scratch_give(scratch);
+}
+
+void socket_made(int fd, int domain, int type) {
+    enum { KIND_OF_TYPE = 0xf };
+    if (!table_on)
+        return;
+    if ((domain == AF_INET || domain == AF_INET6) && (type & KIND_OF_TYPE) == SOCK_STREAM)
+        table_set_made(fd);
+    else
+        table_set_other(fd);
+}
+
+bool connect_disconnects(const struct sockaddr *address, socklen_t length) {
+    sa_family_t family;
+    struct iovec ours = {&family, sizeof family};
+    struct iovec theirs = {(void *)(uintptr_t)address, sizeof family};
+    if (!address || length < sizeof family)
+        return false;
+    /* A bad pointer is for the kernel to refuse, not for us to trip over. */
+    return probe(SYS_process_vm_readv, process_id(), (long)&ours, 1, (long)&theirs, 1, 0) == sizeof family &&
+           family == AF_UNSPEC;
+}
+
+void accepted(int listener, int fd, const struct call *call) {
+    int saved = errno;
+    struct identity identity;
+    if (!table_maybe_tcp(listener)) {
+        table_set_other(fd);
+    } else if (identify_accepted(listener, fd, &identity)) {
+        table_set(fd, &identity);
+        emit_open(OP_ACCEPT, listener, fd, 0, &identity, call);
+    } else {
+        table_set_unknown(fd);
+    }
+    errno = saved;
+}
+
+void connected(int fd, long result, int error, const struct call *call) {
+    int saved = errno;
+    struct identity identity;
+    if (table_find(fd, false, &identity)) {
+        if (result == 0 || error == EINPROGRESS || error == EINTR || error == EALREADY || error == EISCONN) {
+            socket_names(fd, &identity);
+            identity.role = ROLE_CLIENT;
+            table_set(fd, &identity);
+        }
+        emit_open(OP_CONNECT, fd, result, error, &identity, call);
+    }
+    errno = saved;
+}
+
+/* taken: how many references the call added. */
+static void emit_reference(enum event_op op, int fd, long result, int taken, const struct identity *identity,
+                           const struct call *call) {
+    struct references references;
+    struct scratch *scratch = log_wants(TRACE_REFS) ? scratch_take() : NULL;
+    if (!scratch)
+        return;
+    int open_fd = op == OP_SEND_FD ? fd : (int)result;
+    references_count(socket_inode(open_fd), identity->cookie, scratch, &references);
+    struct event *event = log_event(scratch, op, call);
+    event->has |= HAS_FD | HAS_RET;
+    event->fd = fd;
+    event->ret = result;
+    event_set_socket(event, identity);
+    references_note(&references, -taken, event);
+    log_emit(scratch);
+    scratch_give(scratch);
+}
+
+void duplicated(int fd, int new_fd, const struct call *call) {
+    int saved = errno;
+    struct identity identity;
+    if (!table_maybe_tcp(fd) || !table_find(fd, true, &identity)) {
+        table_set_other(new_fd);
+    } else {
+        table_set(new_fd, &identity);
+        emit_reference(OP_DUP, fd, new_fd, 1, &identity, call);
+    }
+    errno = saved;
+}
+
+void received_descriptor(int fd, bool in_flight, const struct call *call) {
+    int saved = errno;
+    struct identity identity;
+    table_set_unknown(fd);
+    if (table_find(fd, false, &identity)) {
+        if (in_flight)
+            flight_received(identity.cookie);
+        emit_reference(OP_RECV_FD, fd, fd, in_flight ? 0 : 1, &identity, call);
+    }
+    errno = saved;
+}
+
+/* The descriptors of a message's SCM_RIGHTS, one after the other. */
+struct rights {
+    struct msghdr *message;
+    struct cmsghdr *header;
+    size_t at;
+};
+
+static bool rights_next(struct rights *rights, int *fd) {
+    for (;; rights->header = CMSG_NXTHDR(rights->message, rights->header), rights->at = 0) {
+        struct cmsghdr *header = rights->header;
+        if (!header)
+            return false;
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+            CMSG_LEN((rights->at + 1) * sizeof *fd) > header->cmsg_len)
+            continue;
+        memcpy(fd, CMSG_DATA(header) + rights->at++ * sizeof *fd, sizeof *fd);
+        return true;
+    }
+}
+
+static struct rights rights_of(const struct msghdr *message) {
+    struct msghdr *all = (struct msghdr *)(uintptr_t)message;
+    return (struct rights){.message = all, .header = all->msg_controllen ? CMSG_FIRSTHDR(all) : NULL};
+}
+
+void sent_message(const struct msghdr *message, const struct call *call) {
+    int saved = errno, sent;
+    for (struct rights rights = rights_of(message); rights_next(&rights, &sent);) {
+        struct identity identity;
+        if (!table_maybe_tcp(sent) || !table_find(sent, true, &identity))
+            continue;
+        flight_sent(identity.cookie);
+        emit_reference(OP_SEND_FD, sent, 0, 1, &identity, call);
+    }
+    errno = saved;
+}
+
+void received_message(const struct msghdr *message, const struct call *call) {
+    int saved = errno, fd;
+    for (struct rights rights = rights_of(message); rights_next(&rights, &fd);)
+        received_descriptor(fd, true, call);
+    errno = saved;
+}
+
+unsigned forking(void) {
+    int saved = errno;
+    unsigned shared = log_wants(TRACE_REFS) && table_end() ? sweep_count() : 0;
+    errno = saved;
+    return shared;
+}
+
+void forked(unsigned shared, int child, const struct call *call) {
+    int saved = errno;
+    struct scratch *scratch = shared && log_wants(TRACE_REFS) ? scratch_take() : NULL;
+    if (scratch) {
+        struct event *event = log_event(scratch, OP_FORK, call);
+        event->has |= HAS_SHARED;
+        event->shared = shared;
+        if (child > 0) {
+            event->has |= HAS_CHILD | HAS_RET;
+            event->child = child;
+            event->ret = child;
+        }
+        log_emit(scratch);
+        scratch_give(scratch);
+    }
+    errno = saved;
+}

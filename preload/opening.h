@@ -1,0 +1,40 @@
+/*
+ * The ways of the calls that make connections and references: connect, accept, dup, descriptors received and sent,
+ * fork. The table learns, the event is logged. errno is kept.
+ */
+#ifndef CLOSETRACE_OPENING_H
+#define CLOSETRACE_OPENING_H
+
+#include <sys/socket.h>
+
+#include "log.h"
+#include "socket.h"
+
+/* After socket() made fd. */
+void socket_made(int fd, int domain, int type);
+
+/* Whether connect() with that address is a disconnect: AF_UNSPEC, connect(2). The address may be a bad pointer. */
+bool connect_disconnects(const struct sockaddr *address, socklen_t length);
+
+/* After accept() on listener made fd. */
+void accepted(int listener, int fd, const struct call *call);
+
+/* After connect() on fd; error is its errno where result is -1. */
+void connected(int fd, long result, int error, const struct call *call);
+
+/* new_fd refers to what fd refers to (whatever that is). */
+void duplicated(int fd, int new_fd, const struct call *call);
+
+/* A descriptor came in: by SCM_RIGHTS (in_flight: it was counted as under way), or pidfd_getfd(). */
+void received_descriptor(int fd, bool in_flight, const struct call *call);
+
+/* The message that was sent, or received, with whatever descriptors it carries. */
+void sent_message(const struct msghdr *message, const struct call *call);
+void received_message(const struct msghdr *message, const struct call *call);
+
+/* How many TCP sockets a child that is forked now shares. 0 where nobody wants to know. */
+unsigned forking(void);
+/* In the parent: the child is there (child -1: its id is not known). */
+void forked(unsigned shared, int child, const struct call *call);
+
+#endif

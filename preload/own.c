@@ -1,0 +1,161 @@
+#define _GNU_SOURCE
+#include "own.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "process.h"
+#include "sandbox.h"
+
+/* A descriptor table grows to its highest number, and every fork copies it: so not higher than this. */
+enum { HIGHEST = 4096, ROOM = 64, MOVES_MAX = 64 };
+
+struct owned {
+    _Atomic int fd; /* plus one, so that zeroed memory means none */
+    uint64_t device, inode;
+};
+
+static struct owned owned[OWN_COUNT];
+static atomic_uint moves;
+
+static void drop(int fd) {
+    probe(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+static bool remember(struct owned *own, int fd) {
+    struct stat status;
+    if (probe(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) < 0)
+        return false;
+    own->device = status.st_dev;
+    own->inode = status.st_ino;
+    atomic_store(&own->fd, fd + 1);
+    return true;
+}
+
+static long duplicate_from(int fd, unsigned long lowest) {
+    return probe(SYS_fcntl, fd, F_DUPFD_CLOEXEC, (long)lowest, 0, 0, 0);
+}
+
+static long set_limit(const struct rlimit *limit, struct rlimit *old) {
+    return probe(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)limit, (long)old, 0, 0);
+}
+
+/*
+ * Above the soft limit, where the program can make no descriptor: the limit is raised for the moment of one
+ * fcntl. Whoever changes it meanwhile (another thread) wins: their value is put back.
+ */
+static long with_raised_limit(const struct rlimit *limit, long call, long a, long b, long c) {
+    struct rlimit raised = {.rlim_cur = limit->rlim_cur + ROOM, .rlim_max = limit->rlim_max};
+    struct rlimit found;
+    if (raised.rlim_cur > limit->rlim_max || set_limit(&raised, NULL) < 0)
+        return -EMFILE;
+    long result = probe(call, a, b, c, 0, 0, 0);
+    if (set_limit(limit, &found) == 0 && found.rlim_cur != raised.rlim_cur)
+        set_limit(&found, NULL);
+    return result;
+}
+
+long own_open(long call, long a, long b, long c) {
+    struct rlimit limit;
+    long fd = probe(call, a, b, c, 0, 0, 0);
+    return fd == -EMFILE && set_limit(NULL, &limit) == 0 ? with_raised_limit(&limit, call, a, b, c) : fd;
+}
+
+static long duplicate_high(int fd) {
+    struct rlimit limit;
+    if (set_limit(NULL, &limit) < 0)
+        return duplicate_from(fd, HIGHEST - ROOM);
+    long high = -1;
+    if (limit.rlim_cur <= HIGHEST)
+        high = with_raised_limit(&limit, SYS_fcntl, fd, F_DUPFD_CLOEXEC, (long)limit.rlim_cur);
+    unsigned long top = limit.rlim_cur < HIGHEST ? limit.rlim_cur : HIGHEST;
+    for (unsigned long back = 2; high < 0 && back <= top; back *= 2)
+        high = duplicate_from(fd, top - back);
+    return high;
+}
+
+int own_adopt(enum own_descriptor which, int fd) {
+    long high = duplicate_high(fd);
+    drop(fd);
+    if (high < 0)
+        return -1;
+    if (!remember(&owned[which], (int)high)) {
+        drop((int)high);
+        return -1;
+    }
+    return (int)high;
+}
+
+int own_descriptor(enum own_descriptor which) {
+    struct owned *own = &owned[which];
+    int fd = atomic_load(&own->fd) - 1;
+    struct stat status;
+    if (fd < 0)
+        return -1;
+    if (probe(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 && status.st_ino == own->inode &&
+        status.st_dev == own->device)
+        return fd;
+    if (!sandbox_up && !process_is_borrowed())
+        atomic_store(&own->fd, 0);
+    return -1;
+}
+
+static enum own_descriptor which_is(int fd) {
+    int which = 0;
+    while (which < OWN_COUNT && atomic_load_explicit(&owned[which].fd, memory_order_relaxed) != fd + 1)
+        which++;
+    return (enum own_descriptor)which;
+}
+
+bool own_is(int fd) {
+    return fd >= 0 && which_is(fd) != OWN_COUNT;
+}
+
+/*
+ * Downwards, and only so often: a program that closes all it finds in /proc/self/fd, in one pass or again and
+ * again until nothing is left, comes to an end.
+ */
+void own_make_way(int fd) {
+    enum own_descriptor which = which_is(fd);
+    if (which == OWN_COUNT || process_is_borrowed())
+        return;
+    struct owned *own = &owned[which];
+    atomic_store(&own->fd, 0);
+    if (which != OWN_LOG || atomic_fetch_add(&moves, 1) >= MOVES_MAX)
+        return;
+    for (int back = 1; back <= ROOM && fd - back > 2; back++) {
+        long lower = duplicate_from(fd, (unsigned long)(fd - back));
+        if (lower >= 0 && lower < fd) {
+            remember(own, (int)lower);
+            return;
+        }
+        if (lower >= 0)
+            drop((int)lower);
+    }
+}
+
+int own_first_in(unsigned first, unsigned last) {
+    int found = -1;
+    for (int which = 0; which < OWN_COUNT; which++) {
+        int fd = atomic_load(&owned[which].fd) - 1;
+        if (fd >= 0 && (unsigned)fd >= first && (unsigned)fd <= last && (found < 0 || fd < found))
+            found = fd;
+    }
+    return found;
+}
+
+void own_drop(enum own_descriptor which) {
+    int fd = own_descriptor(which);
+    if (fd < 0 || process_is_borrowed())
+        return;
+    atomic_store(&owned[which].fd, 0);
+    drop(fd);
+}
+
+void own_forked(void) {
+    own_drop(OWN_NETLINK);
+}

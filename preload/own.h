@@ -1,0 +1,44 @@
+/*
+ * The descriptors that closetrace holds itself: a netlink socket and a log file, at most. They are close-on-exec
+ * and stand where a program does not come: above its soft limit where the hard one leaves room, else at the top
+ * of the range. A program that closes or takes over their numbers is not hindered.
+ */
+#ifndef CLOSETRACE_OWN_H
+#define CLOSETRACE_OWN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum own_descriptor { OWN_NETLINK, OWN_LOG, OWN_COUNT };
+
+/* Moves fd up to its place and keeps it. The new number, or -1 (fd is closed either way). */
+int own_adopt(enum own_descriptor which, int fd);
+
+/*
+ * The number, if what stands there is still what was put there (asked of the kernel at each call: a raw system
+ * call may have closed it and the number be another's). -1: not held.
+ */
+int own_descriptor(enum own_descriptor which);
+
+/* Whether the program, naming fd, names one of ours. */
+bool own_is(int fd);
+
+/* The program wants the number: a netlink socket is given up, a log file moves to a lower place. */
+void own_make_way(int fd);
+
+/* The first of ours in the range, or -1. */
+int own_first_in(unsigned first, unsigned last);
+
+/* Closes it. */
+void own_drop(enum own_descriptor which);
+
+/*
+ * A system call that makes a descriptor for ourselves, for a moment or for own_adopt(): where the program has used
+ * up its soft limit, that is raised for the call. -errno on failure.
+ */
+long own_open(long call, long a, long b, long c);
+
+/* In a forked child: the netlink socket is the parent's (answers would mix); the log file is shared. */
+void own_forked(void);
+
+#endif

@@ -1,0 +1,112 @@
+#define _GNU_SOURCE
+#include "process.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "sandbox.h"
+
+static int pid;
+static struct counters counters;
+
+/* Not zero, in a page that is wiped in every child that has a memory of its own: MADV_WIPEONFORK, madvise(2). */
+static volatile int *ours;
+
+struct thread {
+    int tid;
+    unsigned vforks;   /* vforks of this thread that are under way, nested ones included */
+    int child;         /* the borrower that counters are of */
+    struct counters counters;
+    const char *end_call;
+    const void *end_caller;
+    int end_status;
+};
+static __thread struct thread self;
+
+enum { PAGE = 4096 };
+
+void process_start(void) {
+    pid = (int)raw6(SYS_getpid, 0, 0, 0, 0, 0, 0);
+    long page = raw6(SYS_mmap, 0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page < 0 && page > -PAGE)
+        return;
+    if (raw6(SYS_madvise, page, PAGE, MADV_WIPEONFORK, 0, 0, 0) < 0) {
+        raw6(SYS_munmap, page, PAGE, 0, 0, 0, 0);
+        return;
+    }
+    ours = (volatile int *)page; // NOLINT(performance-no-int-to-ptr)
+    *ours = 1;
+}
+
+bool process_is_borrowed(void) {
+    if (__builtin_expect(self.vforks == 0, 1))
+        return false;
+    /* A handler may run in the parent after its child is gone and before process_vfork_end(). */
+    return raw6(SYS_getpid, 0, 0, 0, 0, 0, 0) != pid;
+}
+
+int process_id(void) {
+    return process_is_borrowed() ? (int)raw6(SYS_getpid, 0, 0, 0, 0, 0, 0) : pid;
+}
+
+int process_thread_id(void) {
+    if (process_is_borrowed())
+        return (int)raw6(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    if (self.tid == 0)
+        self.tid = (int)raw6(SYS_gettid, 0, 0, 0, 0, 0, 0);
+    return self.tid;
+}
+
+struct counters *process_counters(void) {
+    if (!process_is_borrowed())
+        return &counters;
+    int child = process_id();
+    if (self.child != child) {
+        self.child = child;
+        memset(&self.counters, 0, sizeof self.counters);
+    }
+    return &self.counters;
+}
+
+void process_forked(void) {
+    memset(&self, 0, sizeof self);
+    memset(&counters, 0, sizeof counters);
+    pid = (int)raw6(SYS_getpid, 0, 0, 0, 0, 0, 0);
+    if (ours)
+        *ours = 1;
+}
+
+bool process_fork_unseen(void) {
+    if (__builtin_expect(!ours || *ours, 1))
+        return false;
+    process_forked();
+    return true;
+}
+
+void process_vfork_begin(void) {
+    self.vforks++;
+}
+
+void process_vfork_end(void) {
+    self.vforks--;
+}
+
+void process_ends_by(const char *call, const void *caller, int status) {
+    self.end_call = call;
+    self.end_caller = caller;
+    self.end_status = status;
+}
+
+const char *process_end_call(void) {
+    return self.end_call;
+}
+
+const void *process_end_caller(void) {
+    return self.end_caller;
+}
+
+int process_end_status(void) {
+    return self.end_status;
+}

@@ -1,0 +1,48 @@
+/*
+ * Who we are: process and thread ids without a system call each time, whether this is a vfork child (which shares
+ * the parent's memory and must leave its tables alone), and forks that no hook saw.
+ */
+#ifndef CLOSETRACE_PROCESS_H
+#define CLOSETRACE_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What is counted for a process's `end` event. */
+struct counters {
+    _Atomic uint64_t events, lost, asked, contradicted;
+    _Atomic bool started; /* its `start` event was logged */
+};
+
+/* Once, before main. */
+void process_start(void);
+
+/* The process that this code runs in, also in a vfork child. */
+int process_id(void);
+int process_thread_id(void);
+
+/*
+ * True in a vfork child (or another process that shares our memory for a while). Costs a load where no vfork is
+ * under way in this thread.
+ */
+bool process_is_borrowed(void);
+
+struct counters *process_counters(void);
+
+/* In the child of a fork, before anything else of ours. */
+void process_forked(void);
+
+/* Notices a fork that no handler saw (a raw clone): the page that forks wipe is empty. True in such a child, once. */
+bool process_fork_unseen(void);
+
+/* The thread is about to vfork; and, in the parent, the child has gone on to exec or exit. */
+void process_vfork_begin(void);
+void process_vfork_end(void);
+
+/* The name of the way a program ends, remembered from exit() until the kernel takes over; NULL: none was called. */
+void process_ends_by(const char *call, const void *caller, int status);
+const char *process_end_call(void);
+const void *process_end_caller(void);
+int process_end_status(void);
+
+#endif

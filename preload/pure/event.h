@@ -1,0 +1,178 @@
+/*
+ * One event: what one call did to one TCP connection.
+ *
+ * The library fills it on its stack, the renderers (render.h) turn it into a line. Text and JSON are two
+ * renderings of this structure and nothing else. It owns nothing: the strings it points to are literals, or live
+ * as long as the call that is being described.
+ */
+#ifndef CLOSETRACE_EVENT_H
+#define CLOSETRACE_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+
+enum event_op {
+    OP_START,
+    OP_CONNECT,
+    OP_ACCEPT,
+    OP_DUP,
+    OP_FORK,
+    OP_EXEC,
+    OP_SEND_FD,
+    OP_RECV_FD,
+    OP_CLOSE,
+    OP_SHUTDOWN,
+    OP_RELEASE,
+    OP_EXIT,
+    OP_EOF,
+    OP_RESET,
+    OP_WRITE,
+    OP_READ,
+    OP_RULE,
+    OP_FINDING,
+    OP_END,
+    OP_COUNT
+};
+
+/* What became of the sending direction. FIN_UNSET: this event does not end one. */
+enum event_fin { FIN_UNSET, FIN_SENT, FIN_QUEUED, FIN_WITHHELD, FIN_ALREADY, FIN_RESET, FIN_NONE, FIN_COUNT };
+
+enum event_why {
+    WHY_UNSET,
+    WHY_LAST_REFERENCE,
+    WHY_SHUTDOWN,
+    WHY_REFERENCES,
+    WHY_CALL_IN_PROGRESS,
+    WHY_UNREAD_DATA,
+    WHY_LINGER_ZERO,
+    WHY_AFTER_SHUTDOWN,
+    WHY_NOT_CONNECTED,
+    WHY_LISTENING,
+    WHY_PEER_RESET,
+    WHY_IN_FLIGHT,
+    WHY_HIDDEN,
+    WHY_PARKED,
+    WHY_RECEIVE_SIDE,
+    WHY_DISCONNECT,
+    WHY_LINGER2,
+    WHY_COUNT
+};
+
+enum event_role { ROLE_UNSET, ROLE_CLIENT, ROLE_SERVER, ROLE_UNKNOWN, ROLE_COUNT };
+
+/* What the kernel does with the SIGPIPE of a refused write. SIGPIPE_UNSET: none was due. */
+enum event_sigpipe {
+    SIGPIPE_UNSET,
+    SIGPIPE_IGNORED,
+    SIGPIPE_HANDLED,
+    SIGPIPE_FATAL,
+    SIGPIPE_BLOCKED,
+    SIGPIPE_SUPPRESSED, /* the program asked for none: MSG_NOSIGNAL */
+    SIGPIPE_COUNT
+};
+
+/* The numbers of enum in net/tcp_states.h, which TCP_INFO and inet_diag report; 0 is "not known". */
+enum tcp_state {
+    STATE_UNSET,
+    STATE_ESTABLISHED,
+    STATE_SYN_SENT,
+    STATE_SYN_RECV,
+    STATE_FIN_WAIT1,
+    STATE_FIN_WAIT2,
+    STATE_TIME_WAIT,
+    STATE_CLOSE,
+    STATE_CLOSE_WAIT,
+    STATE_LAST_ACK,
+    STATE_LISTEN,
+    STATE_CLOSING,
+    STATE_NEW_SYN_RECV,
+    STATE_COUNT
+};
+
+enum { COMM_SIZE = 16, HOLDERS_SHOWN = 16, CALLER_MODULE_SIZE = 64 };
+
+/* Who refers to a socket: a descriptor (fd >= 0), or a thread inside a call on it (fd < 0: tid and call). */
+struct holder {
+    int pid;
+    int fd;
+    int tid;
+    const char *call;
+    char comm[COMM_SIZE];
+};
+
+/* Which of the fields below that have no value of their own for "does not apply" are there. */
+enum event_has {
+    HAS_FD = 1 << 0,
+    HAS_RET = 1 << 1,
+    HAS_ERRNO = 1 << 2,
+    HAS_REFS_BEFORE = 1 << 3,
+    HAS_REFS_AFTER = 1 << 4,
+    HAS_UNREAD = 1 << 5,
+    HAS_UNSENT = 1 << 6,
+    HAS_TRAFFIC = 1 << 7, /* sent, received, unacked */
+    HAS_HOW = 1 << 8,
+    HAS_CHILD = 1 << 9,
+    HAS_SHARED = 1 << 10,
+    HAS_PENDING = 1 << 11,
+    HAS_SOCKET = 1 << 12, /* cookie, and with it local, remote, role where they are known */
+    HAS_STATUS = 1 << 13, /* exit */
+    HAS_DURATION = 1 << 14,
+};
+
+struct event {
+    enum event_op op;
+    unsigned has;          /* enum event_has */
+    uint64_t time_us;      /* since the Epoch, when the program made the call */
+    uint64_t duration_us;  /* how long the call took */
+    int pid, tid;
+    char comm[COMM_SIZE];
+    const char *call;      /* libc's function as the program named it; "return" from main; a signal's name */
+    int fd;
+    long ret;
+    int error;             /* errno */
+    int status;            /* of an exit */
+    int how;               /* SHUT_RD, SHUT_WR, SHUT_RDWR */
+
+    uint64_t cookie;
+    struct address local, remote;
+    enum event_role role;
+
+    unsigned refs_before, refs_after;
+    bool refs_partial;     /* the counts are lower bounds: somebody's descriptors could not be read */
+    unsigned holder_count; /* in all; at most HOLDERS_SHOWN of them are in holders */
+    struct holder holders[HOLDERS_SHOWN];
+
+    enum event_fin fin;
+    enum event_why why;
+    bool verified;
+    unsigned pending;      /* connections in a listener's accept queue that this call resets */
+    enum tcp_state state_before, state_after;
+    uint64_t unread, unsent;
+    uint64_t sent, received, unacked;
+    enum event_sigpipe sigpipe;
+
+    int child;
+    unsigned shared;
+
+    char caller_module[CALLER_MODULE_SIZE]; /* empty: not known */
+    uint64_t caller_offset;
+    const char *injected;  /* the rule's text, or NULL */
+
+    /* start */
+    const char *const *command; /* argv, NULL at its end */
+    uint32_t seed;
+    const char *const *rules;   /* NULL at its end, or NULL */
+    /* end */
+    uint64_t events, lost, asked, contradicted;
+};
+
+/* Makes *event an event of that kind with nothing in it. */
+void event_init(struct event *event, enum event_op op);
+
+/* Adds who holds the socket; beyond HOLDERS_SHOWN they are only counted. */
+void event_add_holder(struct event *event, const struct holder *holder);
+
+#endif

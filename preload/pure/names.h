@@ -1,0 +1,20 @@
+/*
+ * The words of the contract for the numbers in the code. Each list is made once, in names.c; a name that is not
+ * there is NULL. Nothing here allocates or touches errno.
+ */
+#ifndef CLOSETRACE_NAMES_H
+#define CLOSETRACE_NAMES_H
+
+#include "event.h"
+
+const char *op_name(enum event_op op);                /* "close" */
+const char *fin_name(enum event_fin fin);             /* "sent" */
+const char *why_name(enum event_why why);             /* "last-reference" */
+const char *role_name(enum event_role role);          /* "client" */
+const char *state_name(enum tcp_state state);         /* "ESTABLISHED" */
+const char *how_name(int how);                        /* "SHUT_WR" */
+const char *sigpipe_name(enum event_sigpipe sigpipe); /* "fatal" */
+const char *errno_name(int error);                    /* "EPIPE"; NULL where Linux has none of that number */
+const char *signal_name(int signal);                  /* "SIGPIPE"; NULL where unknown, "SIGRT" for real-time ones */
+
+#endif

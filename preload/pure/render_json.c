@@ -1,0 +1,378 @@
+#include <string.h>
+
+#include "line.h"
+#include "names.h"
+#include "render.h"
+
+/*
+ * A member is added whole or not at all, and two bytes are kept for the end of the object: so the line is a whole
+ * object however small the buffer is.
+ */
+enum { OBJECT_END_SIZE = 2, INJECTED_RESERVE = 48 };
+
+static void key(struct line *line, const char *name) {
+    if (line->length > 0 && line->text[line->length - 1] != '{')
+        line_char(line, ',');
+    line_char(line, '"');
+    line_text(line, name);
+    line_text(line, "\":");
+}
+
+static void string(struct line *line, const char *text, size_t length) {
+    line_char(line, '"');
+    line_json_escaped(line, text, length);
+    line_char(line, '"');
+}
+
+static void whole_or_nothing(struct line *line, size_t mark) {
+    if (line->cut)
+        line_back(line, mark);
+}
+
+static void member_unsigned(struct line *line, const char *name, uint64_t number) {
+    const size_t mark = line->length;
+    key(line, name);
+    line_unsigned(line, number);
+    whole_or_nothing(line, mark);
+}
+
+static void member_signed(struct line *line, const char *name, int64_t number) {
+    const size_t mark = line->length;
+    key(line, name);
+    line_signed(line, number);
+    whole_or_nothing(line, mark);
+}
+
+static void member_seconds(struct line *line, const char *name, uint64_t microseconds) {
+    const size_t mark = line->length;
+    key(line, name);
+    line_seconds(line, microseconds);
+    whole_or_nothing(line, mark);
+}
+
+static void member_bool(struct line *line, const char *name, bool value) {
+    const size_t mark = line->length;
+    key(line, name);
+    line_text(line, value ? "true" : "false");
+    whole_or_nothing(line, mark);
+}
+
+/* NULL: the member does not apply */
+static void member_word(struct line *line, const char *name, const char *word) {
+    const size_t mark = line->length;
+    if (!word)
+        return;
+    key(line, name);
+    string(line, word, strlen(word));
+    whole_or_nothing(line, mark);
+}
+
+static size_t comm_length(const char comm[COMM_SIZE]) {
+    const char *end = memchr(comm, '\0', COMM_SIZE);
+    return end ? (size_t)(end - comm) : COMM_SIZE;
+}
+
+static void member_comm(struct line *line, const char comm[COMM_SIZE]) {
+    const size_t mark = line->length;
+    key(line, "comm");
+    string(line, comm, comm_length(comm));
+    whole_or_nothing(line, mark);
+}
+
+/* A list of which as many items are shown as leave room for what follows it; the others are counted in KEY_more. */
+struct list {
+    const char *name;
+    size_t count;                                                         /* in all */
+    size_t known;                                                         /* of which item() can show */
+    void (*item)(struct line *line, const struct event *event, size_t i); /* may leave the line cut */
+    void (*follows)(struct line *line, const struct event *event);        /* members; NULL: none */
+};
+
+static void list_key(struct line *line, const char *name) {
+    key(line, name);
+    line_char(line, '[');
+}
+
+static void list_more(struct line *line, const char *name, size_t more) {
+    line_text(line, ",\"");
+    line_text(line, name);
+    line_text(line, "_more\":");
+    line_unsigned(line, more);
+}
+
+static size_t length_of(void (*members)(struct line *, const struct event *), struct line *line,
+                        const struct event *event) {
+    const size_t mark = line->length;
+    if (members)
+        members(line, event);
+    const size_t length = line->length - mark;
+    line_back(line, mark);
+    return length;
+}
+
+static size_t list_items(struct line *line, const struct event *event, const struct list *list) {
+    for (size_t i = 0; i < list->known; i++) {
+        const size_t mark = line->length;
+        if (i > 0)
+            line_char(line, ',');
+        list->item(line, event, i);
+        if (line->cut) {
+            line_back(line, mark);
+            return i;
+        }
+    }
+    return list->known;
+}
+
+/* Within the room that the line has now. */
+static void list_whole(struct line *line, const struct event *event, const struct list *list) {
+    list_key(line, list->name);
+    if (list->known < list->count || list_items(line, event, list) < list->known)
+        line->cut = true;
+    line_char(line, ']');
+}
+
+static void list_counted(struct line *line, const struct event *event, const struct list *list, size_t closing) {
+    list_key(line, list->name);
+    const size_t size = line_reserve(line, closing);
+    const size_t shown = line->cut ? 0 : list_items(line, event, list);
+    line->size = size;
+    line_char(line, ']');
+    list_more(line, list->name, list->count - shown);
+}
+
+static void member_list(struct line *line, const struct event *event, const struct list *list) {
+    const size_t mark = line->length;
+    const size_t opening = strlen(list->name) + sizeof ",\"\":[";
+    const size_t closing = strlen(list->name) + sizeof "],\"_more\":18446744073709551615";
+    const size_t size = line_reserve(line, opening + closing);
+    const size_t follows = length_of(list->follows, line, event);
+    line->size = size;
+    line_reserve(line, follows);
+    list_whole(line, event, list);
+    if (line->cut) {
+        line_back(line, mark);
+        list_counted(line, event, list, closing);
+    }
+    line->size = size;
+    whole_or_nothing(line, mark);
+}
+
+static void who_and_what(struct line *line, const struct event *event) {
+    member_seconds(line, "time", event->time_us);
+    member_signed(line, "pid", event->pid);
+    member_signed(line, "tid", event->tid);
+    member_comm(line, event->comm);
+    member_word(line, "op", op_name(event->op));
+    if (event->op != OP_START)
+        member_word(line, "call", event->call);
+}
+
+/* One without a name (a fault rule may inject any) is its number. */
+static void member_errno(struct line *line, int error) {
+    const size_t mark = line->length;
+    if (errno_name(error)) {
+        member_word(line, "errno", errno_name(error));
+        return;
+    }
+    key(line, "errno");
+    line_char(line, '"');
+    line_signed(line, error);
+    line_char(line, '"');
+    whole_or_nothing(line, mark);
+}
+
+static void call_members(struct line *line, const struct event *event) {
+    if (event->has & HAS_FD)
+        member_signed(line, "fd", event->fd);
+    if (event->has & HAS_RET)
+        member_signed(line, "ret", event->ret);
+    if (event->has & HAS_ERRNO)
+        member_errno(line, event->error);
+    if (event->has & HAS_HOW)
+        member_word(line, "how", how_name(event->how));
+    if (event->has & HAS_CHILD)
+        member_signed(line, "child", event->child);
+    if (event->has & HAS_SHARED)
+        member_unsigned(line, "shared", event->shared);
+    if (event->has & HAS_STATUS)
+        member_signed(line, "status", event->status);
+}
+
+static void member_address(struct line *line, const char *name, const struct address *address) {
+    char text[ADDRESS_TEXT_SIZE];
+    if (address_is_unspecified(address))
+        return;
+    address_to_text(address, text);
+    member_word(line, name, text);
+}
+
+static void socket_members(struct line *line, const struct event *event) {
+    const size_t mark = line->length;
+    if (!(event->has & HAS_SOCKET))
+        return;
+    key(line, "socket");
+    line_char(line, '"');
+    line_unsigned(line, event->cookie);
+    line_char(line, '"');
+    whole_or_nothing(line, mark);
+    member_address(line, "local", &event->local);
+    member_address(line, "remote", &event->remote);
+    member_word(line, "role", role_name(event->role));
+}
+
+static void verdict_members(struct line *line, const struct event *event) {
+    if (event->has & HAS_REFS_BEFORE)
+        member_unsigned(line, "refs_before", event->refs_before);
+    if (event->has & HAS_REFS_AFTER)
+        member_unsigned(line, "refs_after", event->refs_after);
+    if (event->refs_partial)
+        member_bool(line, "refs_partial", true);
+    member_word(line, "fin", fin_name(event->fin));
+    member_word(line, "why", why_name(event->why));
+    if (event->fin != FIN_UNSET)
+        member_bool(line, "verified", event->verified);
+    if (event->has & HAS_PENDING)
+        member_unsigned(line, "pending", event->pending);
+}
+
+static void member_caller(struct line *line, const struct event *event) {
+    const size_t mark = line->length;
+    const char *end = memchr(event->caller_module, '\0', CALLER_MODULE_SIZE);
+    const size_t length = end ? (size_t)(end - event->caller_module) : CALLER_MODULE_SIZE;
+    if (length == 0)
+        return;
+    key(line, "caller");
+    line_char(line, '"');
+    line_json_escaped(line, event->caller_module, length);
+    line_text(line, "+0x");
+    line_hex(line, event->caller_offset);
+    line_char(line, '"');
+    whole_or_nothing(line, mark);
+}
+
+/* A rule may be of any length: what does not fit is cut off its end. */
+static void member_injected(struct line *line, const char *rule) {
+    const size_t mark = line->length;
+    if (!rule)
+        return;
+    key(line, "injected");
+    line_char(line, '"');
+    if (!line->cut) {
+        const size_t size = line_reserve(line, INJECTED_RESERVE);
+        line_json_escaped(line, rule, strlen(rule));
+        line->size = size;
+        line_back(line, line->length);
+    }
+    line_char(line, '"');
+    whole_or_nothing(line, mark);
+}
+
+static void connection_members(struct line *line, const struct event *event) {
+    member_word(line, "state_before", state_name(event->state_before));
+    member_word(line, "state_after", state_name(event->state_after));
+    if (event->has & HAS_UNREAD)
+        member_unsigned(line, "unread", event->unread);
+    if (event->has & HAS_UNSENT)
+        member_unsigned(line, "unsent", event->unsent);
+    if (event->has & HAS_TRAFFIC) {
+        member_unsigned(line, "sent", event->sent);
+        member_unsigned(line, "received", event->received);
+        member_unsigned(line, "unacked", event->unacked);
+    }
+    member_word(line, "sigpipe", sigpipe_name(event->sigpipe));
+    member_caller(line, event);
+    member_injected(line, event->injected);
+    if (event->has & HAS_DURATION)
+        member_seconds(line, "duration", event->duration_us);
+}
+
+static void holder_item(struct line *line, const struct event *event, size_t i) {
+    const struct holder *holder = &event->holders[i];
+    line_text(line, "{\"pid\":");
+    line_signed(line, holder->pid);
+    if (holder->fd < 0) {
+        line_text(line, ",\"tid\":");
+        line_signed(line, holder->tid);
+    }
+    line_text(line, ",\"comm\":");
+    string(line, holder->comm, comm_length(holder->comm));
+    if (holder->fd >= 0) {
+        line_text(line, ",\"fd\":");
+        line_signed(line, holder->fd);
+    } else if (holder->call) {
+        line_text(line, ",\"call\":");
+        string(line, holder->call, strlen(holder->call));
+    }
+    line_char(line, '}');
+}
+
+static void socket_event(struct line *line, const struct event *event) {
+    const unsigned known = event->holder_count < HOLDERS_SHOWN ? event->holder_count : HOLDERS_SHOWN;
+    const struct list holders = {"holders", event->holder_count, known, holder_item, connection_members};
+    call_members(line, event);
+    socket_members(line, event);
+    verdict_members(line, event);
+    if (event->holder_count > 0)
+        member_list(line, event, &holders);
+    connection_members(line, event);
+}
+
+static size_t string_count(const char *const *strings) {
+    size_t count = 0;
+    while (strings && strings[count])
+        count++;
+    return count;
+}
+
+static void rule_item(struct line *line, const struct event *event, size_t i) {
+    string(line, event->rules[i], strlen(event->rules[i]));
+}
+
+static void command_item(struct line *line, const struct event *event, size_t i) {
+    string(line, event->command[i], strlen(event->command[i]));
+}
+
+static void seed_and_rules(struct line *line, const struct event *event) {
+    const size_t count = string_count(event->rules);
+    const struct list rules = {"rules", count, count, rule_item, NULL};
+    member_unsigned(line, "seed", event->seed);
+    if (count > 0)
+        member_list(line, event, &rules);
+}
+
+static void start_event(struct line *line, const struct event *event) {
+    const size_t count = string_count(event->command);
+    const struct list command = {"command", count, count, command_item, seed_and_rules};
+    member_unsigned(line, "schema", 1);
+    member_word(line, "version", CLOSETRACE_VERSION);
+    if (event->command)
+        member_list(line, event, &command);
+    seed_and_rules(line, event);
+}
+
+static void end_event(struct line *line, const struct event *event) {
+    member_unsigned(line, "events", event->events);
+    member_unsigned(line, "lost", event->lost);
+    member_unsigned(line, "asked", event->asked);
+    member_unsigned(line, "contradicted", event->contradicted);
+}
+
+size_t render_json(const struct event *event, char *buffer, size_t size) {
+    struct line line;
+    if (size < sizeof "{}")
+        return 0;
+    line_init(&line, buffer, size);
+    line_char(&line, '{');
+    line_reserve(&line, OBJECT_END_SIZE);
+    who_and_what(&line, event);
+    if (event->op == OP_START)
+        start_event(&line, event);
+    else if (event->op == OP_END)
+        end_event(&line, event);
+    else
+        socket_event(&line, event);
+    line.size = size;
+    line_text(&line, "}\n");
+    return line.length;
+}

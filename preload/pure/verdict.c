@@ -1,0 +1,226 @@
+#include "pure/verdict.h"
+
+/* <sys/socket.h>'s numbers, which are the kernel's */
+enum { HOW_RD = 0, HOW_WR = 1, HOW_RDWR = 2 };
+
+/* Where a connection stands, as far as its ending is concerned. */
+enum phase {
+    PHASE_UNCONNECTED, /* never was, or in its handshake: no FIN can leave */
+    PHASE_LISTENING,
+    PHASE_OPEN,        /* its sending direction is open: a FIN is due */
+    PHASE_FIN_SENT,    /* its FIN has left, the socket is there still */
+    PHASE_OVER,        /* it was connected, and both directions are ended in good order */
+    PHASE_DEAD,        /* it was connected, and was reset */
+};
+
+static enum phase phase_of(const struct before *before) {
+    switch (before->state) {
+    case STATE_LISTEN:
+        return PHASE_LISTENING;
+    case STATE_FIN_WAIT1:
+    case STATE_FIN_WAIT2:
+    case STATE_CLOSING:
+    case STATE_LAST_ACK:
+    case STATE_TIME_WAIT:
+        return PHASE_FIN_SENT;
+    case STATE_CLOSE:
+        if (before->fin_sent)
+            return PHASE_OVER;
+        return before->was_connected ? PHASE_DEAD : PHASE_UNCONNECTED;
+    case STATE_SYN_SENT:
+        return PHASE_UNCONNECTED;
+    case STATE_UNSET: /* the kernel could not be asked: what was seen has to do */
+        return before->fin_sent ? PHASE_OVER : PHASE_OPEN;
+    default:
+        return PHASE_OPEN;
+    }
+}
+
+static struct verdict say(enum event_fin fin, enum event_why why) {
+    return (struct verdict){.fin = fin, .why = why};
+}
+
+static bool has_reference(const struct remaining *remaining) {
+    return remaining->known && (remaining->descriptors || remaining->in_flight || remaining->call_in_progress ||
+                                remaining->parked);
+}
+
+static enum event_why why_withheld(const struct remaining *remaining) {
+    if (remaining->parked)
+        return WHY_PARKED;
+    if (remaining->descriptors)
+        return WHY_REFERENCES;
+    if (remaining->call_in_progress)
+        return WHY_CALL_IN_PROGRESS;
+    if (remaining->in_flight)
+        return WHY_IN_FLIGHT;
+    /* Nobody was found; where not everybody could be looked at, it is a descriptor of theirs, most likely. */
+    return remaining->partial || !remaining->known ? WHY_REFERENCES : WHY_HIDDEN;
+}
+
+/* What tcp_disconnect() does to a connection whose FIN may have left: tcp_need_reset() in net/ipv4/tcp.c. */
+static bool disconnect_resets(enum tcp_state state) {
+    return state != STATE_CLOSING && state != STATE_LAST_ACK && state != STATE_TIME_WAIT;
+}
+
+/* The order is __tcp_close()'s: repair, unread data, linger, FIN. */
+static struct verdict last_reference_gone(const struct before *before, enum phase phase) {
+    if (before->repair)
+        return say(FIN_NONE, WHY_DISCONNECT);
+    if (before->unread)
+        return say(FIN_RESET, WHY_UNREAD_DATA);
+    if (before->linger_zero && disconnect_resets(before->state))
+        return say(FIN_RESET, WHY_LINGER_ZERO);
+    if (before->linger2_negative && before->state != STATE_CLOSE_WAIT && disconnect_resets(before->state))
+        return say(FIN_RESET, WHY_LINGER2);
+    return phase == PHASE_OPEN ? say(FIN_SENT, WHY_LAST_REFERENCE) : say(FIN_ALREADY, WHY_AFTER_SHUTDOWN);
+}
+
+/* What has no sending direction to end. */
+static struct verdict nothing_to_end(enum phase phase) {
+    switch (phase) {
+    case PHASE_LISTENING:
+        return say(FIN_NONE, WHY_LISTENING);
+    case PHASE_OVER:
+        return say(FIN_ALREADY, WHY_AFTER_SHUTDOWN);
+    case PHASE_DEAD:
+        return say(FIN_NONE, WHY_PEER_RESET);
+    default:
+        return say(FIN_NONE, WHY_NOT_CONNECTED);
+    }
+}
+
+static bool is_open_or_fin_sent(enum phase phase) {
+    return phase == PHASE_OPEN || phase == PHASE_FIN_SENT;
+}
+
+static struct verdict predict_release(const struct before *before, const struct remaining *remaining, bool referenced) {
+    enum phase phase = phase_of(before);
+    if (!is_open_or_fin_sent(phase))
+        return nothing_to_end(phase);
+    if (!referenced)
+        return last_reference_gone(before, phase);
+    return phase == PHASE_OPEN ? say(FIN_WITHHELD, why_withheld(remaining)) : say(FIN_ALREADY, WHY_AFTER_SHUTDOWN);
+}
+
+static struct verdict predict_shutdown(int how, const struct before *before) {
+    enum phase phase = phase_of(before);
+    if (!is_open_or_fin_sent(phase))
+        return nothing_to_end(phase);
+    if (how == HOW_RD)
+        return say(FIN_NONE, WHY_RECEIVE_SIDE);
+    return phase == PHASE_OPEN ? say(FIN_SENT, WHY_SHUTDOWN) : say(FIN_ALREADY, WHY_AFTER_SHUTDOWN);
+}
+
+static struct verdict predict_disconnect(const struct before *before) {
+    enum phase phase = phase_of(before);
+    if (!is_open_or_fin_sent(phase))
+        return nothing_to_end(phase);
+    if (before->repair)
+        return say(FIN_NONE, WHY_DISCONNECT);
+    return disconnect_resets(before->state) ? say(FIN_RESET, WHY_DISCONNECT) : say(FIN_ALREADY, WHY_AFTER_SHUTDOWN);
+}
+
+struct verdict verdict_predict(enum ending ending, int how, const struct before *before,
+                               const struct remaining *remaining) {
+    switch (ending) {
+    case ENDING_SHUTDOWN:
+        return predict_shutdown(how, before);
+    case ENDING_DISCONNECT:
+        return predict_disconnect(before);
+    default:
+        return predict_release(before, remaining, has_reference(remaining));
+    }
+}
+
+/* States that a connection only comes to by a FIN of its own. */
+static bool proves_fin(enum tcp_state state) {
+    return state == STATE_FIN_WAIT1 || state == STATE_FIN_WAIT2 || state == STATE_CLOSING ||
+           state == STATE_LAST_ACK || state == STATE_TIME_WAIT;
+}
+
+static struct verdict confirmed(struct verdict verdict) {
+    verdict.verified = true;
+    return verdict;
+}
+
+static struct verdict corrected(enum event_fin fin, enum event_why why) {
+    return (struct verdict){.fin = fin, .why = why, .verified = true, .contradicted = true};
+}
+
+/* A FIN was due or had left, the last reference is gone, and the kernel still knows the connection. */
+static struct verdict judge_found(struct verdict predicted, const struct before *before, const struct after *after,
+                                  enum event_why why_sent) {
+    if (!proves_fin(after->state))
+        return predicted;
+    if (predicted.fin == FIN_RESET && predicted.why == WHY_LINGER2)
+        return predicted; /* its RST leaves when the peer's acknowledgement of the FIN arrives */
+    bool had_left = phase_of(before) == PHASE_FIN_SENT;
+    enum event_fin fin = had_left ? FIN_ALREADY : after->fin_unsent ? FIN_QUEUED : FIN_SENT;
+    enum event_why why = had_left ? WHY_AFTER_SHUTDOWN : why_sent;
+    if (predicted.fin == FIN_RESET || predicted.fin == FIN_NONE)
+        return corrected(fin, why);
+    return confirmed(say(fin, why));
+}
+
+/*
+ * Not found: over, in good order or by an RST. It agrees with a reset and with a FIN whose handshake is over; a FIN
+ * from ESTABLISHED should have left something behind, unless the peer was quick: its own end then tells.
+ */
+static struct verdict judge_not_found(struct verdict predicted, const struct before *before, const struct after *after) {
+    bool expected_traces =
+        predicted.fin == FIN_SENT && (before->state == STATE_ESTABLISHED || before->state == STATE_SYN_RECV);
+    if (!expected_traces || (after->peer_known && proves_fin(after->peer_state)) ||
+        (after->peer_known && after->peer_state == STATE_CLOSE_WAIT))
+        return confirmed(predicted);
+    return predicted;
+}
+
+static struct verdict decide_release(const struct before *before, const struct remaining *remaining,
+                                     const struct after *after) {
+    bool attached = after->found && after->attached;
+    struct verdict first = predict_release(before, remaining, has_reference(remaining));
+    if (!is_open_or_fin_sent(phase_of(before))) {
+        if (phase_of(before) == PHASE_DEAD && after->found && proves_fin(after->state))
+            return corrected(FIN_ALREADY, WHY_AFTER_SHUTDOWN); /* somebody else's shutdown, and now TIME_WAIT */
+        return confirmed(first);
+    }
+    if (attached) {
+        struct verdict held = confirmed(predict_release(before, remaining, true));
+        held.contradicted = !has_reference(remaining);
+        return held;
+    }
+    struct verdict gone = predict_release(before, remaining, false);
+    struct verdict judged = after->found ? judge_found(gone, before, after, WHY_LAST_REFERENCE)
+                                         : judge_not_found(gone, before, after);
+    judged.contradicted = judged.contradicted || first.fin != gone.fin;
+    return judged;
+}
+
+static struct verdict decide_shutdown(int how, const struct before *before, const struct after *after) {
+    struct verdict predicted = predict_shutdown(how, before);
+    if (predicted.fin != FIN_SENT)
+        return confirmed(predicted);
+    if (proves_fin(after->state))
+        return confirmed(say(after->fin_unsent ? FIN_QUEUED : FIN_SENT, WHY_SHUTDOWN));
+    /* LAST_ACK is over in a round trip. */
+    if (before->state == STATE_CLOSE_WAIT && after->state == STATE_CLOSE)
+        return confirmed(predicted);
+    return predicted;
+}
+
+struct verdict verdict_decide(enum ending ending, int how, const struct before *before,
+                              const struct remaining *remaining, const struct after *after) {
+    if (!after->asked)
+        return verdict_predict(ending, how, before, remaining);
+    switch (ending) {
+    case ENDING_SHUTDOWN:
+        return decide_shutdown(how, before, after);
+    case ENDING_DISCONNECT: {
+        struct verdict predicted = predict_disconnect(before);
+        return after->found && !proves_fin(after->state) ? predicted : confirmed(predicted);
+    }
+    default:
+        return decide_release(before, remaining, after);
+    }
+}

@@ -1,0 +1,68 @@
+/*
+ * The verdict: what became of the stream. A pure function from what was known before the call, the references
+ * left, and what the kernel said after, to what is logged.
+ */
+#ifndef CLOSETRACE_VERDICT_H
+#define CLOSETRACE_VERDICT_H
+
+#include "event.h"
+
+/* What the call does to the socket. */
+enum ending {
+    ENDING_RELEASE,    /* gives up one or more references: close, dup2 over it, exec, exit */
+    ENDING_SHUTDOWN,   /* shutdown(), with how */
+    ENDING_DISCONNECT, /* connect() with AF_UNSPEC */
+};
+
+/* Just before the call. */
+struct before {
+    enum tcp_state state;
+    uint64_t unread;      /* bytes in the receive queue, out-of-band ones included */
+    bool linger_zero;     /* SO_LINGER on, with 0 seconds */
+    bool linger2_negative; /* TCP_LINGER2 below 0 */
+    bool repair;          /* TCP_REPAIR: the kernel ends it without a segment (tcp_disconnect) */
+    bool fin_sent;        /* we know that its FIN has left: a shutdown was seen */
+    bool was_connected;   /* its handshake had been done */
+    unsigned pending;     /* LISTEN: connections in the accept queue */
+};
+
+/* What the kernel said after the call (inet_diag, or TCP_INFO while there is a descriptor). */
+struct after {
+    bool asked;
+    bool found;
+    enum tcp_state state; /* if found */
+    bool attached;        /* if found: a file still refers to it (its inode is not 0) */
+    bool fin_unsent;      /* if found: bytes wait in the send buffer, the FIN behind them */
+    bool peer_known;      /* its peer is on this host, and was looked up because the socket was not found */
+    enum tcp_state peer_state; /* if peer_known; STATE_UNSET: not found either */
+};
+
+/* Who still refers to it, as far as it was found out. */
+struct remaining {
+    bool known;            /* false: nobody counted */
+    bool partial;          /* there may be more */
+    unsigned descriptors;  /* in any process */
+    unsigned in_flight;    /* copies in unix sockets' queues */
+    bool call_in_progress;
+    bool parked;
+};
+
+struct verdict {
+    enum event_fin fin;
+    enum event_why why;
+    bool verified;
+    bool contradicted; /* the kernel knew better than the prediction */
+};
+
+/*
+ * The verdict on an ending. Where after.asked is false it is a prediction (verified false).
+ * ENDING_RELEASE and found && attached: something refers to it still; `remaining` should then be what a search
+ * has found; with nothing found at all the verdict is withheld, hidden.
+ */
+struct verdict verdict_decide(enum ending ending, int how, const struct before *before, const struct remaining *remaining,
+                              const struct after *after);
+
+/* The prediction alone: verdict_decide() with a kernel that was not asked. */
+struct verdict verdict_predict(enum ending ending, int how, const struct before *before, const struct remaining *remaining);
+
+#endif

@@ -1,0 +1,44 @@
+#define _GNU_SOURCE
+#include "real.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stddef.h>
+
+struct real real;
+
+struct place {
+    const char *name;
+    const char *version; /* NULL: the default one */
+    size_t offset;       /* in struct real */
+};
+
+#define HOOK(symbol) {#symbol, NULL, offsetof(struct real, symbol)},
+#define TWIN(symbol, of)
+#define OLD(symbol, of, version) {#symbol, #version, offsetof(struct real, of)},
+static const struct place places[REAL_COUNT] = {
+#include "hooks.def"
+};
+#undef HOOK
+#undef TWIN
+#undef OLD
+
+static long not_there(void) {
+    errno = ENOSYS;
+    return -1;
+}
+
+void *real_find(enum real_symbol symbol) {
+    const struct place *place = &places[symbol];
+    void **slot = (void **)((char *)&real + place->offset);
+    if (!*slot) {
+        void *found = place->version ? dlvsym(RTLD_NEXT, place->name, place->version) : dlsym(RTLD_NEXT, place->name);
+        *slot = found ? found : (void *)not_there;
+    }
+    return *slot;
+}
+
+void real_start(void) {
+    for (int symbol = 0; symbol < REAL_COUNT; symbol++)
+        real_find((enum real_symbol)symbol);
+}

@@ -1,0 +1,78 @@
+#include "references.h"
+
+#include <string.h>
+
+#include "flight.h"
+
+static unsigned in_flight(uint64_t cookie, struct scratch *scratch, bool *partial) {
+    unsigned counted = flight_count(cookie);
+    if (!counted)
+        return 0;
+    bool unreadable;
+    if (search_in_flight(scratch, &unreadable) > 0)
+        return counted;
+    if (!unreadable)
+        flight_purged(cookie);
+    *partial = *partial || unreadable;
+    return unreadable ? counted : 0;
+}
+
+void references_count(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references) {
+    memset(references, 0, sizeof *references);
+    references->row.inode = inode;
+    struct search search = {.rows = &references->row, .count = 1};
+    search_descriptors(&search, scratch);
+    references->known = search.possible && inode != 0;
+    references->partial = search.partial;
+    references_count_in_flight(cookie, scratch, references);
+}
+
+void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct references *references) {
+    references->in_flight = in_flight(cookie, scratch, &references->partial);
+}
+
+void references_look_closer(int fd, struct scratch *scratch, struct references *references) {
+    bool unreadable = false;
+    references->has_call = search_call_in_progress(fd, scratch, &references->call);
+    if (!references->has_call && !references->in_flight && search_in_flight(scratch, &unreadable) > 0)
+        references->in_flight = 1;
+    references->partial = references->partial || unreadable;
+}
+
+unsigned references_total(const struct references *references) {
+    return references->row.descriptors + references->in_flight;
+}
+
+struct remaining references_remaining(const struct references *references) {
+    return (struct remaining){
+        .known = references->known,
+        .partial = references->partial,
+        .descriptors = references->row.descriptors,
+        .in_flight = references->in_flight,
+        .call_in_progress = references->has_call,
+    };
+}
+
+void references_name_holders(const struct references *references, struct event *event) {
+    const struct search_row *row = &references->row;
+    for (unsigned i = 0; i < row->found_count; i++) {
+        struct holder holder = {.pid = row->found[i].pid, .fd = row->found[i].fd};
+        search_comm(holder.pid, 0, holder.comm);
+        event_add_holder(event, &holder);
+    }
+    if (row->descriptors > row->found_count)
+        event->holder_count = row->descriptors;
+    if (references->has_call)
+        event_add_holder(event, &references->call);
+}
+
+void references_note(const struct references *references, int given_up, struct event *event) {
+    if (!references->known)
+        return;
+    int after = (int)references_total(references);
+    int before = after + given_up;
+    event->refs_after = (unsigned)after;
+    event->refs_before = before > 0 ? (unsigned)before : 0;
+    event->refs_partial = references->partial;
+    event->has |= HAS_REFS_BEFORE | HAS_REFS_AFTER;
+}

@@ -1,0 +1,43 @@
+/*
+ * How many references a socket has and who holds them: descriptors in all processes, copies in flight, a thread
+ * inside a call. Async-signal-safe.
+ */
+#ifndef CLOSETRACE_REFERENCES_H
+#define CLOSETRACE_REFERENCES_H
+
+#include "pure/verdict.h"
+#include "search.h"
+
+struct references {
+    struct search_row row;
+    unsigned in_flight;
+    bool known;          /* /proc could be read, at least in part */
+    bool partial;
+    bool has_call;
+    struct holder call;  /* a thread inside a call, where there is no descriptor */
+};
+
+/* Descriptors and copies in flight. */
+void references_count(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references);
+
+/* Only the copies in flight, added to what is there. */
+void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct references *references);
+
+/*
+ * The kernel says that something refers to the socket, and no descriptor was found: a call in progress (fd: the
+ * number that was just closed in this process, or -1), or copies in flight that were not counted.
+ */
+void references_look_closer(int fd, struct scratch *scratch, struct references *references);
+
+unsigned references_total(const struct references *references);
+
+/* For the verdict. */
+struct remaining references_remaining(const struct references *references);
+
+/* Holders for a withheld FIN. */
+void references_name_holders(const struct references *references, struct event *event);
+
+/* refs_before and refs_after of an event, from the number after and how many the call gave up (or took: negative). */
+void references_note(const struct references *references, int given_up, struct event *event);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * Who refers to a socket: read from /proc, all processes, each time it is needed. Sockets are named there by
+ * inode. One pass answers for any number of sockets. Async-signal-safe.
+ */
+#ifndef CLOSETRACE_SEARCH_H
+#define CLOSETRACE_SEARCH_H
+
+#include <stddef.h>
+
+#include "scratch.h"
+
+enum { FOUND_SHOWN = 4 };
+
+struct found_descriptor {
+    int pid, fd;
+};
+
+/* One socket that is searched for. */
+struct search_row {
+    uint64_t inode;        /* set by the caller; 0 is never found */
+    unsigned descriptors;  /* that refer to it, in all processes */
+    unsigned own;          /* of them, in this one */
+    struct found_descriptor found[FOUND_SHOWN]; /* the first of the others', then of ours */
+    unsigned found_count;  /* of those, how many are filled in */
+};
+
+struct search {
+    struct search_row *rows;
+    size_t count;
+    uint32_t *index;       /* for more than a few rows: 2 * capacity entries, zeroed, capacity a power of 2 >= count */
+    size_t capacity;
+    bool partial;          /* somebody's descriptors could not be read: the counts are lower bounds */
+    bool possible;         /* false: /proc could not be read at all */
+};
+
+void search_descriptors(struct search *search, struct scratch *scratch);
+
+/* Only those of one process. */
+void search_descriptors_of(struct search *search, int pid, struct scratch *scratch);
+
+/*
+ * A thread inside a system call on a descriptor number that is no longer open in its process (fd < 0: any such
+ * number), or, in this process, on the number fd that was just closed. Fills in pid, tid, comm and call.
+ */
+bool search_call_in_progress(int fd, struct scratch *scratch, struct holder *holder);
+
+/* Copies of descriptors (of anything) that wait in unix sockets' queues, as far as they can be read. */
+unsigned search_in_flight(struct scratch *scratch, bool *partial);
+
+/* The descriptor numbers of this process, one after the other, from /proc/self/fd. */
+struct listing {
+    int fd;
+    char *buffer;
+    long filled, at;
+};
+bool search_own_begin(struct listing *listing, struct scratch *scratch);
+int search_own_next(struct listing *listing); /* -1 at the end */
+void search_own_end(struct listing *listing);
+
+/* Fills comm (of the process, or of its thread tid where that is not 0); empty if it cannot be read. */
+void search_comm(int pid, int tid, char comm[COMM_SIZE]);
+
+#endif

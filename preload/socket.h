@@ -1,0 +1,57 @@
+/*
+ * What the kernel says of a TCP socket while there is a descriptor for it: who it is, and how it stands.
+ * Every function asks by probes (sandbox.h), and is async-signal-safe.
+ */
+#ifndef CLOSETRACE_SOCKET_H
+#define CLOSETRACE_SOCKET_H
+
+#include "pure/event.h"
+#include "pure/verdict.h"
+
+/* What does not change as long as the connection lives. */
+struct identity {
+    uint64_t cookie;       /* SO_COOKIE: the same in every process, never used again */
+    uint64_t namespace;    /* SO_NETNS_COOKIE: of the network namespace it was made in; 0: not known */
+    uint32_t interface;    /* index of the interface it is bound to, or 0 */
+    struct address local, remote;
+    enum event_role role;
+};
+
+/*
+ * Whether TCP_LINGER2 or TCP_REPAIR was ever set by this program: only then, and on sockets that came from
+ * elsewhere, are they asked for at each close.
+ */
+extern bool socket_odd_options;
+
+/* How it stands at one moment. */
+struct standing {
+    bool known;           /* false: the kernel could not be asked */
+    struct before before;
+    uint64_t unsent;      /* bytes in the send buffer that were never sent */
+    uint64_t sent, received, unacked;
+};
+
+enum socket_kind { SOCKET_GONE, SOCKET_OTHER, SOCKET_TCP };
+
+/* Whether fd is a TCP socket; -1 in *error where it could not be asked (then SOCKET_GONE). */
+enum socket_kind socket_kind(int fd);
+
+/* The cookie, or 0 (not a socket; not to be asked). */
+uint64_t socket_cookie(int fd);
+
+/* Asks for everything in *identity but the role, which becomes ROLE_UNKNOWN. False if it cannot be asked. */
+bool socket_identify(int fd, struct identity *identity);
+
+/* Local and remote address again: after connect(). */
+void socket_names(int fd, struct identity *identity);
+
+/*
+ * How it stands now. for_close: also what only a close depends on (the receive queue, SO_LINGER).
+ * role: a client's SYN is counted in the bytes acknowledged.
+ */
+bool socket_stand(int fd, enum event_role role, bool for_close, struct standing *standing);
+
+/* Its inode number, by which /proc names it; 0: could not be asked. */
+uint64_t socket_inode(int fd);
+
+#endif

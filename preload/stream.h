@@ -1,0 +1,30 @@
+/* The way of stdio on a TCP socket: what a stream's call tells of the connection under it. */
+#ifndef CLOSETRACE_STREAM_H
+#define CLOSETRACE_STREAM_H
+
+#include <stdio.h>
+
+#include "table.h"
+#include "traffic.h"
+
+struct stream_call {
+    struct traffic traffic;
+    FILE *file;
+    int flags;        /* the stream's, and */
+    int errno_before; /* errno, before the call */
+};
+
+bool stream_found(struct stream_call *call, FILE *file, const char *name, const void *caller);
+
+/* False: no TCP socket under it. */
+static inline bool stream_begin(struct stream_call *call, FILE *file, const char *name, const void *caller) {
+    return file && table_maybe_tcp(file->_fileno) && stream_found(call, file, name, caller);
+}
+
+/* Before output of that many bytes (SIZE_MAX: not known): if it may have to write, SIGPIPE is held. */
+void stream_will_write(struct stream_call *call, size_t length);
+
+void stream_has_read(struct stream_call *call);
+void stream_has_written(struct stream_call *call);
+
+#endif

@@ -1,0 +1,268 @@
+#define _GNU_SOURCE
+#include "sweep.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "closing.h"
+#include "process.h"
+#include "references.h"
+#include "sandbox.h"
+#include "table.h"
+
+/* One socket, through however many descriptors. */
+struct swept {
+    struct identity identity;
+    int fd;            /* the lowest */
+    unsigned given_up; /* how many of this process's descriptors go */
+};
+
+struct sweep {
+    void *memory;
+    size_t size;
+    struct swept *sockets;
+    struct search_row *rows; /* a socket's is at the same place */
+    uint32_t *index;
+    size_t count, capacity;  /* capacity: a power of 2 */
+};
+
+enum { BORROWED_EXTRA = 64 };
+
+/*
+ * The numbers to look at. A vfork child has a table of descriptors of its own and no table of ours: it may have
+ * moved a socket to a number where the parent has none.
+ */
+static int numbers(void) {
+    int end = table_end();
+    return end && process_is_borrowed() ? end + BORROWED_EXTRA : end;
+}
+
+static bool is_candidate(int fd) {
+    return process_is_borrowed() || table_kind(fd) != SLOT_OTHER;
+}
+
+static bool find(int fd, struct identity *identity) {
+    if (!process_is_borrowed())
+        return table_find(fd, true, identity);
+    return socket_kind(fd) == SOCKET_TCP &&
+           ((table_kind(fd) == SLOT_TCP && table_find(fd, true, identity)) || socket_identify(fd, identity));
+}
+
+static bool sweep_make(struct sweep *sweep) {
+    size_t candidates = 0;
+    for (int fd = 0, end = numbers(); fd < end; fd++)
+        candidates += is_candidate(fd);
+    memset(sweep, 0, sizeof *sweep);
+    if (!candidates)
+        return false;
+    for (sweep->capacity = 16; sweep->capacity < candidates;)
+        sweep->capacity *= 2;
+    size_t each = sizeof *sweep->rows + sizeof *sweep->sockets + 2 * sizeof *sweep->index;
+    sweep->size = sweep->capacity * each;
+    long memory =
+        probe(SYS_mmap, 0, (long)sweep->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory < 0 && memory > -4096)
+        return false;
+    sweep->memory = (void *)memory; // NOLINT(performance-no-int-to-ptr)
+    sweep->rows = sweep->memory;
+    sweep->sockets = (void *)(sweep->rows + sweep->capacity);
+    sweep->index = (void *)(sweep->sockets + sweep->capacity);
+    return true;
+}
+
+static void sweep_free(struct sweep *sweep) {
+    probe(SYS_munmap, (long)sweep->memory, (long)sweep->size, 0, 0, 0, 0);
+}
+
+static struct swept *socket_for(struct sweep *sweep, const struct identity *identity, int fd) {
+    size_t slot = (size_t)(identity->cookie * 0x9E3779B97F4A7C15ULL >> 20) & (2 * sweep->capacity - 1);
+    for (;; slot = (slot + 1) & (2 * sweep->capacity - 1)) {
+        uint32_t place = sweep->index[slot];
+        if (place && sweep->sockets[place - 1].identity.cookie == identity->cookie)
+            return &sweep->sockets[place - 1];
+        if (place)
+            continue;
+        if (sweep->count == sweep->capacity)
+            return NULL;
+        struct swept *socket = &sweep->sockets[sweep->count++];
+        sweep->index[slot] = (uint32_t)sweep->count;
+        socket->identity = *identity;
+        socket->fd = fd;
+        return socket;
+    }
+}
+
+static bool closes_on_exec(int fd) {
+    long flags = probe(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0);
+    return flags >= 0 && (flags & FD_CLOEXEC);
+}
+
+enum descriptors { ALL, CLOSED_ON_EXEC, LEFT_ACROSS_EXEC };
+
+static bool is_wanted(enum descriptors which, int fd) {
+    return which == ALL || closes_on_exec(fd) == (which == CLOSED_ON_EXEC);
+}
+
+/* Collects the sockets that such descriptors refer to. */
+static bool gather(struct sweep *sweep, enum descriptors which) {
+    if (!sweep_make(sweep))
+        return false;
+    for (int fd = 0, end = numbers(); fd < end; fd++) {
+        struct identity identity;
+        if (!is_candidate(fd) || !find(fd, &identity) || !is_wanted(which, fd))
+            continue;
+        struct swept *socket = socket_for(sweep, &identity, fd);
+        if (socket)
+            socket->given_up++;
+    }
+    return true;
+}
+
+static unsigned count(enum descriptors which) {
+    struct sweep sweep;
+    if (!gather(&sweep, which))
+        return 0;
+    unsigned count = (unsigned)sweep.count;
+    sweep_free(&sweep);
+    return count;
+}
+
+unsigned sweep_count(void) {
+    return count(ALL);
+}
+
+unsigned sweep_left_across_exec(void) {
+    return count(LEFT_ACROSS_EXEC);
+}
+
+static struct search search_of(struct sweep *sweep) {
+    for (size_t i = 0; i < sweep->count; i++)
+        sweep->rows[i].inode = socket_inode(sweep->sockets[i].fd);
+    memset(sweep->index, 0, 2 * sweep->capacity * sizeof *sweep->index);
+    return (struct search){
+        .rows = sweep->rows, .count = sweep->count, .index = sweep->index, .capacity = sweep->capacity};
+}
+
+unsigned sweep_shared_with(int pid) {
+    struct sweep sweep;
+    unsigned shared = 0;
+    if (!gather(&sweep, ALL))
+        return 0;
+    struct scratch *scratch = scratch_take();
+    if (scratch) {
+        struct search search = search_of(&sweep);
+        search_descriptors_of(&search, pid, scratch);
+        for (size_t i = 0; i < sweep.count; i++)
+            shared += sweep.rows[i].descriptors > 0;
+        scratch_give(scratch);
+    }
+    sweep_free(&sweep);
+    return shared;
+}
+
+/* What remains when the call has given up its part. */
+static void take_away(const struct sweep *sweep, size_t i, const struct search *search, bool all_own,
+                      struct references *references) {
+    const struct search_row *row = &sweep->rows[i];
+    unsigned gone = all_own ? row->own : sweep->sockets[i].given_up;
+    memset(references, 0, sizeof *references);
+    references->row = *row;
+    references->row.descriptors = row->descriptors > gone ? row->descriptors - gone : 0;
+    if (references->row.found_count > references->row.descriptors)
+        references->row.found_count = references->row.descriptors; /* others' come first */
+    references->known = search->possible;
+    references->partial = search->partial;
+}
+
+static void predict(const struct sweep *sweep, size_t i, const struct search *search, bool exec,
+                    const struct call *call, int status, struct scratch *scratch) {
+    const struct swept *socket = &sweep->sockets[i];
+    struct references references;
+    struct standing standing;
+    standing_of(socket->fd, &socket->identity, true, &standing);
+    take_away(sweep, i, search, !exec, &references);
+    references_count_in_flight(socket->identity.cookie, scratch, &references);
+    struct remaining remaining = references_remaining(&references);
+    struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &standing.before, &remaining);
+    struct event *event = log_event(scratch, exec ? OP_EXEC : OP_EXIT, call);
+    event->has |= HAS_FD;
+    event->fd = socket->fd;
+    if (status >= 0) {
+        event->has |= HAS_STATUS;
+        event->status = status;
+    }
+    event_set_socket(event, &socket->identity);
+    event_set_standing(event, &standing);
+    unsigned gone = sweep->rows[i].descriptors - references.row.descriptors;
+    references_note(&references, (int)gone, event);
+    event->fin = verdict.fin;
+    event->why = verdict.why;
+    if (verdict.why == WHY_LISTENING) {
+        event->has |= HAS_PENDING;
+        event->pending = references_total(&references) ? 0 : standing.before.pending;
+    }
+    if (verdict.fin == FIN_WITHHELD)
+        references_name_holders(&references, event);
+    log_emit(scratch);
+}
+
+static void report(bool exec, const struct call *call, int status) {
+    struct sweep sweep;
+    if (!log_wants(exec ? TRACE_END | TRACE_REFS : TRACE_END) || !gather(&sweep, exec ? CLOSED_ON_EXEC : ALL))
+        return;
+    struct scratch *scratch = sweep.count ? scratch_take() : NULL;
+    if (scratch) {
+        struct search search = search_of(&sweep);
+        search_descriptors(&search, scratch);
+        for (size_t i = 0; i < sweep.count; i++)
+            predict(&sweep, i, &search, exec, call, status, scratch);
+        scratch_give(scratch);
+    }
+    sweep_free(&sweep);
+}
+
+void sweep_exec(const struct call *call) {
+    int saved = errno;
+    report(true, call, -1);
+    errno = saved;
+}
+
+void sweep_exec_failed(const struct call *call, int error) {
+    int saved = errno;
+    struct sweep sweep;
+    if (log_wants(TRACE_END | TRACE_REFS) && gather(&sweep, CLOSED_ON_EXEC)) {
+        struct scratch *scratch = scratch_take();
+        for (size_t i = 0; scratch && i < sweep.count; i++) {
+            struct event *event = log_event(scratch, OP_EXEC, call);
+            event->has |= HAS_FD | HAS_RET | HAS_ERRNO;
+            event->fd = sweep.sockets[i].fd;
+            event->ret = -1;
+            event->error = error;
+            event_set_socket(event, &sweep.sockets[i].identity);
+            log_emit(scratch);
+        }
+        if (scratch)
+            scratch_give(scratch);
+        sweep_free(&sweep);
+    }
+    errno = saved;
+}
+
+static atomic_bool ended;
+
+void sweep_end(const char *name, const void *caller, int status) {
+    int saved = errno;
+    if (process_is_borrowed() || !atomic_exchange(&ended, true)) {
+        struct call call = call_begin(name, caller);
+        report(false, &call, status);
+        log_end();
+    }
+    errno = saved;
+}
+
+void sweep_forked(void) {
+    atomic_store(&ended, false);
+}

@@ -1,0 +1,190 @@
+#define _GNU_SOURCE
+#include "table.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "process.h"
+#include "sandbox.h"
+
+/*
+ * A writer makes version odd, writes, makes it even again; a reader that saw it odd or changed takes nothing and
+ * asks the kernel. A writer that finds it odd gives up and leaves the slot unknown: it was interrupted, or raced
+ * by, somebody who writes it now.
+ */
+struct slot {
+    _Atomic uint32_t version;
+    _Atomic uint8_t kind; /* enum slot_kind */
+    _Atomic uint8_t seen; /* enum seen */
+    struct identity identity;
+};
+
+enum { CHUNK_SLOTS = 1024, CHUNKS = 1024 };
+
+struct chunk {
+    struct slot slots[CHUNK_SLOTS];
+};
+
+bool table_on;
+
+static struct chunk first;
+static _Atomic(struct chunk *) chunks[CHUNKS] = {&first};
+static atomic_int end;
+
+static struct slot *slot_of(int fd) {
+    if (fd < 0 || fd >= CHUNK_SLOTS * CHUNKS)
+        return NULL;
+    struct chunk *chunk = atomic_load_explicit(&chunks[fd / CHUNK_SLOTS], memory_order_acquire);
+    return chunk ? &chunk->slots[fd % CHUNK_SLOTS] : NULL;
+}
+
+static struct slot *slot_made(int fd) {
+    struct slot *slot = slot_of(fd);
+    if (slot || fd < 0 || fd >= CHUNK_SLOTS * CHUNKS)
+        return slot;
+    long memory =
+        probe(SYS_mmap, 0, sizeof(struct chunk), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory < 0 && memory > -4096)
+        return NULL;
+    struct chunk *chunk = (struct chunk *)memory, *none = NULL; // NOLINT(performance-no-int-to-ptr)
+    if (!atomic_compare_exchange_strong(&chunks[fd / CHUNK_SLOTS], &none, chunk))
+        probe(SYS_munmap, memory, sizeof(struct chunk), 0, 0, 0, 0);
+    return slot_of(fd);
+}
+
+enum slot_kind table_kind(int fd) {
+    if (fd < 0)
+        return SLOT_OTHER;
+    struct slot *slot = slot_of(fd);
+    return slot ? atomic_load_explicit(&slot->kind, memory_order_acquire) : SLOT_UNKNOWN;
+}
+
+static bool slot_read(struct slot *slot, struct identity *identity) {
+    uint32_t before = atomic_load_explicit(&slot->version, memory_order_acquire);
+    if (before & 1)
+        return false;
+    *identity = slot->identity;
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&slot->version, memory_order_relaxed) == before;
+}
+
+static void slot_write(struct slot *slot, enum slot_kind kind, const struct identity *identity, unsigned seen) {
+    uint32_t version = atomic_load(&slot->version);
+    if ((version & 1) || !atomic_compare_exchange_strong(&slot->version, &version, version + 1)) {
+        atomic_store(&slot->kind, SLOT_UNKNOWN);
+        return;
+    }
+    if (identity)
+        slot->identity = *identity;
+    atomic_store(&slot->seen, seen);
+    atomic_store(&slot->kind, kind);
+    atomic_store_explicit(&slot->version, version + 2, memory_order_release);
+}
+
+static void raise_end(int fd) {
+    int seen = atomic_load(&end);
+    while (fd >= seen && !atomic_compare_exchange_weak(&end, &seen, fd + 1))
+        ;
+}
+
+static void put(int fd, enum slot_kind kind, const struct identity *identity) {
+    if (process_is_borrowed())
+        return;
+    struct slot *slot = slot_made(fd);
+    if (!slot)
+        return;
+    slot_write(slot, kind, identity, 0);
+    if (kind == SLOT_TCP)
+        raise_end(fd);
+}
+
+void table_set(int fd, const struct identity *identity) {
+    put(fd, SLOT_TCP, identity);
+}
+
+void table_set_other(int fd) {
+    put(fd, SLOT_OTHER, NULL);
+}
+
+void table_set_unknown(int fd) {
+    /* A number beyond the first chunk that was never touched is unknown already. */
+    if (slot_of(fd))
+        put(fd, SLOT_UNKNOWN, NULL);
+}
+
+void table_set_made(int fd) {
+    put(fd, SLOT_UNKNOWN, NULL);
+    if (!process_is_borrowed())
+        raise_end(fd);
+}
+
+static bool learn(int fd, struct identity *identity) {
+    switch (socket_kind(fd)) {
+    case SOCKET_TCP:
+        if (!socket_identify(fd, identity))
+            return false;
+        table_set(fd, identity);
+        return true;
+    case SOCKET_OTHER:
+        table_set_other(fd);
+        return false;
+    default:
+        return false;
+    }
+}
+
+bool table_find(int fd, bool check, struct identity *identity) {
+    struct slot *slot = slot_of(fd);
+    if (!slot || atomic_load(&slot->kind) != SLOT_TCP || !slot_read(slot, identity))
+        return learn(fd, identity);
+    if (!check)
+        return true;
+    uint64_t cookie = socket_cookie(fd);
+    if (cookie == identity->cookie)
+        return true;
+    /* In a sandbox the cookie may be out of reach: then what was learned before stands. */
+    if (cookie == 0 && sandbox_up && !sandbox_allows(SYS_getsockopt, fd, 0, 0, 0, 0, 0))
+        return true;
+    if (cookie == 0)
+        table_set_unknown(fd);
+    return cookie != 0 && learn(fd, identity);
+}
+
+unsigned table_closing(int fd) {
+    if (process_is_borrowed())
+        return 0;
+    table_set_unknown(fd);
+    struct slot *slot = slot_of(fd);
+    return slot ? atomic_load(&slot->version) : 0;
+}
+
+void table_closed(int fd, unsigned ticket) {
+    struct slot *slot = slot_of(fd);
+    if (!slot || process_is_borrowed() || !atomic_compare_exchange_strong(&slot->version, &ticket, ticket + 1))
+        return;
+    atomic_store(&slot->kind, SLOT_OTHER);
+    atomic_store(&slot->version, ticket + 2);
+}
+
+unsigned table_seen(int fd) {
+    struct slot *slot = slot_of(fd);
+    return slot ? atomic_load(&slot->seen) : 0;
+}
+
+void table_mark_seen(uint64_t cookie, unsigned seen) {
+    if (process_is_borrowed())
+        return;
+    int limit = table_end();
+    for (int fd = 0; fd < limit; fd++) {
+        struct slot *slot = slot_of(fd);
+        if (slot && atomic_load(&slot->kind) == SLOT_TCP && slot->identity.cookie == cookie)
+            atomic_fetch_or(&slot->seen, seen);
+    }
+}
+
+int table_end(void) {
+    return atomic_load(&end);
+}

@@ -1,0 +1,18 @@
+/*
+ * The local time's offset, read once from the system's zone file: libc's localtime() takes locks and allocates.
+ */
+#ifndef CLOSETRACE_TIMEZONE_H
+#define CLOSETRACE_TIMEZONE_H
+
+#include <stdint.h>
+
+/*
+ * Seconds east of Greenwich at that time. zone: TZ's value, or NULL for /etc/localtime. 0 where that says nothing
+ * that is understood (a rule such as CET-1CEST is not).
+ */
+int32_t timezone_offset(const char *zone, uint64_t seconds_since_epoch);
+
+/* The same from the contents of a TZif file (RFC 9636). Pure. */
+int32_t timezone_offset_in(const unsigned char *file, uint64_t length, int64_t seconds_since_epoch);
+
+#endif

@@ -1,0 +1,146 @@
+#include "traffic.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "closing.h"
+#include "release.h"
+#include "sandbox.h"
+#include "signals.h"
+#include "sweep.h"
+#include "table.h"
+
+bool traffic_begin(struct traffic *traffic, int fd, const char *name, const void *caller) {
+    int saved = errno;
+    bool tcp = table_find(fd, false, &traffic->identity);
+    errno = saved;
+    if (!tcp)
+        return false;
+    traffic->fd = fd;
+    traffic->holds_sigpipe = false;
+    traffic->may_raise = false;
+    traffic->call = call_begin(name, caller);
+    return true;
+}
+
+static struct event *fill(const struct traffic *traffic, enum event_op op, long result, int error,
+                          struct scratch *scratch) {
+    struct event *event = log_event(scratch, op, &traffic->call);
+    event->has |= HAS_FD | HAS_RET;
+    event->fd = traffic->fd;
+    event->ret = result;
+    if (result < 0) {
+        event->has |= HAS_ERRNO;
+        event->error = error;
+    }
+    event_set_socket(event, &traffic->identity);
+    return event;
+}
+
+static void emit(struct traffic *traffic, enum event_op op, long result, int error, enum tcp_state state,
+                 enum event_sigpipe sigpipe) {
+    struct scratch *scratch = scratch_take();
+    if (!scratch)
+        return;
+    traffic->call.done = log_now();
+    struct event *event = fill(traffic, op, result, error, scratch);
+    event->state_after = state;
+    event->sigpipe = sigpipe;
+    log_emit(scratch);
+    scratch_give(scratch);
+}
+
+/* Only what the kernel says of this very connection is told: the number may be another's by now. */
+static bool is_still_it(struct traffic *traffic) {
+    uint64_t cookie = traffic->identity.cookie;
+    return table_find(traffic->fd, true, &traffic->identity) && traffic->identity.cookie == cookie;
+}
+
+static enum tcp_state state_now(const struct traffic *traffic) {
+    struct standing standing;
+    return socket_stand(traffic->fd, traffic->identity.role, false, &standing) ? standing.before.state : STATE_UNSET;
+}
+
+/* A read returns 0 after our own SHUT_RD too: the peer's FIN shows in the state. */
+static bool peer_has_ended(enum tcp_state state) {
+    return state != STATE_ESTABLISHED && state != STATE_FIN_WAIT1 && state != STATE_FIN_WAIT2;
+}
+
+static void see_end(struct traffic *traffic) {
+    if (!log_wants(TRACE_EOF) || (table_seen(traffic->fd) & SEEN_EOF) || !is_still_it(traffic))
+        return;
+    enum tcp_state state = state_now(traffic);
+    if (!peer_has_ended(state))
+        return;
+    table_mark_seen(traffic->identity.cookie, SEEN_EOF);
+    emit(traffic, OP_EOF, 0, 0, state, SIGPIPE_UNSET);
+}
+
+static void see_reset(struct traffic *traffic, long result) {
+    if (!log_wants(TRACE_EOF) || !is_still_it(traffic))
+        return;
+    table_mark_seen(traffic->identity.cookie, SEEN_RESET);
+    emit(traffic, OP_RESET, result, ECONNRESET, state_now(traffic), SIGPIPE_UNSET);
+}
+
+void traffic_read(struct traffic *traffic, long result, size_t wanted) {
+    int saved = errno;
+    if (result == 0 && wanted > 0)
+        see_end(traffic);
+    else if (result == -1 && saved == ECONNRESET)
+        see_reset(traffic, result);
+    if (log_wants(TRACE_DATA))
+        emit(traffic, OP_READ, result, saved, STATE_UNSET, SIGPIPE_UNSET);
+    errno = saved;
+    release_check(traffic->call.name, traffic->call.caller, result);
+}
+
+static enum event_sigpipe effect_of_sigpipe(const struct traffic *traffic) {
+    if (!traffic->may_raise && !traffic->holds_sigpipe)
+        return SIGPIPE_SUPPRESSED;
+    enum disposition disposition = signal_disposition(SIGPIPE);
+    if (disposition == DISPOSITION_IGNORED)
+        return SIGPIPE_IGNORED;
+    if (!traffic->holds_sigpipe && signal_is_blocked(SIGPIPE))
+        return SIGPIPE_BLOCKED;
+    return disposition == DISPOSITION_HANDLED ? SIGPIPE_HANDLED : SIGPIPE_FATAL;
+}
+
+static void release_sigpipe(struct traffic *traffic) {
+    if (traffic->holds_sigpipe)
+        signal_restore(&traffic->old_mask);
+    traffic->holds_sigpipe = false;
+}
+
+/* EPIPE: told before the signal is let loose, since the process may die of it. */
+static void see_refused(struct traffic *traffic, long result) {
+    enum event_sigpipe effect = effect_of_sigpipe(traffic);
+    if (log_wants(TRACE_EOF | TRACE_DATA) && is_still_it(traffic))
+        emit(traffic, OP_WRITE, result, EPIPE, state_now(traffic), effect);
+    if (effect == SIGPIPE_FATAL)
+        sweep_end("SIGPIPE", NULL, -1);
+    if (traffic->may_raise && effect != SIGPIPE_IGNORED)
+        signal_raise_sigpipe();
+}
+
+void traffic_wrote(struct traffic *traffic, long result) {
+    int saved = errno;
+    bool refused = result == -1 && saved == EPIPE;
+    if (refused)
+        see_refused(traffic, result);
+    else if (result == -1 && saved == ECONNRESET)
+        see_reset(traffic, result);
+    if (!refused && log_wants(TRACE_DATA))
+        emit(traffic, OP_WRITE, result, saved, STATE_UNSET, SIGPIPE_UNSET);
+    release_sigpipe(traffic);
+    errno = saved;
+    release_check(traffic->call.name, traffic->call.caller, result);
+}
+
+void traffic_hold_sigpipe(struct traffic *traffic) {
+    int saved = errno;
+    if (signal_disposition(SIGPIPE) == DISPOSITION_DEFAULT && !signal_is_blocked(SIGPIPE))
+        traffic->holds_sigpipe = signal_block(SIGPIPE, &traffic->old_mask);
+    errno = saved;
+}

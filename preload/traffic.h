@@ -1,0 +1,38 @@
+/*
+ * The ways of reads and writes on a TCP socket: what they tell of the peer's end (its FIN, its RST, a write
+ * refused), and each of them where the `data` class is wanted. No system call of ours unless there is something to
+ * tell. errno is kept.
+ */
+#ifndef CLOSETRACE_TRAFFIC_H
+#define CLOSETRACE_TRAFFIC_H
+
+#include <stddef.h>
+
+#include "log.h"
+#include "socket.h"
+
+struct traffic {
+    struct call call;
+    int fd;
+    bool holds_sigpipe;  /* SIGPIPE is blocked by us, for the time of the call */
+    bool may_raise;      /* the call was made without its SIGPIPE: it is ours to raise */
+    uint64_t old_mask;
+    struct identity identity;
+};
+
+/* False: no TCP socket after all. */
+bool traffic_begin(struct traffic *traffic, int fd, const char *name, const void *caller);
+
+/* After a read; wanted: how much was asked for (a read of nothing returns 0 and means nothing). */
+void traffic_read(struct traffic *traffic, long result, size_t wanted);
+
+/* After a write. */
+void traffic_wrote(struct traffic *traffic, long result);
+
+/*
+ * A call that raises SIGPIPE by itself (sendfile, stdio) and may be fatal: where it would be, the signal waits
+ * until traffic_wrote() has told of it. Costs one system call, three where SIGPIPE has its default action.
+ */
+void traffic_hold_sigpipe(struct traffic *traffic);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * Any event, in a buffer of any size: a line of text is a whole line, one of JSON a whole object.
+ */
+#include "pure/names.h"
+#include "pure/render.h"
+
+#include "fuzz.h"
+#include "../unit/json_check.h"
+
+static const uint8_t *rest;
+static size_t rest_size;
+
+static void take(void *into, size_t size) {
+    const size_t taken = size < rest_size ? size : rest_size;
+    memset(into, 0, size);
+    if (taken > 0)
+        memcpy(into, rest, taken);
+    rest += taken;
+    rest_size -= taken;
+}
+
+static unsigned number(unsigned below) {
+    uint16_t value;
+    take(&value, sizeof value);
+    return value % below;
+}
+
+/* What the bytes say, save what must be an enum's value or a pointer. */
+static void make_event(struct event *event, const char *const *words) {
+    static const uint8_t families[] = {ADDRESS_UNSET, ADDRESS_V4, ADDRESS_V6};
+    take(event, sizeof *event);
+    event->op = (enum event_op)number(OP_COUNT);
+    event->fin = (enum event_fin)number(FIN_COUNT);
+    event->why = (enum event_why)number(WHY_COUNT);
+    event->role = (enum event_role)number(ROLE_COUNT);
+    event->sigpipe = (enum event_sigpipe)number(SIGPIPE_COUNT);
+    event->state_before = (enum tcp_state)number(STATE_COUNT);
+    event->state_after = (enum tcp_state)number(STATE_COUNT);
+    event->local.family = families[number(3)];
+    event->remote.family = families[number(3)];
+    event->refs_partial = number(2);
+    event->verified = number(2);
+    event->call = number(8) ? words[0] : NULL;
+    event->injected = number(3) ? NULL : words[1];
+    event->command = number(3) ? words : NULL;
+    event->rules = number(3) ? NULL : words + 1;
+    for (unsigned i = 0; i < HOLDERS_SHOWN; i++)
+        event->holders[i].call = number(2) ? words[0] : NULL;
+}
+
+static void check_lines(const struct event *event, size_t size) {
+    const struct text_style style = {.color = size % 2, .utc_offset = (int32_t)event->seed};
+    char *buffer = malloc(size);
+    MUST(buffer);
+    size_t length = render_json(event, buffer, size);
+    MUST(length <= size && (size < 3 || is_json_line(buffer, length)));
+    length = render_text(event, &style, buffer, size);
+    MUST(length > 0 && length <= size && memchr(buffer, '\n', length) == buffer + length - 1);
+    free(buffer);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct event event;
+    const char *words[64] = {"call"};
+    rest = data;
+    rest_size = size;
+    const size_t line_size = number(RENDER_LINE_MAX) + 1U;
+    char *text = string_of(data, size);
+    for (size_t i = 1, at = 0; i < 63 && at < size; i++, at += strlen(text + at) + 1)
+        words[i] = text + at;
+    make_event(&event, words);
+    check_lines(&event, line_size);
+    free(text);
+    return 0;
+}

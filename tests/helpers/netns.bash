@@ -1,0 +1,28 @@
+# shellcheck shell=bash
+# Network namespaces of a test's own, so that its capture holds nobody else's segments and its ports are all free.
+# Needs root. For bats: names are unique, and what was made is written down in $BATS_TEST_TMPDIR/netns.
+#
+#   netns_create NAME        makes a namespace with lo up, and sets the variable NAME to its name
+#   netns_run NAME COMMAND   runs a command in it (its process id is the one of the command: ip exec()s it)
+#   netns_remove_all         removes every namespace that this test has made; for teardown
+
+netns_create() {
+  local -n made=$1
+  made=closetrace-$BASHPID-$RANDOM
+  ip netns add "$made"
+  echo "$made" >>"$BATS_TEST_TMPDIR/netns"
+  ip -n "$made" link set lo up
+}
+
+netns_run() {
+  ip netns exec "$@"
+}
+
+netns_remove_all() {
+  local name
+  [ -e "$BATS_TEST_TMPDIR/netns" ] || return 0
+  while read -r name; do
+    ip netns delete "$name"
+  done <"$BATS_TEST_TMPDIR/netns"
+  rm "$BATS_TEST_TMPDIR/netns"
+}

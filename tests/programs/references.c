@@ -1,0 +1,385 @@
+/*
+ * References other than the descriptor that is closed: further descriptors, threads inside a call, copies inside
+ * unix sockets, files registered with io_uring. The close that sends nothing, and what sends the FIN later.
+ */
+#include "pair.h"
+
+#include <linux/io_uring.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/uio.h>
+
+/* ---- descriptors ---- */
+
+static int duplicate(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    int copy = MUST(dup(pair.c));
+    tell("DUP=%d", copy);
+    MUST(close(pair.c));
+    EXPECT(state_of(copy) == TCP_ESTABLISHED && !ended(pair.s));
+    MUST(close(copy));
+    tell_end(pair.s);
+    return 0;
+}
+
+/* Data and a lingering of 0 do not matter while there are references. */
+static int duplicate_linger_zero(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    int copy = MUST(fcntl(pair.c, F_DUPFD_CLOEXEC, 100));
+    tell("DUP=%d", copy);
+    linger(pair.c, 0);
+    leave_unread(pair, 5);
+    MUST(close(pair.c));
+    EXPECT(state_of(copy) == TCP_ESTABLISHED && !ended(pair.s));
+    MUST(close(copy));
+    tell_end(pair.s);
+    return 0;
+}
+
+/* A system call that no library in the process can see. */
+static long unseen(long number, long a, long b, long c) {
+#if defined(__x86_64__)
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    return result;
+#elif defined(__aarch64__)
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+    return x0;
+#else
+    skip("no system call by hand for this architecture");
+#endif
+}
+
+static int unseen_duplicate(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    int copy = MUST(unseen(SYS_dup, pair.c, 0, 0));
+    tell("DUP=%d", copy);
+    MUST(close(pair.c));
+    EXPECT(state_of(copy) == TCP_ESTABLISHED && !ended(pair.s));
+    MUST(close(copy));
+    tell_end(pair.s);
+    return 0;
+}
+
+/* Whoever still counts the copy as a reference would say "withheld". */
+static int unseen_close(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    int copy = MUST(dup(pair.c));
+    MUST(unseen(SYS_close, copy, 0, 0));
+    MUST(close(pair.c));
+    tell_end(pair.s);
+    return 0;
+}
+
+/* ---- threads inside a call ---- */
+
+/* The thread's system call number as the kernel tells it, or -1 while it is none (or the thread runs). */
+static long syscall_of(int tid) {
+    char path[64], text[32];
+    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
+    int fd = MUST(open(path, O_RDONLY | O_CLOEXEC));
+    ssize_t length = read(fd, text, sizeof text - 1);
+    MUST(close(fd));
+    if (length <= 0)
+        return -1;
+    text[length] = '\0';
+    char *end;
+    long number = strtol(text, &end, 10);
+    return end == text ? -1 : number;
+}
+
+struct blocked {
+    pthread_t thread;
+    int fd;
+    int tid;
+    void *(*body)(void *);
+};
+
+static void announce_thread(struct blocked *blocked) {
+    __atomic_store_n(&blocked->tid, (int)syscall(SYS_gettid), __ATOMIC_RELEASE);
+}
+
+static void *in_recv(void *argument) {
+    struct blocked *blocked = argument;
+    char byte;
+    announce_thread(blocked);
+    recv(blocked->fd, &byte, 1, 0);
+    return NULL;
+}
+
+static void *in_read(void *argument) {
+    struct blocked *blocked = argument;
+    char byte;
+    announce_thread(blocked);
+    EXPECT(read(blocked->fd, &byte, 1) >= 0);
+    return NULL;
+}
+
+static void *in_recvmsg(void *argument) {
+    struct blocked *blocked = argument;
+    char byte;
+    struct iovec piece = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    announce_thread(blocked);
+    recvmsg(blocked->fd, &message, 0);
+    return NULL;
+}
+
+static void *in_poll(void *argument) {
+    struct blocked *blocked = argument;
+    struct pollfd entry = {.fd = blocked->fd, .events = POLLIN};
+    announce_thread(blocked);
+    poll(&entry, 1, -1);
+    return NULL;
+}
+
+static void *in_select(void *argument) {
+    struct blocked *blocked = argument;
+    fd_set set;
+    FD_ZERO(&set);
+    FD_SET(blocked->fd, &set);
+    announce_thread(blocked);
+    select(blocked->fd + 1, &set, NULL, NULL, NULL);
+    return NULL;
+}
+
+static void *in_send(void *argument) {
+    struct blocked *blocked = argument;
+    static const char block[65536];
+    announce_thread(blocked);
+    send(blocked->fd, block, sizeof block, 0);
+    return NULL;
+}
+
+static void *in_epoll_wait(void *argument) {
+    struct blocked *blocked = argument;
+    struct epoll_event event;
+    int set = MUST(epoll_create1(EPOLL_CLOEXEC));
+    MUST(epoll_ctl(set, EPOLL_CTL_ADD, blocked->fd, &(struct epoll_event){.events = EPOLLIN}));
+    announce_thread(blocked);
+    epoll_wait(set, &event, 1, 1000);
+    return NULL;
+}
+
+static const struct {
+    const char *name;
+    void *(*body)(void *);
+    long number;
+} blocking[] = {
+    {"recv", in_recv, SYS_recvfrom},
+    {"read", in_read, SYS_read},
+    {"recvmsg", in_recvmsg, SYS_recvmsg},
+#ifdef SYS_poll
+    {"poll", in_poll, SYS_poll},
+#else
+    {"poll", in_poll, SYS_ppoll},
+#endif
+    {"select", in_select, SYS_pselect6},
+    {"send", in_send, SYS_sendto},
+#ifdef SYS_epoll_wait
+    {"epoll_wait", in_epoll_wait, SYS_epoll_wait},
+#else
+    {"epoll_wait", in_epoll_wait, SYS_epoll_pwait},
+#endif
+};
+
+/* Starts a thread, and waits until it sleeps inside that call on fd. */
+static void block_in(struct blocked *blocked, const char *call, int fd) {
+    for (size_t i = 0; i < sizeof blocking / sizeof *blocking; i++) {
+        if (strcmp(blocking[i].name, call) != 0)
+            continue;
+        *blocked = (struct blocked){.fd = fd};
+        MUST(-pthread_create(&blocked->thread, NULL, blocking[i].body, blocked));
+        WAIT_UNTIL(__atomic_load_n(&blocked->tid, __ATOMIC_ACQUIRE));
+        WAIT_UNTIL(syscall_of(blocked->tid) == blocking[i].number);
+        tell("TID=%d", blocked->tid);
+        return;
+    }
+    fail("no such call");
+}
+
+/* close(C) while a thread is in the call given; then S sends as many bytes as given, which ends that call. */
+static int blocked_thread(char **arguments) {
+    struct pair pair = make_pair();
+    struct blocked blocked;
+    block_in(&blocked, arguments[0], pair.c);
+    MUST(close(pair.c));
+    EXPECT(state_of(pair.s) == TCP_ESTABLISHED && !ended(pair.s));
+    send_bytes(pair.s, (size_t)atoi(arguments[1]));
+    MUST(-pthread_join(blocked.thread, NULL));
+    tell_end(pair.s);
+    return 0;
+}
+
+/* It blocks because the window is closed; S makes room by reading. */
+static int blocked_sender(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    struct blocked blocked;
+    fill(pair.c);
+    block_in(&blocked, "send", pair.c);
+    MUST(close(pair.c));
+    EXPECT(state_of(pair.s) == TCP_ESTABLISHED && !ended(pair.s));
+    tell_end(pair.s);
+    MUST(-pthread_join(blocked.thread, NULL));
+    return 0;
+}
+
+/* epoll_wait() holds no reference to what is in the set. */
+static int epoll_waiter(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    struct blocked blocked;
+    block_in(&blocked, "epoll_wait", pair.c);
+    MUST(close(pair.c));
+    tell_end(pair.s);
+    MUST(-pthread_join(blocked.thread, NULL));
+    return 0;
+}
+
+/* ---- copies inside a unix socket ---- */
+
+static void send_fds(int through, const int *fds, int count) {
+    union {
+        char space[CMSG_SPACE(4 * sizeof(int))];
+        struct cmsghdr alignment;
+    } control = {0};
+    struct iovec piece = {.iov_base = "", .iov_len = 1};
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = CMSG_SPACE((size_t)count * sizeof(int))};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN((size_t)count * sizeof(int));
+    memcpy(CMSG_DATA(header), fds, (size_t)count * sizeof(int));
+    EXPECT(sendmsg(through, &message, 0) == 1);
+}
+
+static int receive_fd(int from) {
+    char byte;
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr alignment;
+    } control = {0};
+    struct iovec piece = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    EXPECT(recvmsg(from, &message, MSG_CMSG_CLOEXEC) == 1);
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    int fd;
+    EXPECT(header);
+    memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    return fd;
+}
+
+/* C into a unix socket's queue, then close(C). */
+static struct pair in_flight(int through[2]) {
+    struct pair pair = make_pair();
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, through));
+    send_fds(through[0], &pair.c, 1);
+    MUST(close(pair.c));
+    EXPECT(state_of(pair.s) == TCP_ESTABLISHED && !ended(pair.s));
+    return pair;
+}
+
+static int in_flight_received(char **arguments) {
+    (void)arguments;
+    int through[2];
+    struct pair pair = in_flight(through);
+    int copy = receive_fd(through[1]);
+    tell("COPY=%d", copy);
+    EXPECT(state_of(copy) == TCP_ESTABLISHED);
+    MUST(close(copy));
+    tell_end(pair.s);
+    return 0;
+}
+
+/* The receiver goes without having looked. */
+static int in_flight_purged(char **arguments) {
+    (void)arguments;
+    int through[2];
+    struct pair pair = in_flight(through);
+    MUST(close(through[1]));
+    tell_end(pair.s);
+    return 0;
+}
+
+/* The queue's socket lies in the queue as well: only the kernel's garbage collection ends that. */
+static int in_flight_cycle(char **arguments) {
+    (void)arguments;
+    int through[2];
+    struct pair pair = make_pair();
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, through));
+    send_fds(through[0], (int[]){pair.c, through[1]}, 2);
+    MUST(close(pair.c));
+    EXPECT(state_of(pair.s) == TCP_ESTABLISHED && !ended(pair.s));
+    MUST(close(through[1]));
+    MUST(close(through[0])); /* the end of a unix socket is what sets the collector going */
+    tell_end(pair.s);
+    return 0;
+}
+
+/* The receiver is another process, which takes it out of the queue after the close here. */
+static int in_flight_other_process(char **arguments) {
+    (void)arguments;
+    int through[2], go[2];
+    char byte;
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, through));
+    MUST(pipe(go));
+    pid_t child = MUST(fork());
+    if (child == 0) {
+        EXPECT(read(go[0], &byte, 1) == 1);
+        int copy = receive_fd(through[1]);
+        tell("COPY=%d", copy);
+        MUST(close(copy));
+        _exit(0);
+    }
+    tell("CHILD=%d", child);
+    struct pair pair = make_pair();
+    send_fds(through[0], &pair.c, 1);
+    MUST(close(pair.c));
+    EXPECT(state_of(pair.s) == TCP_ESTABLISHED && !ended(pair.s));
+    EXPECT(write(go[1], "", 1) == 1);
+    tell_end(pair.s);
+    int status;
+    MUST(waitpid(child, &status, 0));
+    EXPECT(status == 0);
+    return 0;
+}
+
+/* ---- io_uring ---- */
+
+/* A fixed file: the kernel holds the socket, and no /proc/PID/fd shows it. */
+static int ring(char **arguments) {
+    (void)arguments;
+    struct io_uring_params parameters = {0};
+    int fd = (int)syscall(SYS_io_uring_setup, 1, &parameters);
+    if (fd < 0)
+        skip("io_uring is not permitted here");
+    struct pair pair = make_pair();
+    MUST(syscall(SYS_io_uring_register, fd, IORING_REGISTER_FILES, &pair.c, 1));
+    MUST(close(pair.c));
+    EXPECT(state_of(pair.s) == TCP_ESTABLISHED && !ended(pair.s));
+    MUST(syscall(SYS_io_uring_register, fd, IORING_UNREGISTER_FILES, NULL, 0));
+    tell_end(pair.s);
+    MUST(close(fd));
+    return 0;
+}
+
+SCENES({"duplicate", duplicate}, {"duplicate-linger-zero", duplicate_linger_zero},
+       {"unseen-duplicate", unseen_duplicate}, {"unseen-close", unseen_close}, {"blocked-thread", blocked_thread},
+       {"blocked-sender", blocked_sender}, {"epoll-waiter", epoll_waiter}, {"in-flight-received", in_flight_received},
+       {"in-flight-purged", in_flight_purged}, {"in-flight-cycle", in_flight_cycle},
+       {"in-flight-other-process", in_flight_other_process}, {"ring", ring})
