@@ -17,8 +17,10 @@ void standing_of(int fd, const struct identity *identity, bool for_close, struct
     struct before *before = &standing->before;
     if (asked && before->state != STATE_CLOSE)
         return;
-    before->was_connected = before->was_connected || (!asked && address_is_unspecified(&identity->remote) == false);
-    before->fin_sent = before->fin_sent || ((seen & SEEN_OWN_FIN) && !(seen & SEEN_RESET));
+    /* In CLOSE the kernel's numbers do not tell a connection that is over from a socket that was something else. */
+    before->was_connected = !address_is_unspecified(&identity->remote) && (before->was_connected || !asked);
+    before->fin_sent = before->was_connected &&
+                       (before->fin_sent || ((seen & SEEN_OWN_FIN) && !(seen & SEEN_RESET)));
 }
 
 /* An out-of-band byte hides data from SIOCINQ; inet_diag counts all. */

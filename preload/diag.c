@@ -160,8 +160,10 @@ void diag_look_up_peer(const struct identity *identity, struct scratch *scratch,
         answer->found = false;
 }
 
-static bool is_hashed(enum tcp_state state) {
-    return state != STATE_UNSET && state != STATE_CLOSE;
+/* It has its place among the connections, and we know the place. */
+static bool can_be_found(const struct identity *identity, enum tcp_state state) {
+    return state == STATE_LISTEN ||
+           (state != STATE_UNSET && state != STATE_CLOSE && !address_is_unspecified(&identity->remote));
 }
 
 bool diag_prepare(const struct identity *identity, enum tcp_state state, struct scratch *scratch) {
@@ -174,7 +176,10 @@ bool diag_prepare(const struct identity *identity, enum tcp_state state, struct 
         return false;
     if (identity->namespace && atomic_load(&looks_into) != identity->namespace)
         return false;
-    if (atomic_load(&trust) == TRUST_UNTRIED && is_hashed(state)) {
+    bool provable = can_be_found(identity, state);
+    if (state != STATE_CLOSE && !provable)
+        return false;
+    if (atomic_load(&trust) == TRUST_UNTRIED && provable) {
         struct diag_answer answer;
         diag_look_up(identity, scratch, &answer);
         if (answer.asked)
@@ -182,7 +187,7 @@ bool diag_prepare(const struct identity *identity, enum tcp_state state, struct 
         else
             return false;
     }
-    return atomic_load(&trust) == TRUST_PROVEN || (!is_hashed(state) && atomic_load(&trust) == TRUST_UNTRIED);
+    return atomic_load(&trust) == TRUST_PROVEN || (!provable && atomic_load(&trust) == TRUST_UNTRIED);
 }
 
 void diag_forked(void) {

@@ -61,8 +61,7 @@ static struct after stand_after(const struct ending_call *ending, struct standin
         return after;
     after.asked = after.found = after.attached = true;
     after.state = standing->before.state;
-    bool fin_due = after.state == STATE_FIN_WAIT1 || after.state == STATE_LAST_ACK || after.state == STATE_CLOSING;
-    after.fin_unsent = fin_due && standing->unsent > 0;
+    after.fin_unsent = standing->before.fin_unsent;
     return after;
 }
 
@@ -129,8 +128,7 @@ void disconnect_end(struct ending_call *ending, long result, int error) {
         report_disconnect(ending, result, error, scratch);
         scratch_give(scratch);
     }
-    /* It may be connected again, to somebody else. */
     if (result == 0)
-        table_set_unknown(ending->fd);
+        table_mark_disconnected(&ending->identity);
     errno = saved;
 }

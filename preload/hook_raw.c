@@ -91,7 +91,7 @@ static long raw_connect(const long arguments[6], const void *caller) {
     }
     struct call call = call_begin(name, caller);
     long result = call_real(SYS_connect, arguments);
-    connected(fd, result, errno, &call);
+    connected(fd, address, (socklen_t)arguments[2], result, errno, &call);
     return result;
 }
 

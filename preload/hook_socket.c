@@ -35,7 +35,7 @@ DOOR int connect(int fd, const struct sockaddr *address, socklen_t length) {
     }
     struct call call = call_begin("connect", CALLER);
     int result = REAL(connect)(fd, address, length);
-    connected(fd, result, errno, &call);
+    connected(fd, address, length, result, errno, &call);
     return result;
 }
 TWIN_DOOR(__connect, connect);

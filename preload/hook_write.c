@@ -83,7 +83,7 @@ TWIN_DOOR(__send, send);
 /* MSG_FASTOPEN connects on the way. */
 static void opened_fast(int fd, int flags, ssize_t result, const struct call *call) {
     if (flags & MSG_FASTOPEN)
-        connected(fd, result < 0 ? -1 : 0, errno, call);
+        connected(fd, NULL, 0, result < 0 ? -1 : 0, errno, call);
 }
 
 DOOR ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const struct sockaddr *to,

@@ -29,11 +29,20 @@ void log_start(const struct settings *settings, uint32_t seed, const char *const
     style = *text_style;
 }
 
+static uint64_t microseconds(const struct timespec *time) {
+    return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_nsec / 1000;
+}
+
 uint64_t log_now(void) {
     struct timespec now;
+    if (__builtin_expect(!sandbox_up, 1)) {
+        clock_gettime(CLOCK_REALTIME, &now);
+        return microseconds(&now);
+    }
     /* The coarse clock is read from shared memory on every machine; the fine one may want a system call. */
-    clock_gettime(sandbox_up ? CLOCK_REALTIME_COARSE : CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    uint64_t time = microseconds(&now);
+    return time > sandbox_since ? time : sandbox_since;
 }
 
 static const char *base_name(const char *path) {

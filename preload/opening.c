@@ -79,12 +79,20 @@ void accepted(int listener, int fd, const struct call *call) {
     errno = saved;
 }
 
-void connected(int fd, long result, int error, const struct call *call) {
+static bool is_under_way(long result, int error) {
+    return result == 0 || error == EINPROGRESS || error == EINTR || error == EALREADY || error == EISCONN;
+}
+
+void connected(int fd, const struct sockaddr *address, socklen_t length, long result, int error,
+               const struct call *call) {
     int saved = errno;
     struct identity identity;
     if (table_find(fd, false, &identity)) {
-        if (result == 0 || error == EINPROGRESS || error == EINTR || error == EALREADY || error == EISCONN) {
+        if (is_under_way(result, error)) {
             socket_names(fd, &identity);
+            /* In SYN_SENT it has no peer's name yet. The kernel has read the address, so it can be read. */
+            if (identity.remote.family == ADDRESS_UNSET && address)
+                address_from_sockaddr(&identity.remote, address, length);
             identity.role = ROLE_CLIENT;
             table_set(fd, &identity);
         }

@@ -19,8 +19,9 @@ bool connect_disconnects(const struct sockaddr *address, socklen_t length);
 /* After accept() on listener made fd. */
 void accepted(int listener, int fd, const struct call *call);
 
-/* After connect() on fd; error is its errno where result is -1. */
-void connected(int fd, long result, int error, const struct call *call);
+/* After connect() on fd to that address (NULL: not known); error is its errno where result is -1. */
+void connected(int fd, const struct sockaddr *address, socklen_t length, long result, int error,
+               const struct call *call);
 
 /* new_fd refers to what fd refers to (whatever that is). */
 void duplicated(int fd, int new_fd, const struct call *call);

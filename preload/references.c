@@ -3,13 +3,15 @@
 #include <string.h>
 
 #include "flight.h"
+#include "process.h"
+#include "table.h"
 
 static unsigned in_flight(uint64_t cookie, struct scratch *scratch, bool *partial) {
     unsigned counted = flight_count(cookie);
     if (!counted)
         return 0;
     bool unreadable;
-    if (search_in_flight(scratch, &unreadable) > 0)
+    if (search_in_flight(false, scratch, &unreadable) > 0)
         return counted;
     if (!unreadable)
         flight_purged(cookie);
@@ -34,7 +36,7 @@ void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct
 void references_look_closer(int fd, struct scratch *scratch, struct references *references) {
     bool unreadable = false;
     references->has_call = search_call_in_progress(fd, scratch, &references->call);
-    if (!references->has_call && !references->in_flight && search_in_flight(scratch, &unreadable) > 0)
+    if (!references->has_call && !references->in_flight && search_in_flight(true, scratch, &unreadable) > 0)
         references->in_flight = 1;
     references->partial = references->partial || unreadable;
 }
@@ -55,9 +57,12 @@ struct remaining references_remaining(const struct references *references) {
 
 void references_name_holders(const struct references *references, struct event *event) {
     const struct search_row *row = &references->row;
+    int self = process_id();
     for (unsigned i = 0; i < row->found_count; i++) {
         struct holder holder = {.pid = row->found[i].pid, .fd = row->found[i].fd};
         search_comm(holder.pid, 0, holder.comm);
+        if (holder.pid == self && table_kind(holder.fd) == SLOT_OTHER)
+            table_set_made(holder.fd); /* it came there unseen */
         event_add_holder(event, &holder);
     }
     if (row->descriptors > row->found_count)

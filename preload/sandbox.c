@@ -4,11 +4,13 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "log.h"
 #include "pure/seccomp_filter.h"
 
 enum { FILTERS_MAX = 16, STEPS_MAX = 8192 };
 
 bool sandbox_up;
+uint64_t sandbox_since;
 
 /* What one filter said; opaque: it could not be kept, so that nothing may be assumed allowed. */
 struct kept_filter {
@@ -51,6 +53,8 @@ bool sandbox_allows(long number, long a, long b, long c, long d, long e, long f)
 
 unsigned sandbox_rising(void) {
     unsigned slot = atomic_load(&filter_count);
+    if (!sandbox_up)
+        sandbox_since = log_now();
     if (slot < FILTERS_MAX)
         filters[slot] = (struct kept_filter){.opaque = true};
     atomic_store(&filter_count, slot + 1);

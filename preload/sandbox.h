@@ -9,10 +9,12 @@
 
 #include <linux/filter.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "raw.h"
 
 extern bool sandbox_up;
+extern uint64_t sandbox_since; /* microseconds since the Epoch, when the first one went up */
 
 bool sandbox_allows(long number, long a, long b, long c, long d, long e, long f);
 

@@ -363,6 +363,24 @@ static bool search_threads(int pid, int fd, struct scratch *scratch, struct hold
     return found;
 }
 
+/* The parent's id: the fourth field of /proc/PID/stat, behind a name that may hold anything but ends in ')'. */
+static int parent_of(int pid, struct scratch *scratch) {
+    char path[PATH];
+    uint64_t parent;
+    proc_path(path, sizeof path, pid, 0, "/stat");
+    if (read_file(path, scratch->text, 256) <= 0)
+        return -1;
+    const char *name_end = strrchr(scratch->text, ')');
+    return name_end && strlen(name_end) > 4 && parse_number(name_end + 4, &parent) ? (int)parent : -1;
+}
+
+/* Parent, child or sibling: who may have had the socket from us, or we from them. */
+static bool is_relative(int pid, int self, struct scratch *scratch) {
+    int our_parent = (int)probe(SYS_getppid, 0, 0, 0, 0, 0, 0);
+    int parent = pid == self ? 0 : parent_of(pid, scratch);
+    return pid == our_parent || parent == self || (parent == our_parent && parent > 0);
+}
+
 bool search_call_in_progress(int fd, struct scratch *scratch, struct holder *holder) {
     if (fd >= 0 && search_threads(process_id(), fd, scratch, holder))
         return true;
@@ -370,8 +388,9 @@ bool search_call_in_progress(int fd, struct scratch *scratch, struct holder *hol
     bool found = false;
     if (listing_open(&processes, "/proc", scratch->processes) < 0)
         return false;
+    int self = process_id();
     for (int pid; !found && (pid = listing_next(&processes)) >= 0;)
-        found = search_threads(pid, -1, scratch, holder);
+        found = is_relative(pid, self, scratch) && search_threads(pid, -1, scratch, holder);
     listing_close(&processes);
     return found;
 }
@@ -413,7 +432,7 @@ static unsigned in_flight_of(int pid, struct scratch *scratch, bool *partial) {
     return count;
 }
 
-unsigned search_in_flight(struct scratch *scratch, bool *partial) {
+unsigned search_in_flight(bool among_relatives, struct scratch *scratch, bool *partial) {
     struct listing processes;
     unsigned count = 0;
     *partial = false;
@@ -421,8 +440,10 @@ unsigned search_in_flight(struct scratch *scratch, bool *partial) {
         *partial = true;
         return 0;
     }
+    int self = process_id();
     for (int pid; (pid = listing_next(&processes)) >= 0;)
-        count += in_flight_of(pid, scratch, partial);
+        if (!among_relatives || pid == self || is_relative(pid, self, scratch))
+            count += in_flight_of(pid, scratch, partial);
     listing_close(&processes);
     return count;
 }

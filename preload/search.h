@@ -39,13 +39,16 @@ void search_descriptors(struct search *search, struct scratch *scratch);
 void search_descriptors_of(struct search *search, int pid, struct scratch *scratch);
 
 /*
- * A thread inside a system call on a descriptor number that is no longer open in its process (fd < 0: any such
- * number), or, in this process, on the number fd that was just closed. Fills in pid, tid, comm and call.
+ * A thread of this process inside a system call on the number fd, which was just closed (fd < 0: none); or one of a
+ * relative (parent, child, sibling) on any number that is no longer open there. Fills in pid, tid, comm and call.
  */
 bool search_call_in_progress(int fd, struct scratch *scratch, struct holder *holder);
 
-/* Copies of descriptors (of anything) that wait in unix sockets' queues, as far as they can be read. */
-unsigned search_in_flight(struct scratch *scratch, bool *partial);
+/*
+ * Copies of descriptors (of anything) that wait in unix sockets' queues, as far as they can be read; of all
+ * processes, or only of this one and its relatives.
+ */
+unsigned search_in_flight(bool among_relatives, struct scratch *scratch, bool *partial);
 
 /* The descriptor numbers of this process, one after the other, from /proc/self/fd. */
 struct listing {

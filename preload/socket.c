@@ -145,8 +145,10 @@ bool socket_stand(int fd, enum event_role role, bool for_close, struct standing 
     standing->sent = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
     standing->received = info.tcpi_bytes_received - (counts_peer_fin(before->state) ? 1 : 0);
     bool fin_out = before->state == STATE_FIN_WAIT1 || before->state == STATE_CLOSING || before->state == STATE_LAST_ACK;
-    standing->unsent = at_least_zero((int64_t)info.tcpi_notsent_bytes);
-    standing->unacked = unacknowledged(fd, &info, fin_out);
+    before->fin_unsent = fin_out && info.tcpi_notsent_bytes > 0; /* the FIN counts as one of them */
+    if (before->state != STATE_CLOSE) /* where the numbers are left over from what it was */
+        standing->unsent = at_least_zero((int64_t)info.tcpi_notsent_bytes - before->fin_unsent);
+    standing->unacked = unacknowledged(fd, &info, fin_out && !before->fin_unsent);
     before->unread = before->state == STATE_CLOSE || !before->was_connected ? 0 : unread_bytes(fd);
     if (for_close && before->was_connected && before->state != STATE_CLOSE) {
         bool odd = socket_odd_options || role == ROLE_UNKNOWN;

@@ -185,6 +185,17 @@ void table_mark_seen(uint64_t cookie, unsigned seen) {
     }
 }
 
+void table_mark_disconnected(const struct identity *identity) {
+    struct identity alone = *identity;
+    memset(&alone.remote, 0, sizeof alone.remote);
+    alone.role = ROLE_UNKNOWN;
+    for (int fd = 0, limit = table_end(); fd < limit; fd++) {
+        struct slot *slot = slot_of(fd);
+        if (slot && atomic_load(&slot->kind) == SLOT_TCP && slot->identity.cookie == identity->cookie)
+            table_set(fd, &alone);
+    }
+}
+
 int table_end(void) {
     return atomic_load(&end);
 }

@@ -56,6 +56,9 @@ unsigned table_seen(int fd);
 /* For every descriptor of this process that refers to the connection. */
 void table_mark_seen(uint64_t cookie, unsigned seen);
 
+/* They have no peer any more, and may be connected again, to somebody else. */
+void table_mark_disconnected(const struct identity *identity);
+
 /* One above the highest number that may ever have been TCP here; 0: there was none. */
 int table_end(void);
 

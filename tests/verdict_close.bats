@@ -207,9 +207,9 @@ load helpers/scene
   assert_wire C fin=1 rst=0
 }
 
-@test "close: a TCP_LINGER2 below 0 sends the FIN, then an RST at once" {
+@test "close: a TCP_LINGER2 below 0 sends the FIN, then an RST" {
   scene close linger2-negative
-  assert_event C op=close fin=reset why=linger2 verified=true refs=1-0 state_before=ESTABLISHED
+  assert_event C op=close fin=reset why=linger2 refs=1-0 state_before=ESTABLISHED
   assert_verdicts C reset
   assert_wire C fin=1 rst=1
 }
@@ -262,7 +262,7 @@ load helpers/scene
 
 @test "close: a listener with another reference resets nothing until that is gone" {
   scene close shared-listener
-  assert_event C op=close fd="$(fact C_FD)" refs=2-1 '.holders[0].fd == '"$(fact DUP)" '.fin | IN("withheld", "none")'
+  assert_event C op=close fd="$(fact C_FD)" refs=2-1 'fin=withheld|none' '(.pending // 0) == 0'
   assert_event C op=close fd="$(fact DUP)" fin=none why=listening pending=3 refs=1-0
   assert_verdicts C '(withheld|none) none'
   assert_wire C fin=0 rst=3

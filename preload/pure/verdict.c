@@ -58,6 +58,11 @@ static enum event_why why_withheld(const struct remaining *remaining) {
     return remaining->partial || !remaining->known ? WHY_REFERENCES : WHY_HIDDEN;
 }
 
+/* It was shut down before: nothing more to send, but the FIN may wait still. */
+static struct verdict after_shutdown(bool fin_unsent) {
+    return say(fin_unsent ? FIN_QUEUED : FIN_ALREADY, WHY_AFTER_SHUTDOWN);
+}
+
 /* What tcp_disconnect() does to a connection whose FIN may have left: tcp_need_reset() in net/ipv4/tcp.c. */
 static bool disconnect_resets(enum tcp_state state) {
     return state != STATE_CLOSING && state != STATE_LAST_ACK && state != STATE_TIME_WAIT;
@@ -73,7 +78,7 @@ static struct verdict last_reference_gone(const struct before *before, enum phas
         return say(FIN_RESET, WHY_LINGER_ZERO);
     if (before->linger2_negative && before->state != STATE_CLOSE_WAIT && disconnect_resets(before->state))
         return say(FIN_RESET, WHY_LINGER2);
-    return phase == PHASE_OPEN ? say(FIN_SENT, WHY_LAST_REFERENCE) : say(FIN_ALREADY, WHY_AFTER_SHUTDOWN);
+    return phase == PHASE_OPEN ? say(FIN_SENT, WHY_LAST_REFERENCE) : after_shutdown(before->fin_unsent);
 }
 
 /* What has no sending direction to end. */
@@ -100,7 +105,7 @@ static struct verdict predict_release(const struct before *before, const struct 
         return nothing_to_end(phase);
     if (!referenced)
         return last_reference_gone(before, phase);
-    return phase == PHASE_OPEN ? say(FIN_WITHHELD, why_withheld(remaining)) : say(FIN_ALREADY, WHY_AFTER_SHUTDOWN);
+    return phase == PHASE_OPEN ? say(FIN_WITHHELD, why_withheld(remaining)) : after_shutdown(before->fin_unsent);
 }
 
 static struct verdict predict_shutdown(int how, const struct before *before) {
@@ -109,7 +114,7 @@ static struct verdict predict_shutdown(int how, const struct before *before) {
         return nothing_to_end(phase);
     if (how == HOW_RD)
         return say(FIN_NONE, WHY_RECEIVE_SIDE);
-    return phase == PHASE_OPEN ? say(FIN_SENT, WHY_SHUTDOWN) : say(FIN_ALREADY, WHY_AFTER_SHUTDOWN);
+    return phase == PHASE_OPEN ? say(FIN_SENT, WHY_SHUTDOWN) : after_shutdown(before->fin_unsent);
 }
 
 static struct verdict predict_disconnect(const struct before *before) {
@@ -155,12 +160,11 @@ static struct verdict judge_found(struct verdict predicted, const struct before 
         return predicted;
     if (predicted.fin == FIN_RESET && predicted.why == WHY_LINGER2)
         return predicted; /* its RST leaves when the peer's acknowledgement of the FIN arrives */
-    bool had_left = phase_of(before) == PHASE_FIN_SENT;
-    enum event_fin fin = had_left ? FIN_ALREADY : after->fin_unsent ? FIN_QUEUED : FIN_SENT;
-    enum event_why why = had_left ? WHY_AFTER_SHUTDOWN : why_sent;
-    if (predicted.fin == FIN_RESET || predicted.fin == FIN_NONE)
-        return corrected(fin, why);
-    return confirmed(say(fin, why));
+    struct verdict seen = phase_of(before) == PHASE_FIN_SENT
+                              ? after_shutdown(after->fin_unsent)
+                              : say(after->fin_unsent ? FIN_QUEUED : FIN_SENT, why_sent);
+    seen.contradicted = predicted.fin == FIN_RESET || predicted.fin == FIN_NONE;
+    return confirmed(seen);
 }
 
 /*

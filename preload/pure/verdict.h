@@ -21,7 +21,8 @@ struct before {
     bool linger_zero;     /* SO_LINGER on, with 0 seconds */
     bool linger2_negative; /* TCP_LINGER2 below 0 */
     bool repair;          /* TCP_REPAIR: the kernel ends it without a segment (tcp_disconnect) */
-    bool fin_sent;        /* we know that its FIN has left: a shutdown was seen */
+    bool fin_sent;        /* CLOSE: its FIN had left and was acknowledged, or a shutdown was seen */
+    bool fin_unsent;      /* it was shut down, and the FIN waits behind data in the send buffer */
     bool was_connected;   /* its handshake had been done */
     unsigned pending;     /* LISTEN: connections in the accept queue */
 };

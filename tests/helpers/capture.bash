@@ -31,7 +31,7 @@ capture_start() {
   ip netns exec "$netns" tcpdump -i lo -nn -Z root -s 128 -B 4096 --immediate-mode -U \
     -w "$BATS_TEST_TMPDIR/$netns.pcap" "$capture_filter" 2>"$BATS_TEST_TMPDIR/$netns.tcpdump" >/dev/null 3>&- &
   echo "$! $netns" >>"$BATS_TEST_TMPDIR/captures"
-  capture_wait grep -q '^tcpdump: listening on' "$BATS_TEST_TMPDIR/$netns.tcpdump"
+  capture_wait grep -qs '^tcpdump: listening on' "$BATS_TEST_TMPDIR/$netns.tcpdump"
 }
 
 # A datagram, sent last, that is in the file proves that everything before it is.
@@ -39,7 +39,7 @@ capture_stop() {
   local pid netns status=0
   while read -r pid netns; do
     ip netns exec "$netns" bash -c 'echo "closetrace: the last one" >/dev/udp/127.0.0.1/9'
-    capture_wait grep -q 'closetrace: the last one' "$BATS_TEST_TMPDIR/$netns.pcap" || status=1
+    capture_wait grep -qs 'closetrace: the last one' "$BATS_TEST_TMPDIR/$netns.pcap" || status=1
     kill -INT "$pid"
     wait "$pid" || status=1
     grep -q '^0 packets dropped by kernel' "$BATS_TEST_TMPDIR/$netns.tcpdump" || status=1

@@ -309,6 +309,7 @@ static int after_last_ack(char **arguments) {
     return 0;
 }
 
+/* The RST leaves when the FIN is acknowledged, which takes as long as the peer delays its ACK. */
 static int linger2_negative(char **arguments) {
     (void)arguments;
     struct pair pair = make_pair();

@@ -184,6 +184,7 @@ static void do_listen(struct command *c) {
     int one = 1, zero = 0;
     int fd = socket(address.ss_family, SOCK_STREAM | (number(c, 2) ? SOCK_CLOEXEC : 0), 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* accepted ones have it from here */
     if (address.ss_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
     int ret = bind(fd, (struct sockaddr *)&address, length);
@@ -199,6 +200,8 @@ static void do_connect(struct command *c) {
     socklen_t length = address_of(word(c, 0), number(c, 1), &address);
     int type = SOCK_STREAM | (number(c, 2) ? SOCK_CLOEXEC : 0) | (number(c, 3) ? SOCK_NONBLOCK : 0);
     int fd = socket(address.ss_family, type, 0);
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* what was written is there when write() returns */
     TIMED(c, connect(fd, (struct sockaddr *)&address, length));
     say(c, " fd=%d", fd);
     if (number(c, 3))

@@ -68,6 +68,7 @@ class Sock(File):
         self.linger = None
         self.linger2 = False
         self.oob_used = False
+        self.cut = False  # some of rx was lost on the way
         self.unsent = False  # bytes, or perhaps, that the peer has no room for
         self.eof_seen = False
         self.filled_at = 0
@@ -228,7 +229,7 @@ class Model:
     def got_reset(self, sock):
         if not sock.over:
             sock.reset = "peer"
-            sock.unsent = False
+            sock.unsent = sock.fin_queued = False
 
     def send_fin(self, sock, claim, pid):
         if sock.unsent:
@@ -246,6 +247,8 @@ class Model:
     def send_reset(self, sock, how, claim, pid):
         self.emit(sock, "RST", claim, pid)
         sock.reset = how
+        sock.peer.cut = sock.peer.cut or sock.unsent
+        sock.cut = sock.cut or sock.peer.unsent
         sock.unsent = sock.fin_queued = False
         self.got_reset(sock.peer)
 

@@ -25,6 +25,7 @@ process ids differ). At the first disagreement the walk prints all four accounts
 import argparse
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -42,6 +43,7 @@ EXITS = {
     "kill": ("kill", "SIGTERM"), "pthread_exit": ("pthread_exit", "exit", "return"),
     "syscall-exit_group": ("syscall", "exit_group", "_exit"), "exit-threads": ("exit",),
 }
+APART = 300  # from here on are numbers that are used once
 POLLS = ("poll", "ppoll", "select")
 HOWS = ("SHUT_RD", "SHUT_WR", "SHUT_RDWR")
 CLAIMS = {"sent": "FIN", "reset": "RST"}
@@ -184,10 +186,11 @@ class Walk:
         self.folder = tempfile.mkdtemp(prefix="walk.")
         self.log = None
         self.standing = {}  # queued FINs that were announced: cookie -> event
-        self.steps = self.endings = self.segments = 0
+        self.steps = self.endings = self.segments = self.strays = 0
         self.tally = {}
         self.verdicts = {}
         self.host = None
+        self.untrue = {}  # with --go-on: what was wrong with the log, how often
 
     # Setting up
 
@@ -337,7 +340,7 @@ class Walk:
         return outcomes
 
     def known_unread(self, sock):
-        if not sock.connected or (sock.peer and sock.peer.unsent):
+        if not sock.connected or sock.cut or (sock.peer and sock.peer.unsent):
             return None
         return sock.unread
 
@@ -476,7 +479,7 @@ class Walk:
         roll = self.rng.random()
         if roll < 0.4:
             return process.lowest(self.rng.randrange(3, 60))
-        taken = [number for number, file in sorted(process.fds.items()) if number not in (2, fd)
+        taken = [number for number, file in sorted(process.fds.items()) if number not in (2, fd) and number < APART
                  and (roll < 0.5 or file.kind == "tcp")]
         return self.pick(taken) if taken else process.lowest(self.rng.randrange(3, 60))
 
@@ -584,7 +587,8 @@ class Walk:
         return True
 
     def op_read(self):
-        found = self.pick_descriptor(lambda file: self.is_connected(file) and not file.calls and not file.peer.unsent)
+        found = self.pick_descriptor(lambda file: self.is_connected(file) and not file.calls and not file.peer.unsent
+                                     and not file.cut)
         if not found:
             return False
         process, fd, sock = found
@@ -636,7 +640,8 @@ class Walk:
             self.model.queued_fin_left(peer)
         answer = self.do(process, "drain", fd, 400 if slow else 0)
         urgent = sock.rx.count(URGENT)
-        self.expect(answer["total"] in (unread - urgent, unread), f"drain: {answer}, not {unread}")
+        self.expect(answer["total"] in (unread - urgent, unread) or (sock.cut and answer["total"] < unread),
+                    f"drain: {answer}, not {unread}")
         sock.rx = []
         peer.unsent = False
         self.read_result(process, fd, sock, answer)
@@ -676,7 +681,7 @@ class Walk:
 
     def move_away(self, process, fd, sock):
         """Duplicates to a number that nothing else comes to, and mostly closes the first one."""
-        least = 300
+        least = APART
         while least in process.fds or any(call.fd == least for call in process.calls):
             least += 1
         answer = self.do(process, "dup", "F_DUPFD", fd, least)
@@ -794,8 +799,8 @@ class Walk:
             return False
         process, fd, sock = found
         how = self.pick((0, 1, 1, 1, 2, 2))
-        if sock.peer and sock.peer.unsent and (how != 1 or sock.shut_rd) and (how != 0 or sock.shut_wr):
-            return False  # what the peer still has to send would be answered by an RST, some time
+        if sock.peer and sock.peer.unsent and (how != 1 or sock.shut_rd):
+            return False  # what the peer still has to send might be answered by an RST, some time
         variant = self.pick(("shutdown", "shutdown", "shutdown", "syscall"))
         states, refs, unread = sock.states(), sock.refs, self.known_unread(sock)
         answer = self.do(process, "shutdown", variant, fd, how, context=self.where())
@@ -934,7 +939,8 @@ class Walk:
         socks = process.socks()
         if not self.orderly(socks):
             return False
-        return not process.calls or not any(sock.peer in socks for sock in socks if sock.peer)
+        both = socks + [call.sock for call in process.calls]
+        return not process.calls or not any(sock.peer in both for sock in both if sock.peer)
 
     def op_exec(self):
         process = self.pick(self.processes)
@@ -1136,7 +1142,9 @@ class Walk:
                     break
             else:
                 sock = self.model.ends.get((packet.src, packet.dst))
-                if sock and sock.fin_queued and packet.kind == "FIN":
+                if sock and packet.kind == "RST" and sock.fin_sent and sock.fin_received and sock.peer.over:
+                    self.strays += 1  # the peer, in TIME_WAIT, now and then acknowledges a FIN twice
+                elif sock and sock.fin_queued and packet.kind == "FIN":
                     self.model.queued_fin_left(sock)
                     self.model.emit(sock, "FIN", "queued", None)
                     self.matched.append((packet, self.model.segments[-1]))
@@ -1298,9 +1306,13 @@ class Walk:
         wrong = self.check_packets()
         self.settle()  # a queued FIN may have left
         step.ended = time.time()
-        if self.log:
-            wrong += self.check_log()
         wrong += self.check_proc()
+        if self.log:
+            untrue = self.check_log()
+            if self.options.go_on and not wrong:
+                self.note_untrue(untrue)
+            else:
+                wrong += untrue
         if wrong:
             raise Mismatch("\n  ".join(wrong))
         self.endings += step.endings
@@ -1308,6 +1320,15 @@ class Walk:
         if self.options.verbose:
             print(f"{step.number}: {step.text}" + "".join(f"\n        {packet}" for packet in step.packets)
                   + "".join(f"\n        {self.show(event)}" for event in step.events))
+
+    def note_untrue(self, untrue):
+        """What is wrong with the log, each kind of it reported once."""
+        for text in untrue:
+            kind = re.sub(r"\d+|\[[^]]*\]", "N", text.split("\n")[0].split(": time=")[0])
+            kind = f"{self.step.text}: {kind}"
+            if kind not in self.untrue:
+                self.report(text)
+            self.untrue[kind] = self.untrue.get(kind, 0) + 1
 
     def picture(self):
         return [str(process) for process in self.processes] + [f"  {file}" for file in self.all_files()]
@@ -1371,6 +1392,11 @@ class Walk:
         finally:
             self.end()
         took = time.monotonic() - began
+        if self.untrue:
+            print("\nWRONG in the log, by kind:")
+            for kind, count in sorted(self.untrue.items()):
+                print(f"  {count:6} {kind}")
+            return 1
         print(f"seed {self.options.seed}: {self.endings} endings, {self.steps} moves, {self.segments} FIN and RST, "
               f"{self.log.lines if self.log else 0} log lines agree; {took:.1f} s")
         if self.options.tally:
@@ -1398,6 +1424,7 @@ def arguments():
     parser.add_argument("--library", default=os.path.join(TOP, "libclosetrace.so"))
     parser.add_argument("--run", metavar="CLOSETRACE", help="start the actors with this `closetrace` command's run")
     parser.add_argument("--actor", default=os.path.join(TOP, "build/tests/programs/walk_actor"))
+    parser.add_argument("--go-on", action="store_true", help="report each kind of mistake in the log once, and go on")
     parser.add_argument("--tally", action="store_true", help="show how often each move and verdict came")
     parser.add_argument("--verbose", action="store_true", help="show each move")
     parser.add_argument("--keep", action="store_true", help="keep the folder with log and stderr")
