@@ -2,15 +2,7 @@
 #define _GNU_SOURCE
 #define __NO_INLINE__ 1 /* the functions themselves, not the headers' inline versions */
 #include "door.h"
-#include "stream.h"
-
-#define INPUT(type, name, file, real_call)                                                                             \
-    struct stream_call stream;                                                                                         \
-    if (!stream_begin(&stream, file, name, CALLER))                                                                    \
-        return real_call;                                                                                              \
-    type result = real_call;                                                                                           \
-    stream_has_read(&stream);                                                                                          \
-    return result
+#include "stream_door.h"
 
 DOOR size_t fread(void *buffer, size_t size, size_t count, FILE *file) {
     INPUT(size_t, "fread", file, REAL(fread)(buffer, size, count, file));
@@ -93,15 +85,6 @@ DOOR int __underflow(FILE *file) {
     INPUT(int, "getc", file, REAL(__underflow)(file));
 }
 
-DOOR wint_t fgetwc(FILE *file) {
-    INPUT(wint_t, "fgetwc", file, REAL(fgetwc)(file));
-}
-TWIN_DOOR(getwc, fgetwc);
-
-DOOR wchar_t *fgetws(wchar_t *buffer, int size, FILE *file) {
-    INPUT(wchar_t *, "fgetws", file, REAL(fgetws)(buffer, size, file));
-}
-
 /* The headers give the names without a prefix to the C99 functions: these are the older ones (GNU's %a). */
 DOOR int old_vfscanf(FILE *file, const char *format, va_list arguments) __asm__("vfscanf");
 DOOR int old_vscanf(const char *format, va_list arguments) __asm__("vscanf");
@@ -111,6 +94,9 @@ DOOR int old_scanf(const char *format, ...) __asm__("scanf");
 DOOR int old_vfscanf(FILE *file, const char *format, va_list arguments) {
     INPUT(int, "vfscanf", file, REAL(vfscanf)(file, format, arguments));
 }
+
+extern __typeof__(old_vfscanf) __vfscanf __attribute__((alias("vfscanf"), visibility("default")));
+extern __typeof__(old_vfscanf) _IO_vfscanf __attribute__((alias("vfscanf"), visibility("default")));
 
 DOOR int __isoc99_vfscanf(FILE *file, const char *format, va_list arguments) {
     INPUT(int, "vfscanf", file, REAL(__isoc99_vfscanf)(file, format, arguments));
@@ -123,18 +109,6 @@ DOOR int old_vscanf(const char *format, va_list arguments) {
 DOOR int __isoc99_vscanf(const char *format, va_list arguments) {
     INPUT(int, "vscanf", stdin, REAL(__isoc99_vscanf)(format, arguments));
 }
-
-/* With a variable number of arguments: through their twins that take a va_list. */
-#define SCAN(name, file, real_call)                                                                                    \
-    struct stream_call stream;                                                                                         \
-    va_list arguments;                                                                                                 \
-    va_start(arguments, format);                                                                                       \
-    bool tcp = stream_begin(&stream, file, name, CALLER);                                                              \
-    int result = real_call;                                                                                            \
-    if (tcp)                                                                                                           \
-        stream_has_read(&stream);                                                                                      \
-    va_end(arguments);                                                                                                 \
-    return result
 
 DOOR int old_fscanf(FILE *file, const char *format, ...) {
     SCAN("fscanf", file, REAL(vfscanf)(file, format, arguments));

@@ -4,18 +4,7 @@
 #include <string.h>
 
 #include "door.h"
-#include "stream.h"
-
-#define UNKNOWN_LENGTH SIZE_MAX
-
-#define OUTPUT(name, file, length, real_call)                                                                          \
-    struct stream_call stream;                                                                                         \
-    if (!stream_begin(&stream, file, name, CALLER))                                                                    \
-        return real_call;                                                                                              \
-    stream_will_write(&stream, length);                                                                                \
-    __typeof__(real_call) result = real_call;                                                                          \
-    stream_has_written(&stream);                                                                                       \
-    return result
+#include "stream_door.h"
 
 DOOR size_t fwrite(const void *buffer, size_t size, size_t count, FILE *file) {
     OUTPUT("fwrite", file, size *count, REAL(fwrite)(buffer, size, count, file));
@@ -74,15 +63,6 @@ DOOR int __overflow(FILE *file, int c) {
     OUTPUT("putc", file, UNKNOWN_LENGTH, REAL(__overflow)(file, c));
 }
 
-DOOR wint_t fputwc(wchar_t c, FILE *file) {
-    OUTPUT("fputwc", file, UNKNOWN_LENGTH, REAL(fputwc)(c, file));
-}
-TWIN_DOOR(putwc, fputwc);
-
-DOOR int fputws(const wchar_t *text, FILE *file) {
-    OUTPUT("fputws", file, UNKNOWN_LENGTH, REAL(fputws)(text, file));
-}
-
 DOOR int fflush(FILE *file) {
     OUTPUT("fflush", file, UNKNOWN_LENGTH, REAL(fflush)(file));
 }
@@ -118,20 +98,6 @@ DOOR void perror(const char *text) {
     if (tcp)
         stream_has_written(&stream);
 }
-
-/* With a variable number of arguments: through their twins that take a va_list. */
-#define PRINT(name, file, real_call)                                                                                   \
-    struct stream_call stream;                                                                                         \
-    va_list arguments;                                                                                                 \
-    va_start(arguments, format);                                                                                       \
-    bool tcp = stream_begin(&stream, file, name, CALLER);                                                              \
-    if (tcp)                                                                                                           \
-        stream_will_write(&stream, UNKNOWN_LENGTH);                                                                    \
-    int result = real_call;                                                                                            \
-    if (tcp)                                                                                                           \
-        stream_has_written(&stream);                                                                                   \
-    va_end(arguments);                                                                                                 \
-    return result
 
 DOOR int fprintf(FILE *file, const char *format, ...) {
     PRINT("fprintf", file, REAL(vfprintf)(file, format, arguments));

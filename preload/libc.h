@@ -59,4 +59,18 @@ int __isoc99_fscanf(FILE *file, const char *format, ...);
 int __isoc99_vscanf(const char *format, va_list arguments);
 int __isoc99_scanf(const char *format, ...);
 
+wchar_t *__fgetws_chk(wchar_t *buffer, size_t buffer_size, int size, FILE *file);
+wchar_t *__fgetws_unlocked_chk(wchar_t *buffer, size_t buffer_size, int size, FILE *file);
+wint_t __wuflow(FILE *file);
+wint_t __wunderflow(FILE *file);
+wint_t __woverflow(FILE *file, wint_t c);
+int __isoc99_vfwscanf(FILE *file, const wchar_t *format, va_list arguments);
+int __isoc99_fwscanf(FILE *file, const wchar_t *format, ...);
+int __isoc99_vwscanf(const wchar_t *format, va_list arguments);
+int __isoc99_wscanf(const wchar_t *format, ...);
+int __vfwprintf_chk(FILE *file, int flag, const wchar_t *format, va_list arguments);
+int __fwprintf_chk(FILE *file, int flag, const wchar_t *format, ...);
+int __vwprintf_chk(int flag, const wchar_t *format, va_list arguments);
+int __wprintf_chk(int flag, const wchar_t *format, ...);
+
 #endif

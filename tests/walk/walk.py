@@ -756,6 +756,11 @@ class Walk:
         FIN (TCP_LINGER2) while its peer goes as well."""
         return all(self.closing(sock) and not (sock.linger2 and sock.peer in socks) for sock in socks)
 
+    def swept(self, process, fds, calls, answer):
+        """The kernel ends what a sweep closed all at once, last first; the library closes number by number."""
+        for some in [[fd] for fd in fds] if self.log else [fds]:
+            self.release(process, some, "close", calls=calls, answer=answer)
+
     def op_close_range(self):
         found = self.pick_descriptor(self.is_tcp)
         if not found:
@@ -775,7 +780,7 @@ class Walk:
             process.cloexec.update(fds)
             return True
         self.ending()
-        self.release(process, fds, "close", calls=("close_range", "syscall"), answer=answer)
+        self.swept(process, fds, ("close_range", "syscall"), answer)
         return True
 
     def op_closefrom(self):
@@ -790,7 +795,7 @@ class Walk:
         variant = self.pick(("closefrom", "close_range-all"))
         answer = self.do(process, "close", variant, first)
         self.ending()
-        self.release(process, fds, "close", calls=(variant.split("-")[0],), answer=answer)
+        self.swept(process, fds, (variant.split("-")[0],), answer)
         return True
 
     def op_shutdown(self):

@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# What a traced program may rely on: the same program run bare and traced. It loads helpers/log. A program is one of
+# tests/programs (or a path); its standard output must be the same each time it runs, unless the library is at fault.
+#
+#   bare PROGRAM [ARG...]                        runs it without the library
+#   traced [VARIABLE=VALUE...] PROGRAM [ARG...]  runs it with the library, JSON lines in $LOG, every class of events
+#       Standard output in $BATS_TEST_TMPDIR/bare.out (traced.out), standard error in .err, the exit status in .status.
+#       Whatever takes longer than $LIMIT seconds is ended by SIGKILL: status 137. Returns 0 however it ended.
+#   same [VARIABLE=VALUE...] PROGRAM [ARG...]    both: output and exit status (0) must be equal. 77 skips the test
+#   as_bare [VARIABLE=VALUE...] PROGRAM [ARG...] the same, whatever the exit status is
+#   assert_log                                   every line of $LOG is whole, and JSON
+#   logged [JQ]                                  how many events of $LOG meet the condition
+#   assert_logged COUNT|+ JQ                     so many do (+: at least one)
+#   build_library NAME [CFLAGS...]               tests/libraries/NAME.c as a shared library; prints its path
+
+load helpers/log
+
+LIMIT=${LIMIT:-20}
+
+run_as() {
+  local name=$1 status=0
+  shift
+  timeout --foreground -s KILL "$LIMIT" env "$@" >"$BATS_TEST_TMPDIR/$name.out" 2>"$BATS_TEST_TMPDIR/$name.err" \
+    3>&- || status=$?
+  echo $status >"$BATS_TEST_TMPDIR/$name.status"
+}
+
+# Puts settings first, and a program's name into its path: into $words.
+safety_words() {
+  words=()
+  while [[ $1 =~ ^[A-Z_]+= ]]; do
+    words+=("$1")
+    shift
+  done
+  local program=$1
+  shift
+  [[ $program == */* ]] || program=$PROGRAMS/$program
+  [ -x "$program" ] || { echo "$program is not built: make test-programs" && return 1; }
+  words+=("$program" "$@")
+}
+
+bare() {
+  local words
+  safety_words "$@" || return
+  run_as bare "${words[@]}"
+}
+
+traced() {
+  local words
+  safety_words "$@" || return
+  run_as traced "LD_PRELOAD=$LIB" "CLOSETRACE_OUTPUT=$LOG" CLOSETRACE_FORMAT=json CLOSETRACE_TRACE=all "${words[@]}"
+}
+
+status_of() {
+  cat "$BATS_TEST_TMPDIR/$1.status"
+}
+
+as_bare() {
+  bare "$@" || return
+  [ "$(status_of bare)" != 77 ] || skip "$(cat "$BATS_TEST_TMPDIR/bare.out")"
+  traced "$@" || return
+  local part
+  for part in status out err; do
+    diff -u "$BATS_TEST_TMPDIR/bare.$part" "$BATS_TEST_TMPDIR/traced.$part" ||
+      { echo "the program's $part is not the same" && return 1; }
+  done
+}
+
+same() {
+  as_bare "$@" || return
+  [ "$(status_of bare)" = 0 ] || { cat "$BATS_TEST_TMPDIR/bare.err" && echo "exit status $(status_of bare)" && return 1; }
+}
+
+assert_log() {
+  [ -s "$LOG" ] || log_fail "nothing was logged" || return
+  [ "$(tail -c 1 "$LOG" | wc -l)" = 1 ] || log_fail "the last line is not whole" || return
+  jq -R -e -n '[inputs | try (fromjson | type == "object") catch false] | all' "$LOG" >/dev/null ||
+    log_fail "not every line is JSON"
+}
+
+logged() {
+  jq -c "select(${1:-true})" "$LOG" | wc -l
+}
+
+assert_logged() {
+  local found
+  found=$(logged "$2")
+  [ "$found" = "$1" ] || { [ "$1" = + ] && [ "$found" -gt 0 ]; } ||
+    log_fail "$found instead of $1 events with: $2"
+}
+
+build_library() {
+  local name=$1 path=$BATS_TEST_TMPDIR/$1.so
+  shift
+  "${CC:-gcc}" -std=gnu11 -Wall -Wextra -Werror -fPIC -shared -Wl,-z,lazy "$@" -o "$path" \
+    "$ROOT/tests/libraries/$name.c" && echo "$path"
+}

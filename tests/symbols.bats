@@ -1,0 +1,81 @@
+#!/usr/bin/env bats
+# preload/hooks.def, the one list of wrapped symbols, held against what the library exports and what libc has.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+    root=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+    LIB=${LIB:-$root/libclosetrace.so}
+    libc=$(ldd "$(command -v bash)" | awk '$1 ~ /^libc\.so/ { print $3 }')
+    listed=$BATS_TEST_TMPDIR/listed
+    sed -nE 's/^(HOOK|TWIN)\((\w+).*/\2/p' "$root/preload/hooks.def" | sort -u >"$listed"
+    # address, name, version of every function that a program can call by name
+    nm -D --defined-only "$libc" | awk '$2 ~ /[TWi]/ && $3 !~ /GLIBC_PRIVATE/ { sub("@+", " ", $3); print $1, $3 }' \
+        >"$BATS_TEST_TMPDIR/libc"
+}
+
+@test "symbols: every symbol of the list is exported, and nothing else is" {
+    nm -D --defined-only "$LIB" | awk '$2 != "A" { sub("@.*", "", $3); print $3 }' | sort -u >"$BATS_TEST_TMPDIR/exported"
+    diff "$listed" "$BATS_TEST_TMPDIR/exported"
+}
+
+@test "symbols: every symbol of the list is libc's" {
+    awk '{ print $2 }' "$BATS_TEST_TMPDIR/libc" | sort -u >"$BATS_TEST_TMPDIR/names"
+    run comm -23 "$listed" "$BATS_TEST_TMPDIR/names"
+    [ -z "$output" ]
+}
+
+@test "symbols: no other name of a wrapped function is forgotten" {
+    run awk -v listed="$listed" '
+        BEGIN { while ((getline name < listed) > 0) wrapped[name] = 1 }
+        { address[NR] = $1; symbol[NR] = $2; if ($2 in wrapped) same[$1] = $2 }
+        END {
+            for (i = 1; i <= NR; i++)
+                if (address[i] in same && !(symbol[i] in wrapped)) print symbol[i], "is", same[address[i]]
+        }
+    ' "$BATS_TEST_TMPDIR/libc"
+    [ -z "$output" ] || { echo "$output"; false; }
+}
+
+# What bears a wrapped function's name with one of libc's prefixes or suffixes is a twin with a body of its own.
+@test "symbols: no twin by name is forgotten" {
+    run awk -v listed="$listed" '
+        BEGIN {
+            while ((getline name < listed) > 0) wrapped[name] = 1
+            # reads and writes of files, at an offset, which sockets refuse with ESPIPE
+            split("pread preadv pwrite pwritev", seek); for (i in seek) unseekable[seek[i]] = 1
+            other["_IO_getline"] = 1 # takes a line out of the buffer, under getline and fgets
+        }
+        function base(name) {
+            sub(/^(__isoc99_|__isoc23_|_IO_|__libc_|__|_)/, "", name)
+            sub(/(_chk|_unlocked|64v2|64|_nocancel)$/, "", name)
+            sub(/_unlocked$/, "", name)
+            return name
+        }
+        { if (!($2 in wrapped) && !($2 in other) && base($2) in wrapped && !(base($2) in unseekable)) print $2, "is a twin of", base($2) }
+    ' "$BATS_TEST_TMPDIR/libc"
+    [ -z "$output" ] || { echo "$output"; false; }
+}
+
+# posix_spawn has two versions that differ: a program that was linked with the older one must get it.
+@test "symbols: every older version with a body of its own has its own door" {
+    sed -nE 's/^OLD\((\w+), \w+, ([A-Za-z0-9_.]+)\)/\1 \2/p' "$root/preload/hooks.def" | sort >"$BATS_TEST_TMPDIR/old"
+    awk -v listed="$listed" '
+        BEGIN { while ((getline name < listed) > 0) wrapped[name] = 1 }
+        $2 in wrapped { n[$2]++; at[$2, n[$2]] = $1; version[$2, n[$2]] = $3 }
+        END {
+            for (name in n) {
+                newest = 1
+                for (i = 2; i <= n[name]; i++) {
+                    split(version[name, i], a, "[_.]"); split(version[name, newest], b, "[_.]")
+                    if (a[2] * 10000 + a[3] * 100 + a[4] > b[2] * 10000 + b[3] * 100 + b[4]) newest = i
+                }
+                for (i = 1; i <= n[name]; i++)
+                    if (at[name, i] != at[name, newest]) print name, version[name, i]
+            }
+        }' "$BATS_TEST_TMPDIR/libc" | sort -u >"$BATS_TEST_TMPDIR/older"
+    diff "$BATS_TEST_TMPDIR/old" "$BATS_TEST_TMPDIR/older"
+    while read -r name version; do
+        nm -D --defined-only "$LIB" | grep -q " $name@$version\$"
+    done <"$BATS_TEST_TMPDIR/old"
+}
