@@ -12,7 +12,4 @@
  */
 int32_t timezone_offset(const char *zone, uint64_t seconds_since_epoch);
 
-/* The same from the contents of a TZif file (RFC 9636). Pure. */
-int32_t timezone_offset_in(const unsigned char *file, uint64_t length, int64_t seconds_since_epoch);
-
 #endif

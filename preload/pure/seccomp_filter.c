@@ -1,4 +1,4 @@
-#include "pure/seccomp_filter.h"
+#include "seccomp_filter.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "pure/verdict.h"
+#include "verdict.h"
 
 /* <sys/socket.h>'s numbers, which are the kernel's */
 enum { HOW_RD = 0, HOW_WR = 1, HOW_RDWR = 2 };

@@ -1,0 +1,238 @@
+/* What Linux does when a TCP socket is ended, row by row: the verdict that each must lead to. */
+#include "pure/verdict.h"
+
+#include <sys/socket.h>
+
+#include "pure/names.h"
+#include "unit.h"
+
+/* What the kernel said. */
+static const struct after NOT_ASKED = {0};
+static const struct after NOT_FOUND = {.asked = true};
+
+static struct after orphan(enum tcp_state state) {
+    return (struct after){.asked = true, .found = true, .state = state};
+}
+
+static struct after attached(enum tcp_state state) {
+    return (struct after){.asked = true, .found = true, .state = state, .attached = true};
+}
+
+static struct after fin_waits(struct after after) {
+    after.fin_unsent = true;
+    return after;
+}
+
+static struct after gone_with_peer(enum tcp_state peer) {
+    return (struct after){.asked = true, .peer_known = true, .peer_state = peer};
+}
+
+/* Who is left. */
+static const struct remaining UNKNOWN = {0};
+static const struct remaining NOBODY = {.known = true};
+static const struct remaining DUP = {.known = true, .descriptors = 1};
+static const struct remaining CALL = {.known = true, .call_in_progress = true};
+static const struct remaining FLYING = {.known = true, .in_flight = 1};
+static const struct remaining PARKED = {.known = true, .parked = true};
+static const struct remaining UNREADABLE = {.known = true, .partial = true};
+
+static struct before in(enum tcp_state state) {
+    return (struct before){.state = state, .was_connected = state != STATE_LISTEN && state != STATE_SYN_SENT};
+}
+
+static struct before with_unread(enum tcp_state state) {
+    struct before before = in(state);
+    before.unread = 5;
+    return before;
+}
+
+static struct before with_linger_zero(enum tcp_state state) {
+    struct before before = in(state);
+    before.linger_zero = true;
+    return before;
+}
+
+static struct before with_linger2(enum tcp_state state) {
+    struct before before = in(state);
+    before.linger2_negative = true;
+    return before;
+}
+
+static struct before in_repair(void) {
+    struct before before = in(STATE_ESTABLISHED);
+    before.repair = true;
+    before.unread = 5;
+    return before;
+}
+
+static struct before shut_but_waiting(void) {
+    struct before before = in(STATE_FIN_WAIT1);
+    before.fin_unsent = true;
+    return before;
+}
+
+static struct before closed_after_fin(void) {
+    struct before before = in(STATE_CLOSE);
+    before.fin_sent = true;
+    return before;
+}
+
+static const struct before NEVER_CONNECTED = {.state = STATE_CLOSE};
+
+enum { CONTRADICTED = true, AGREED = false };
+
+static void check(int line, struct verdict verdict, enum event_fin fin, enum event_why why, bool verified,
+                  bool contradicted) {
+    if (verdict.fin != fin || verdict.why != why || verdict.verified != verified ||
+        verdict.contradicted != contradicted)
+        FAILED("line %d: is %s %s%s%s", line, fin_name(verdict.fin), why_name(verdict.why),
+               verdict.verified ? " verified" : "", verdict.contradicted ? " contradicted" : "");
+}
+
+static void release(int line, struct before before, struct remaining remaining, struct after after, enum event_fin fin,
+                    enum event_why why, bool verified, bool contradicted) {
+    check(line, verdict_decide(ENDING_RELEASE, 0, &before, &remaining, &after), fin, why, verified, contradicted);
+}
+
+static void shutting(int line, int how, struct before before, struct after after, enum event_fin fin,
+                     enum event_why why, bool verified) {
+    check(line, verdict_decide(ENDING_SHUTDOWN, how, &before, &UNKNOWN, &after), fin, why, verified, AGREED);
+}
+
+static void disconnecting(int line, struct before before, struct after after, enum event_fin fin, enum event_why why,
+                          bool verified) {
+    check(line, verdict_decide(ENDING_DISCONNECT, 0, &before, &UNKNOWN, &after), fin, why, verified, AGREED);
+}
+
+#define RELEASE(...) release(__LINE__, __VA_ARGS__)
+#define SHUTDOWN(...) shutting(__LINE__, __VA_ARGS__)
+#define DISCONNECT(...) disconnecting(__LINE__, __VA_ARGS__)
+
+static void test_last_reference(void) {
+    RELEASE(in(STATE_ESTABLISHED), NOBODY, orphan(STATE_FIN_WAIT1), FIN_SENT, WHY_LAST_REFERENCE, true, AGREED);
+    RELEASE(in(STATE_ESTABLISHED), NOBODY, orphan(STATE_FIN_WAIT2), FIN_SENT, WHY_LAST_REFERENCE, true, AGREED);
+    RELEASE(in(STATE_ESTABLISHED), NOBODY, orphan(STATE_CLOSING), FIN_SENT, WHY_LAST_REFERENCE, true, AGREED);
+    RELEASE(in(STATE_ESTABLISHED), NOBODY, orphan(STATE_TIME_WAIT), FIN_SENT, WHY_LAST_REFERENCE, true, AGREED);
+    RELEASE(in(STATE_CLOSE_WAIT), NOBODY, orphan(STATE_LAST_ACK), FIN_SENT, WHY_LAST_REFERENCE, true, AGREED);
+    /* LAST_ACK is over in a round trip: not found agrees. */
+    RELEASE(in(STATE_CLOSE_WAIT), NOBODY, NOT_FOUND, FIN_SENT, WHY_LAST_REFERENCE, true, AGREED);
+    /* From ESTABLISHED something should be left: not found proves nothing, unless the peer's end tells. */
+    RELEASE(in(STATE_ESTABLISHED), NOBODY, NOT_FOUND, FIN_SENT, WHY_LAST_REFERENCE, false, AGREED);
+    RELEASE(in(STATE_ESTABLISHED), NOBODY, gone_with_peer(STATE_TIME_WAIT), FIN_SENT, WHY_LAST_REFERENCE, true,
+            AGREED);
+    RELEASE(in(STATE_ESTABLISHED), NOBODY, gone_with_peer(STATE_CLOSE_WAIT), FIN_SENT, WHY_LAST_REFERENCE, true,
+            AGREED);
+    RELEASE(in(STATE_ESTABLISHED), NOBODY, gone_with_peer(STATE_UNSET), FIN_SENT, WHY_LAST_REFERENCE, false, AGREED);
+    RELEASE(in(STATE_ESTABLISHED), NOBODY, fin_waits(orphan(STATE_FIN_WAIT1)), FIN_QUEUED, WHY_LAST_REFERENCE, true,
+            AGREED);
+    RELEASE(in(STATE_CLOSE_WAIT), NOBODY, fin_waits(orphan(STATE_LAST_ACK)), FIN_QUEUED, WHY_LAST_REFERENCE, true,
+            AGREED);
+    RELEASE(in(STATE_SYN_RECV), NOBODY, orphan(STATE_FIN_WAIT1), FIN_SENT, WHY_LAST_REFERENCE, true, AGREED);
+}
+
+static void test_withheld(void) {
+    RELEASE(in(STATE_ESTABLISHED), DUP, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_REFERENCES, true, AGREED);
+    RELEASE(in(STATE_CLOSE_WAIT), DUP, attached(STATE_CLOSE_WAIT), FIN_WITHHELD, WHY_REFERENCES, true, AGREED);
+    RELEASE(in(STATE_ESTABLISHED), CALL, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_CALL_IN_PROGRESS, true,
+            AGREED);
+    RELEASE(in(STATE_ESTABLISHED), FLYING, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_IN_FLIGHT, true, AGREED);
+    RELEASE(in(STATE_ESTABLISHED), PARKED, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_PARKED, true, AGREED);
+    /* Nobody was found, and the kernel says that somebody is there. */
+    RELEASE(in(STATE_ESTABLISHED), NOBODY, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_HIDDEN, true, CONTRADICTED);
+    /* Not everybody could be looked at. */
+    RELEASE(in(STATE_ESTABLISHED), UNREADABLE, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_REFERENCES, true,
+            CONTRADICTED);
+    /* Unread data and linger count only when the last reference goes. */
+    RELEASE(with_unread(STATE_ESTABLISHED), DUP, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_REFERENCES, true,
+            AGREED);
+    RELEASE(with_linger_zero(STATE_ESTABLISHED), DUP, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_REFERENCES, true,
+            AGREED);
+    /* A reference was counted that is not there: the kernel knows better. */
+    RELEASE(in(STATE_ESTABLISHED), DUP, orphan(STATE_FIN_WAIT2), FIN_SENT, WHY_LAST_REFERENCE, true, CONTRADICTED);
+    RELEASE(with_unread(STATE_ESTABLISHED), DUP, NOT_FOUND, FIN_RESET, WHY_UNREAD_DATA, true, CONTRADICTED);
+}
+
+static void test_reset(void) {
+    static const enum tcp_state states[] = {STATE_ESTABLISHED, STATE_CLOSE_WAIT, STATE_FIN_WAIT1, STATE_FIN_WAIT2};
+    for (unsigned i = 0; i < sizeof states / sizeof *states; i++) {
+        RELEASE(with_unread(states[i]), NOBODY, NOT_FOUND, FIN_RESET, WHY_UNREAD_DATA, true, AGREED);
+        RELEASE(with_linger_zero(states[i]), NOBODY, NOT_FOUND, FIN_RESET, WHY_LINGER_ZERO, true, AGREED);
+    }
+    /* Both FINs have left: lingering for zero has nothing to reset. */
+    RELEASE(with_linger_zero(STATE_LAST_ACK), NOBODY, NOT_FOUND, FIN_ALREADY, WHY_AFTER_SHUTDOWN, true, AGREED);
+    RELEASE(with_linger2(STATE_ESTABLISHED), NOBODY, NOT_FOUND, FIN_RESET, WHY_LINGER2, true, AGREED);
+    RELEASE(with_linger2(STATE_FIN_WAIT2), NOBODY, NOT_FOUND, FIN_RESET, WHY_LINGER2, true, AGREED);
+    /* Its RST follows the acknowledgement of the FIN. */
+    RELEASE(with_linger2(STATE_ESTABLISHED), NOBODY, orphan(STATE_FIN_WAIT1), FIN_RESET, WHY_LINGER2, false, AGREED);
+    /* In CLOSE_WAIT there is no FIN_WAIT2 to cut short. */
+    RELEASE(with_linger2(STATE_CLOSE_WAIT), NOBODY, NOT_FOUND, FIN_SENT, WHY_LAST_REFERENCE, true, AGREED);
+    /* What was unread was read by somebody else in between. */
+    RELEASE(with_unread(STATE_ESTABLISHED), NOBODY, orphan(STATE_FIN_WAIT2), FIN_SENT, WHY_LAST_REFERENCE, true,
+            CONTRADICTED);
+    RELEASE(in_repair(), NOBODY, NOT_FOUND, FIN_NONE, WHY_DISCONNECT, true, AGREED);
+}
+
+static void test_after_shutdown(void) {
+    RELEASE(in(STATE_FIN_WAIT2), NOBODY, orphan(STATE_FIN_WAIT2), FIN_ALREADY, WHY_AFTER_SHUTDOWN, true, AGREED);
+    RELEASE(in(STATE_FIN_WAIT1), DUP, attached(STATE_FIN_WAIT1), FIN_ALREADY, WHY_AFTER_SHUTDOWN, true, AGREED);
+    RELEASE(in(STATE_LAST_ACK), NOBODY, NOT_FOUND, FIN_ALREADY, WHY_AFTER_SHUTDOWN, true, AGREED);
+    RELEASE(in(STATE_CLOSING), NOBODY, orphan(STATE_CLOSING), FIN_ALREADY, WHY_AFTER_SHUTDOWN, true, AGREED);
+    RELEASE(shut_but_waiting(), NOBODY, fin_waits(orphan(STATE_FIN_WAIT1)), FIN_QUEUED, WHY_AFTER_SHUTDOWN, true,
+            AGREED);
+    RELEASE(closed_after_fin(), NOBODY, NOT_FOUND, FIN_ALREADY, WHY_AFTER_SHUTDOWN, true, AGREED);
+    RELEASE(in(STATE_CLOSE), NOBODY, orphan(STATE_TIME_WAIT), FIN_ALREADY, WHY_AFTER_SHUTDOWN, true, CONTRADICTED);
+}
+
+static void test_nothing_to_end(void) {
+    RELEASE(in(STATE_SYN_SENT), NOBODY, NOT_FOUND, FIN_NONE, WHY_NOT_CONNECTED, true, AGREED);
+    RELEASE(NEVER_CONNECTED, NOBODY, NOT_FOUND, FIN_NONE, WHY_NOT_CONNECTED, true, AGREED);
+    RELEASE(in(STATE_CLOSE), NOBODY, NOT_FOUND, FIN_NONE, WHY_PEER_RESET, true, AGREED);
+    RELEASE(in(STATE_LISTEN), NOBODY, NOT_FOUND, FIN_NONE, WHY_LISTENING, true, AGREED);
+    RELEASE(in(STATE_LISTEN), DUP, attached(STATE_LISTEN), FIN_NONE, WHY_LISTENING, true, AGREED);
+}
+
+/* Nobody could be asked: a prediction, marked as such. */
+static void test_prediction(void) {
+    RELEASE(in(STATE_ESTABLISHED), NOBODY, NOT_ASKED, FIN_SENT, WHY_LAST_REFERENCE, false, AGREED);
+    RELEASE(in(STATE_ESTABLISHED), UNKNOWN, NOT_ASKED, FIN_SENT, WHY_LAST_REFERENCE, false, AGREED);
+    RELEASE(in(STATE_ESTABLISHED), DUP, NOT_ASKED, FIN_WITHHELD, WHY_REFERENCES, false, AGREED);
+    RELEASE(with_unread(STATE_ESTABLISHED), NOBODY, NOT_ASKED, FIN_RESET, WHY_UNREAD_DATA, false, AGREED);
+    RELEASE(in(STATE_UNSET), UNKNOWN, NOT_ASKED, FIN_SENT, WHY_LAST_REFERENCE, false, AGREED);
+    SHUTDOWN(SHUT_WR, in(STATE_ESTABLISHED), NOT_ASKED, FIN_SENT, WHY_SHUTDOWN, false);
+}
+
+static void test_shutdown(void) {
+    SHUTDOWN(SHUT_WR, in(STATE_ESTABLISHED), attached(STATE_FIN_WAIT1), FIN_SENT, WHY_SHUTDOWN, true);
+    SHUTDOWN(SHUT_RDWR, in(STATE_ESTABLISHED), attached(STATE_FIN_WAIT2), FIN_SENT, WHY_SHUTDOWN, true);
+    SHUTDOWN(SHUT_WR, in(STATE_CLOSE_WAIT), attached(STATE_LAST_ACK), FIN_SENT, WHY_SHUTDOWN, true);
+    SHUTDOWN(SHUT_WR, in(STATE_CLOSE_WAIT), attached(STATE_CLOSE), FIN_SENT, WHY_SHUTDOWN, true);
+    SHUTDOWN(SHUT_WR, in(STATE_ESTABLISHED), fin_waits(attached(STATE_FIN_WAIT1)), FIN_QUEUED, WHY_SHUTDOWN, true);
+    SHUTDOWN(SHUT_RD, in(STATE_ESTABLISHED), attached(STATE_ESTABLISHED), FIN_NONE, WHY_RECEIVE_SIDE, true);
+    SHUTDOWN(SHUT_WR, in(STATE_FIN_WAIT2), attached(STATE_FIN_WAIT2), FIN_ALREADY, WHY_AFTER_SHUTDOWN, true);
+    SHUTDOWN(SHUT_RDWR, shut_but_waiting(), fin_waits(attached(STATE_FIN_WAIT1)), FIN_QUEUED, WHY_AFTER_SHUTDOWN, true);
+    SHUTDOWN(SHUT_RDWR, in(STATE_LISTEN), attached(STATE_CLOSE), FIN_NONE, WHY_LISTENING, true);
+    SHUTDOWN(SHUT_WR, NEVER_CONNECTED, attached(STATE_CLOSE), FIN_NONE, WHY_NOT_CONNECTED, true);
+    SHUTDOWN(SHUT_WR, in(STATE_CLOSE), attached(STATE_CLOSE), FIN_NONE, WHY_PEER_RESET, true);
+}
+
+static void test_disconnect(void) {
+    DISCONNECT(in(STATE_ESTABLISHED), NOT_FOUND, FIN_RESET, WHY_DISCONNECT, true);
+    DISCONNECT(in(STATE_FIN_WAIT2), NOT_FOUND, FIN_RESET, WHY_DISCONNECT, true);
+    DISCONNECT(in(STATE_LAST_ACK), NOT_FOUND, FIN_ALREADY, WHY_AFTER_SHUTDOWN, true);
+    DISCONNECT(in(STATE_SYN_SENT), NOT_FOUND, FIN_NONE, WHY_NOT_CONNECTED, true);
+    DISCONNECT(in(STATE_LISTEN), NOT_FOUND, FIN_NONE, WHY_LISTENING, true);
+    DISCONNECT(in_repair(), NOT_FOUND, FIN_NONE, WHY_DISCONNECT, true);
+    DISCONNECT(in(STATE_ESTABLISHED), attached(STATE_ESTABLISHED), FIN_RESET, WHY_DISCONNECT, false);
+}
+
+int main(void) {
+    test_last_reference();
+    test_withheld();
+    test_reset();
+    test_after_shutdown();
+    test_nothing_to_end();
+    test_prediction();
+    test_shutdown();
+    test_disconnect();
+    return unit_failures();
+}
