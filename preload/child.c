@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "diag.h"
+#include "ledger.h"
 #include "log.h"
 #include "opening.h"
 #include "process.h"
@@ -12,6 +13,7 @@
 #include "scratch.h"
 #include "sink.h"
 #include "sweep.h"
+#include "table.h"
 
 static __thread bool daemonizing;
 static __thread const void *daemonizing_caller;
@@ -26,12 +28,23 @@ static void put_right(void) {
 
 void child_started(void) {
     process_forked();
+    ledger_started_child();
     put_right();
 }
 
+void child_making(void) {
+    ledger_forking(table_inherit);
+}
+
+void child_made(int child) {
+    ledger_forked(child);
+}
+
 void child_notice(void) {
-    if (process_fork_unseen())
-        put_right();
+    if (!process_fork_unseen())
+        return;
+    ledger_enter(table_inherit);
+    put_right();
 }
 
 void child_daemonizing(const void *caller) {
@@ -53,5 +66,5 @@ static void parent_goes_on(void) {
 }
 
 void child_start(void) {
-    pthread_atfork(NULL, parent_goes_on, child_started);
+    pthread_atfork(child_making, parent_goes_on, child_started);
 }

@@ -11,6 +11,13 @@ void child_start(void);
 /* In the child, by libc's fork handler or the door. */
 void child_started(void);
 
+/*
+ * Around a fork that libc's fork handlers do not see (_Fork, by number): the child's references are entered, and
+ * then its id (below 0: the fork failed).
+ */
+void child_making(void);
+void child_made(int child);
+
 /* In a child that nobody told of (a raw clone): notices it. */
 void child_notice(void);
 

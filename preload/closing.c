@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "diag.h"
+#include "ledger.h"
 #include "process.h"
 #include "references.h"
 #include "release.h"
@@ -116,20 +117,19 @@ static void find_references(const struct closing *closing, struct scratch *scrat
     uint64_t inode = is_attached(answer) ? answer->inode : closing->inode;
     if (references->known && !closing->inode)
         return;
+    references_count(inode, closing->identity.cookie, scratch, references);
     enum { ROUNDS = 3 };
-    for (int round = 0; round < ROUNDS; round++) {
-        references_count(inode, closing->identity.cookie, scratch, references);
-        if (references_total(references) || !is_attached(answer))
+    for (int round = 0; round < ROUNDS && is_attached(answer) && !references_total(references); round++) {
+        if (round > 0 || references->from_ledger)
+            references_search(inode, closing->identity.cookie, scratch, references);
+        if (references_total(references))
             return;
         references_look_closer(closing->fd, scratch, references);
         if (references->has_call || references->in_flight)
             return;
         ask(closing, scratch, answer);
-        if (!is_attached(answer)) {
-            references->known = true;
-            return;
-        }
     }
+    references->known = references->known || (answer->asked && !is_attached(answer));
 }
 
 static void ask_peer(const struct closing *closing, struct scratch *scratch, struct after *after) {
@@ -142,11 +142,33 @@ static void ask_peer(const struct closing *closing, struct scratch *scratch, str
     after->peer_state = peer.state;
 }
 
+static bool has_place_among_connections(const struct closing *closing) {
+    return closing->standing.before.state != STATE_CLOSE && closing->standing.before.state != STATE_UNSET;
+}
+
+/*
+ * What the kernel's answer means for the ledger: it forgets a socket that is over, and answers no more for one that
+ * has holders it did not know. True: it was wrong.
+ */
+static bool correct_ledger(const struct closing *closing, bool answered, unsigned expected,
+                           const struct diag_answer *answer, const struct references *references) {
+    bool asked = answer->asked && has_place_among_connections(closing);
+    bool wrong = asked && answered && (expected > 0) != is_attached(answer);
+    if (references->known && references_total(references) == 0 && !is_attached(answer))
+        ledger_over(closing->identity.cookie);
+    else if (wrong)
+        ledger_escaped(closing->identity.cookie);
+    return wrong;
+}
+
 static void report(struct closing *closing, long result, int error, struct scratch *scratch) {
     struct diag_answer answer;
     struct references references;
+    unsigned expected = 0;
+    bool answered = ledger_collect(closing->identity.cookie, NULL, 0, &expected);
     ask(closing, scratch, &answer);
     find_references(closing, scratch, &answer, &references);
+    bool ledger_wrong = correct_ledger(closing, answered, expected, &answer, &references);
     struct after after = {
         .asked = answer.asked,
         .found = answer.found,
@@ -180,7 +202,7 @@ static void report(struct closing *closing, long result, int error, struct scrat
         references_name_holders(&references, event);
     if (verdict.why == WHY_CALL_IN_PROGRESS)
         release_expect(&closing->identity, closing->fd, &references.call);
-    if (verdict.contradicted)
+    if (verdict.contradicted || ledger_wrong)
         atomic_fetch_add(&process_counters()->contradicted, 1);
     log_emit(scratch);
 }

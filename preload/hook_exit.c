@@ -75,7 +75,7 @@ DOOR int raise(int signal) {
     bool told = tell_of_signal(signal, CALLER);
     int result = REAL(raise)(signal);
     if (told)
-        sweep_forked();
+        sweep_survived();
     return result;
 }
 
@@ -83,7 +83,7 @@ DOOR int gsignal(int signal) {
     bool told = tell_of_signal(signal, CALLER);
     int result = REAL(gsignal)(signal);
     if (told)
-        sweep_forked();
+        sweep_survived();
     return result;
 }
 
@@ -91,7 +91,7 @@ DOOR int kill(pid_t pid, int signal) {
     bool told = pid > 0 && table_on && pid == process_id() && tell_of_signal(signal, CALLER);
     int result = REAL(kill)(pid, signal);
     if (told)
-        sweep_forked();
+        sweep_survived();
     return result;
 }
 

@@ -14,7 +14,9 @@ DOOR pid_t fork(void) {
         return REAL(fork)();
     struct call call = call_begin("fork", CALLER);
     unsigned shared = forking();
-    pid_t child = REAL(fork)(); /* child_started(): libc runs it in the child */
+    pid_t child = REAL(fork)(); /* child_making(), child_started(): libc runs them */
+    if (child != 0)
+        child_made(child);
     if (child > 0)
         forked(shared, child, &call);
     return child;
@@ -27,10 +29,14 @@ DOOR pid_t _Fork(void) {
         return REAL(_Fork)();
     struct call call = call_begin("_Fork", CALLER);
     unsigned shared = forking();
+    child_making();
     pid_t child = REAL(_Fork)();
-    if (child == 0)
+    if (child == 0) {
         child_started();
-    else if (child > 0)
+        return child;
+    }
+    child_made(child);
+    if (child > 0)
         forked(shared, child, &call);
     return child;
 }
@@ -168,6 +174,8 @@ DOOR int daemon(int nochdir, int noclose) {
             closing_cancelled(&closings[i]);
     }
     child_daemonized();
+    if (result != 0)
+        child_made(-1);
     return result;
 }
 
@@ -177,6 +185,8 @@ DOOR int forkpty(int *terminal, char *name, const struct termios *settings, cons
     struct call call = call_begin("forkpty", CALLER);
     unsigned shared = forking();
     int child = REAL(forkpty)(terminal, name, settings, size);
+    if (child != 0)
+        child_made(child);
     if (child > 0)
         forked(shared, child, &call);
     return child;

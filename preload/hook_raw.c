@@ -169,10 +169,14 @@ static long raw_send_message(const long arguments[6], const void *caller) {
 static long raw_fork(const long arguments[6], const void *caller) {
     struct call call = call_begin(name, caller);
     unsigned shared = forking();
+    child_making();
     long child = call_real(SYS_fork, arguments);
-    if (child == 0)
+    if (child == 0) {
         child_started();
-    else if (child > 0)
+        return child;
+    }
+    child_made((int)child);
+    if (child > 0)
         forked(shared, (int)child, &call);
     return child;
 }

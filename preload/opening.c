@@ -6,6 +6,7 @@
 
 #include "closing.h"
 #include "flight.h"
+#include "ledger.h"
 #include "process.h"
 #include "references.h"
 #include "sandbox.h"
@@ -71,6 +72,7 @@ void accepted(int listener, int fd, const struct call *call) {
     if (!table_maybe_tcp(listener)) {
         table_set_other(fd);
     } else if (identify_accepted(listener, fd, &identity)) {
+        ledger_born(identity.cookie);
         table_set(fd, &identity);
         emit_open(OP_ACCEPT, listener, fd, 0, &identity, call);
     } else {

@@ -13,12 +13,22 @@ struct references {
     unsigned in_flight;
     bool known;          /* /proc could be read, at least in part */
     bool partial;
+    bool from_ledger;
     bool has_call;
     struct holder call;  /* a thread inside a call, where there is no descriptor */
 };
 
-/* Descriptors and copies in flight. */
+/*
+ * From the ledger, if it answers for the socket; those that would be named are looked at first, and struck out where
+ * they are not there. False: it does not.
+ */
+bool references_from_ledger(uint64_t inode, uint64_t cookie, struct search_row *row);
+
+/* Descriptors (from the ledger, else from /proc) and copies in flight. */
 void references_count(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references);
+
+/* The same from /proc in any case: the ledger was wrong. */
+void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references);
 
 /* Only the copies in flight, added to what is there. */
 void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct references *references);

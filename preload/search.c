@@ -102,6 +102,12 @@ static long read_file(const char *path, char *buffer, size_t size) {
     return length;
 }
 
+/* Whether there is a /proc to look at: not in a chroot without one, nor in a sandbox. */
+static bool is_proc_there(void) {
+    char link[16];
+    return probe(SYS_readlink, (long)"/proc/self", (long)link, sizeof link, 0, 0, 0) > 0;
+}
+
 void search_comm(int pid, int tid, char comm[COMM_SIZE]) {
     char path[PATH];
     proc_path(path, sizeof path, pid, tid, "/comm");
@@ -131,27 +137,53 @@ static struct search_row *row_of(const struct search *search, uint64_t inode) {
 }
 
 /* Others' descriptors come before our own: they are what a reader wants to know. */
-static void row_add(struct search_row *row, int pid, int fd, bool own) {
+void search_row_add(struct search_row *row, int pid, int fd, bool own) {
     row->descriptors++;
     row->own += own;
     if (row->found_count < FOUND_SHOWN)
         row->found[row->found_count++] = (struct found_descriptor){pid, fd};
 }
 
-/* The inode that a link "socket:[12345]" names, or 0. */
-static uint64_t socket_of_link(int directory, int fd) {
+enum { LINK = 64 };
+
+/* The inode in what a link says, "socket:[12345]", or 0. */
+static uint64_t inode_in(char link[LINK], long length) {
     static const char prefix[] = "socket:[";
-    char name[16], link[64];
+    uint64_t inode;
+    if (length < (long)sizeof prefix || length >= LINK || memcmp(link, prefix, sizeof prefix - 1) != 0)
+        return 0;
+    link[length] = '\0';
+    return parse_number(link + sizeof prefix - 1, &inode) ? inode : 0;
+}
+
+static uint64_t socket_of_link(int directory, int fd) {
+    char name[16], link[LINK];
     struct line line;
     line_init(&line, name, sizeof name);
     line_unsigned(&line, (unsigned)fd);
     line_char(&line, '\0');
-    long length = probe(SYS_readlinkat, directory, (long)name, (long)link, sizeof link - 1, 0, 0);
-    if (length < (long)sizeof prefix || memcmp(link, prefix, sizeof prefix - 1) != 0)
-        return 0;
-    link[length] = '\0';
-    uint64_t inode;
-    return parse_number(link + sizeof prefix - 1, &inode) ? inode : 0;
+    return inode_in(link, probe(SYS_readlinkat, directory, (long)name, (long)link, LINK - 1, 0, 0));
+}
+
+static void descriptor_path(char *path, size_t size, int pid, const char *folder, int fd) {
+    struct line line;
+    line_init(&line, path, size);
+    line_text(&line, "/proc/");
+    line_unsigned(&line, (unsigned)pid);
+    line_text(&line, folder);
+    line_unsigned(&line, (unsigned)fd);
+    line_char(&line, '\0');
+}
+
+enum looked search_look(int pid, int fd, uint64_t inode) {
+    char path[PATH], link[LINK];
+    descriptor_path(path, sizeof path, pid, "/fd/", fd);
+    long length = probe(SYS_readlink, (long)path, (long)link, LINK - 1, 0, 0, 0);
+    if (length == -EACCES || length == -EPERM)
+        return LOOKED_UNREADABLE;
+    if (length < 0 && raw6(SYS_kill, pid, 0, 0, 0, 0, 0) != -ESRCH && !is_proc_there())
+        return LOOKED_UNREADABLE;
+    return inode_in(link, length) == inode ? LOOKED_THERE : LOOKED_NOT_THERE;
 }
 
 static void search_process(struct search *search, int pid, bool own, struct scratch *scratch) {
@@ -167,7 +199,7 @@ static void search_process(struct search *search, int pid, bool own, struct scra
         uint64_t inode = socket_of_link(listing.fd, fd);
         struct search_row *row = inode ? row_of(search, inode) : NULL;
         if (row)
-            row_add(row, pid, fd, own);
+            search_row_add(row, pid, fd, own);
     }
     search->partial = search->partial || listing.filled < 0;
     listing_close(&listing);
@@ -312,13 +344,7 @@ static bool parse_call(const char *text, uint64_t *number, uint64_t arguments[4]
 
 static bool is_open_in(int pid, int fd) {
     char path[PATH], link[8];
-    struct line line;
-    line_init(&line, path, sizeof path);
-    line_text(&line, "/proc/");
-    line_unsigned(&line, (unsigned)pid);
-    line_text(&line, "/fd/");
-    line_unsigned(&line, (unsigned)fd);
-    line_char(&line, '\0');
+    descriptor_path(path, sizeof path, pid, "/fd/", fd);
     return probe(SYS_readlink, (long)path, (long)link, sizeof link, 0, 0, 0) >= 0;
 }
 
@@ -418,13 +444,7 @@ static unsigned in_flight_of(int pid, struct scratch *scratch, bool *partial) {
         return 0;
     }
     for (int fd; (fd = listing_next(&descriptors)) >= 0;) {
-        struct line line;
-        line_init(&line, path, sizeof path);
-        line_text(&line, "/proc/");
-        line_unsigned(&line, (unsigned)pid);
-        line_text(&line, "/fdinfo/");
-        line_unsigned(&line, (unsigned)fd);
-        line_char(&line, '\0');
+        descriptor_path(path, sizeof path, pid, "/fdinfo/", fd);
         if (read_file(path, scratch->text, 512) > 0)
             count += scm_fds(scratch->text);
     }

@@ -9,7 +9,7 @@
 
 #include "scratch.h"
 
-enum { FOUND_SHOWN = 4 };
+enum { FOUND_SHOWN = 8 };
 
 struct found_descriptor {
     int pid, fd;
@@ -59,6 +59,13 @@ struct listing {
 bool search_own_begin(struct listing *listing, struct scratch *scratch);
 int search_own_next(struct listing *listing); /* -1 at the end */
 void search_own_end(struct listing *listing);
+
+/* What is found at /proc/PID/fd/FD. */
+enum looked { LOOKED_THERE, LOOKED_NOT_THERE, LOOKED_UNREADABLE };
+enum looked search_look(int pid, int fd, uint64_t inode);
+
+/* Adds a descriptor that somebody has found; others' must come before our own. */
+void search_row_add(struct search_row *row, int pid, int fd, bool own);
 
 /* Fills comm (of the process, or of its thread tid where that is not 0); empty if it cannot be read. */
 void search_comm(int pid, int tid, char comm[COMM_SIZE]);

@@ -10,6 +10,7 @@
 
 #include "child.h"
 #include "flight.h"
+#include "ledger.h"
 #include "log.h"
 #include "process.h"
 #include "pure/complaint.h"
@@ -139,6 +140,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     }
     log_start(&settings, settings.seed_given ? settings.seed : random_seed(), (const char *const *)argv, &style);
     flight_start();
+    ledger_start();
     child_start();
     on_exit(at_exit, NULL);
     __cxa_at_quick_exit(at_quick_end, NULL);

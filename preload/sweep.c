@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "closing.h"
+#include "ledger.h"
 #include "process.h"
 #include "references.h"
 #include "sandbox.h"
@@ -121,21 +122,24 @@ static bool gather(struct sweep *sweep, enum descriptors which) {
     return true;
 }
 
-static unsigned count(enum descriptors which) {
+unsigned sweep_count(void) {
     struct sweep sweep;
-    if (!gather(&sweep, which))
+    if (!gather(&sweep, ALL))
         return 0;
     unsigned count = (unsigned)sweep.count;
     sweep_free(&sweep);
     return count;
 }
 
-unsigned sweep_count(void) {
-    return count(ALL);
-}
-
 unsigned sweep_left_across_exec(void) {
-    return count(LEFT_ACROSS_EXEC);
+    struct sweep sweep;
+    if (!gather(&sweep, LEFT_ACROSS_EXEC))
+        return 0;
+    for (size_t i = 0; i < sweep.count; i++)
+        ledger_escaped(sweep.sockets[i].identity.cookie);
+    unsigned count = (unsigned)sweep.count;
+    sweep_free(&sweep);
+    return count;
 }
 
 static struct search search_of(struct sweep *sweep) {
@@ -155,8 +159,12 @@ unsigned sweep_shared_with(int pid) {
     if (scratch) {
         struct search search = search_of(&sweep);
         search_descriptors_of(&search, pid, scratch);
-        for (size_t i = 0; i < sweep.count; i++)
-            shared += sweep.rows[i].descriptors > 0;
+        for (size_t i = 0; i < sweep.count; i++) {
+            if (sweep.rows[i].descriptors == 0)
+                continue;
+            ledger_escaped(sweep.sockets[i].identity.cookie);
+            shared++;
+        }
         scratch_give(scratch);
     }
     sweep_free(&sweep);
@@ -171,8 +179,12 @@ static void take_away(const struct sweep *sweep, size_t i, const struct search *
     memset(references, 0, sizeof *references);
     references->row = *row;
     references->row.descriptors = row->descriptors > gone ? row->descriptors - gone : 0;
-    if (references->row.found_count > references->row.descriptors)
-        references->row.found_count = references->row.descriptors; /* others' come first */
+    references->row.found_count = 0;
+    for (unsigned f = 0; f < row->found_count; f++) {
+        bool goes = row->found[f].pid == process_id() && (all_own || closes_on_exec(row->found[f].fd));
+        if (!goes)
+            references->row.found[references->row.found_count++] = row->found[f];
+    }
     references->known = search->possible;
     references->partial = search->partial;
 }
@@ -209,6 +221,19 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     log_emit(scratch);
 }
 
+/* From the ledger; where it does not answer for one of them, all of them from /proc, which is one search. */
+static void count_references(struct search *search, struct sweep *sweep, struct scratch *scratch) {
+    bool answered = true;
+    for (size_t i = 0; i < sweep->count && answered; i++)
+        answered = references_from_ledger(sweep->rows[i].inode, sweep->sockets[i].identity.cookie, &sweep->rows[i]);
+    search->possible = true;
+    if (answered)
+        return;
+    for (size_t i = 0; i < sweep->count; i++)
+        sweep->rows[i] = (struct search_row){.inode = sweep->rows[i].inode};
+    search_descriptors(search, scratch);
+}
+
 static void report(bool exec, const struct call *call, int status) {
     struct sweep sweep;
     if (!log_wants(exec ? TRACE_END | TRACE_REFS : TRACE_END) || !gather(&sweep, exec ? CLOSED_ON_EXEC : ALL))
@@ -216,7 +241,7 @@ static void report(bool exec, const struct call *call, int status) {
     struct scratch *scratch = sweep.count ? scratch_take() : NULL;
     if (scratch) {
         struct search search = search_of(&sweep);
-        search_descriptors(&search, scratch);
+        count_references(&search, &sweep, scratch);
         for (size_t i = 0; i < sweep.count; i++)
             predict(&sweep, i, &search, exec, call, status, scratch);
         scratch_give(scratch);
@@ -224,15 +249,32 @@ static void report(bool exec, const struct call *call, int status) {
     sweep_free(&sweep);
 }
 
+/* The ledger: what is closed goes out of it, what is left open is out of its sight. */
+static void tell_ledger(bool back) {
+    struct identity identity;
+    for (int fd = 0, end = numbers(); fd < end; fd++) {
+        if (!is_candidate(fd) || !find(fd, &identity))
+            continue;
+        if (!closes_on_exec(fd))
+            ledger_escaped(identity.cookie);
+        else if (!process_is_borrowed() && back)
+            ledger_add(identity.cookie, fd);
+        else if (!process_is_borrowed())
+            ledger_remove(identity.cookie, fd);
+    }
+}
+
 void sweep_exec(const struct call *call) {
     int saved = errno;
     report(true, call, -1);
+    tell_ledger(false);
     errno = saved;
 }
 
 void sweep_exec_failed(const struct call *call, int error) {
     int saved = errno;
     struct sweep sweep;
+    tell_ledger(true);
     if (log_wants(TRACE_END | TRACE_REFS) && gather(&sweep, CLOSED_ON_EXEC)) {
         struct scratch *scratch = scratch_take();
         for (size_t i = 0; scratch && i < sweep.count; i++) {
@@ -259,10 +301,17 @@ void sweep_end(const char *name, const void *caller, int status) {
         struct call call = call_begin(name, caller);
         report(false, &call, status);
         log_end();
+        if (!process_is_borrowed())
+            ledger_leave();
     }
     errno = saved;
 }
 
 void sweep_forked(void) {
     atomic_store(&ended, false);
+}
+
+void sweep_survived(void) {
+    sweep_forked();
+    ledger_enter(table_inherit);
 }

@@ -10,7 +10,7 @@
 /* Distinct TCP sockets that this process has. */
 unsigned sweep_count(void);
 
-/* Of them, those that an exec leaves open; those that another process has as well. */
+/* Of them, those that an exec leaves open; those that another process has as well. Told to the ledger. */
 unsigned sweep_left_across_exec(void);
 unsigned sweep_shared_with(int pid);
 
@@ -26,5 +26,8 @@ void sweep_end(const char *name, const void *caller, int status);
 
 /* In a forked child: it may end too. */
 void sweep_forked(void);
+
+/* The process was said to end, and lives. */
+void sweep_survived(void);
 
 #endif

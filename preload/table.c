@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "ledger.h"
 #include "process.h"
 #include "sandbox.h"
 
@@ -19,6 +20,7 @@ struct slot {
     _Atomic uint32_t version;
     _Atomic uint8_t kind; /* enum slot_kind */
     _Atomic uint8_t seen; /* enum seen */
+    _Atomic bool made;    /* SLOT_UNKNOWN: by a socket() that was seen */
     struct identity identity;
 };
 
@@ -80,6 +82,7 @@ static void slot_write(struct slot *slot, enum slot_kind kind, const struct iden
     if (identity)
         slot->identity = *identity;
     atomic_store(&slot->seen, seen);
+    atomic_store(&slot->made, false);
     atomic_store(&slot->kind, kind);
     atomic_store_explicit(&slot->version, version + 2, memory_order_release);
 }
@@ -90,12 +93,25 @@ static void raise_end(int fd) {
         ;
 }
 
+/* The ledger follows the table: what stood in the slot is taken out, what stands there now is put in. */
+static void tell_ledger(struct slot *slot, int fd, const struct identity *identity) {
+    struct identity old;
+    bool was = atomic_load(&slot->kind) == SLOT_TCP && slot_read(slot, &old);
+    if (was && identity && old.cookie == identity->cookie)
+        return;
+    if (was)
+        ledger_remove(old.cookie, fd);
+    if (identity)
+        ledger_add(identity->cookie, fd);
+}
+
 static void put(int fd, enum slot_kind kind, const struct identity *identity) {
     if (process_is_borrowed())
         return;
     struct slot *slot = slot_made(fd);
     if (!slot)
         return;
+    tell_ledger(slot, fd, identity);
     slot_write(slot, kind, identity, 0);
     if (kind == SLOT_TCP)
         raise_end(fd);
@@ -117,8 +133,23 @@ void table_set_unknown(int fd) {
 
 void table_set_made(int fd) {
     put(fd, SLOT_UNKNOWN, NULL);
+    struct slot *slot = process_is_borrowed() ? NULL : slot_of(fd);
+    if (!slot)
+        return;
+    atomic_store(&slot->made, true);
+    raise_end(fd);
+}
+
+void table_set_found(int fd) {
+    put(fd, SLOT_UNKNOWN, NULL);
     if (!process_is_borrowed())
         raise_end(fd);
+}
+
+/* It was made here, and is seen for the first time. */
+static bool is_new(int fd) {
+    struct slot *slot = slot_of(fd);
+    return slot && atomic_load(&slot->kind) == SLOT_UNKNOWN && atomic_load(&slot->made) && !process_is_borrowed();
 }
 
 static bool learn(int fd, struct identity *identity) {
@@ -126,6 +157,8 @@ static bool learn(int fd, struct identity *identity) {
     case SOCKET_TCP:
         if (!socket_identify(fd, identity))
             return false;
+        if (is_new(fd))
+            ledger_born(identity->cookie);
         table_set(fd, identity);
         return true;
     case SOCKET_OTHER:
@@ -198,4 +231,12 @@ void table_mark_disconnected(const struct identity *identity) {
 
 int table_end(void) {
     return atomic_load(&end);
+}
+
+void table_inherit(void) {
+    for (int fd = 0, limit = table_end(); fd < limit; fd++) {
+        struct identity identity;
+        if (table_kind(fd) != SLOT_OTHER && table_find(fd, false, &identity))
+            ledger_inherit(identity.cookie, fd);
+    }
 }

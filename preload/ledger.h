@@ -1,0 +1,62 @@
+/*
+ * Who refers to which socket, in all processes of the tree, without reading /proc: a table in memory that forked
+ * processes share. It is kept up by the hooks and so can be wrong (a raw clone, a process killed in mid-update); the
+ * kernel is asked what became of the socket whatever stands here, and a holder is looked at before it is named. So a
+ * wrong count can cost time, never truth.
+ *
+ * It answers only for sockets whose references it has seen all: made in this tree, and never left open across an
+ * exec. Lock-free and async-signal-safe: a record is put in and taken out by one instruction, and nobody ever waits
+ * for a process that may have died.
+ */
+#ifndef CLOSETRACE_LEDGER_H
+#define CLOSETRACE_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Before main. Where there is no memory for it, it answers for nothing. */
+void ledger_start(void);
+
+/* The socket was made (or accepted) here: from now on all its references are seen. */
+void ledger_born(uint64_t cookie);
+
+/* This process has it as fd; it has it as fd no more. */
+void ledger_add(uint64_t cookie, int fd);
+void ledger_remove(uint64_t cookie, int fd);
+
+/* Somebody may have it whom no hook sees: it was left open across an exec. */
+void ledger_escaped(uint64_t cookie);
+
+/* The kernel says that nothing refers to it: whatever stands here is forgotten. */
+void ledger_over(uint64_t cookie);
+
+struct ledger_reference {
+    int pid; /* -1: of a child that is being made */
+    int fd;
+};
+
+/*
+ * Its references: how many, the first max of them in list. False: the ledger does not answer for this socket.
+ */
+bool ledger_collect(uint64_t cookie, struct ledger_reference *list, unsigned max, unsigned *count);
+
+/* That reference was looked for, and is not there. */
+void ledger_strike(uint64_t cookie, const struct ledger_reference *reference);
+
+/*
+ * Around a fork. The child's references are entered before it runs: descriptors() is called, and calls
+ * ledger_inherit() for each of the parent's. Then, in the parent with the child's id (below 0: it failed), and in the
+ * child.
+ */
+void ledger_forking(void (*descriptors)(void));
+void ledger_inherit(uint64_t cookie, int fd);
+void ledger_forked(int child);
+void ledger_started_child(void);
+
+/* This process is not in it: a child of a fork that nobody saw, or one that had left. It is entered now. */
+void ledger_enter(void (*descriptors)(void));
+
+/* The process ends: it holds nothing any more. */
+void ledger_leave(void);
+
+#endif
