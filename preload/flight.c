@@ -68,6 +68,13 @@ unsigned flight_count(uint64_t cookie) {
     return row ? atomic_load(&row->copies) : 0;
 }
 
+unsigned flight_total(void) {
+    unsigned total = 0;
+    for (int i = 0; table && i < FLYING_MAX; i++)
+        total += atomic_load(&table[i].copies);
+    return total;
+}
+
 void flight_purged(uint64_t cookie) {
     struct flying *row = row_of(cookie, 0);
     if (row)

@@ -12,6 +12,8 @@ void flight_start(void);
 void flight_sent(uint64_t cookie);
 void flight_received(uint64_t cookie);
 unsigned flight_count(uint64_t cookie);
+/* Copies of all sockets that are known of. */
+unsigned flight_total(void);
 /* Nothing of that socket is under way: its copies were dropped. */
 void flight_purged(uint64_t cookie);
 

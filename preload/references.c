@@ -74,6 +74,10 @@ void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch,
     references->known = search.possible && inode != 0;
     references->partial = search.partial;
     references_count_in_flight(cookie, scratch, references);
+    /* Somebody's copies are under way of which we know nothing (sent before an exec, say): perhaps of this socket. */
+    bool unreadable;
+    if (search_in_flight(true, scratch, &unreadable) > flight_total())
+        references->partial = true;
 }
 
 void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct references *references) {
