@@ -132,14 +132,33 @@ static void find_references(const struct closing *closing, struct scratch *scrat
     references->known = references->known || (answer->asked && !is_attached(answer));
 }
 
-static void ask_peer(const struct closing *closing, struct scratch *scratch, struct after *after) {
-    struct diag_answer peer;
-    enum tcp_state state = closing->standing.before.state;
-    if (!after->asked || after->found || (state != STATE_ESTABLISHED && state != STATE_SYN_RECV))
-        return;
-    diag_look_up_peer(&closing->identity, scratch, &peer);
-    after->peer_known = peer.asked && peer.found;
-    after->peer_state = peer.state;
+static struct after after_of(const struct diag_answer *answer) {
+    return (struct after){
+        .asked = answer->asked,
+        .found = answer->found,
+        .state = answer->state,
+        .attached = is_attached(answer),
+        .fin_unsent = answer->fin_unsent,
+    };
+}
+
+/*
+ * A FIN from ESTABLISHED leaves something behind. Where nothing is found the peer's end may tell; or the socket was
+ * just making place for its TIME_WAIT entry, and is found when looked for once more.
+ */
+static void ask_again(const struct closing *closing, struct scratch *scratch, struct after *after) {
+    enum { TIMES = 3 };
+    const struct before *before = &closing->standing.before;
+    bool expected = (before->state == STATE_ESTABLISHED || before->state == STATE_SYN_RECV) && !before->unread &&
+                    !before->linger_zero && !before->linger2_negative && !before->repair;
+    for (int i = 0; i < TIMES && expected && after->asked && !after->found && !after->peer_known; i++) {
+        struct diag_answer answer, peer;
+        diag_look_up_peer(&closing->identity, scratch, &peer);
+        ask(closing, scratch, &answer);
+        *after = after_of(&answer);
+        after->peer_known = peer.asked && peer.found;
+        after->peer_state = peer.state;
+    }
 }
 
 static bool has_place_among_connections(const struct closing *closing) {
@@ -169,14 +188,8 @@ static void report(struct closing *closing, long result, int error, struct scrat
     ask(closing, scratch, &answer);
     find_references(closing, scratch, &answer, &references);
     bool ledger_wrong = correct_ledger(closing, answered, expected, &answer, &references);
-    struct after after = {
-        .asked = answer.asked,
-        .found = answer.found,
-        .state = answer.state,
-        .attached = is_attached(&answer),
-        .fin_unsent = answer.fin_unsent,
-    };
-    ask_peer(closing, scratch, &after);
+    struct after after = after_of(&answer);
+    ask_again(closing, scratch, &after);
     struct remaining remaining = references_remaining(&references);
     struct verdict verdict = verdict_decide(ENDING_RELEASE, 0, &closing->standing.before, &remaining, &after);
     struct event *event = log_event(scratch, OP_CLOSE, &closing->call);

@@ -128,6 +128,15 @@ load helpers/scene
   assert_wire C fin=1 rst=0
 }
 
+@test "close: a FIN that has left no trace but the peer's state" {
+  netns_run "$NETNS" sysctl -qw net.ipv4.tcp_max_tw_buckets=0
+  scene close linger-seconds
+  assert_event C op=close fin=sent why=last-reference verified=true refs=1-0 state_before=ESTABLISHED \
+    state_after=CLOSE
+  assert_verdicts C sent
+  assert_wire C fin=1 rst=1 # to the FIN of a peer of whom nothing is known any more
+}
+
 @test "close: behind a closed window the FIN is queued, and leaves when the peer reads" {
   scene close window-closed
   assert_event C op=close fin=queued why=last-reference verified=true refs=1-0 state_before=ESTABLISHED \
@@ -210,6 +219,13 @@ load helpers/scene
 @test "close: a TCP_LINGER2 below 0 sends the FIN, then an RST" {
   scene close linger2-negative
   assert_event C op=close fin=reset why=linger2 refs=1-0 state_before=ESTABLISHED
+  assert_verdicts C reset
+  assert_wire C fin=1 rst=1
+}
+
+@test "close: a TCP_LINGER2 below 0, and the RST has left when the close returns" {
+  scene close linger2-negative-waiting
+  assert_event C op=close fin=reset why=linger2 verified=true refs=1-0 state_before=ESTABLISHED
   assert_verdicts C reset
   assert_wire C fin=1 rst=1
 }

@@ -6,6 +6,7 @@
 #   traced [VARIABLE=VALUE...] PROGRAM [ARG...]  runs it with the library, JSON lines in $LOG, every class of events
 #       Standard output in $BATS_TEST_TMPDIR/bare.out (traced.out), standard error in .err, the exit status in .status.
 #       Whatever takes longer than $LIMIT seconds is ended by SIGKILL: status 137. Returns 0 however it ended.
+#       With OWN_PIDS set it runs in a process namespace of its own (as process 2), where looking through /proc is quick.
 #   same [VARIABLE=VALUE...] PROGRAM [ARG...]    both: output and exit status (0) must be equal. 77 skips the test
 #   as_bare [VARIABLE=VALUE...] PROGRAM [ARG...] the same, whatever the exit status is
 #   assert_log                                   every line of $LOG is whole, and JSON
@@ -18,11 +19,15 @@ load helpers/log
 LIMIT=${LIMIT:-20}
 
 run_as() {
-  local name=$1 status=0
+  local name=$1 status=0 place=(env)
   shift
-  timeout --foreground -s KILL "$LIMIT" env "$@" >"$BATS_TEST_TMPDIR/$name.out" 2>"$BATS_TEST_TMPDIR/$name.err" \
-    3>&- || status=$?
+  # shellcheck disable=SC2016 # the inner shell's $@
+  [ -z "${OWN_PIDS-}" ] ||
+    place=(unshare --pid --fork --kill-child --mount-proc bash -c 'env "$@"; exit $?' bash)
+  timeout --foreground -s KILL "$LIMIT" "${place[@]}" "$@" >"$BATS_TEST_TMPDIR/$name.out" \
+    2>"$BATS_TEST_TMPDIR/$name.err" 3>&- || status=$?
   echo $status >"$BATS_TEST_TMPDIR/$name.status"
+  sed -i '/^PID=/d' "$BATS_TEST_TMPDIR/$name.out"
 }
 
 # Puts settings first, and a program's name into its path: into $words.

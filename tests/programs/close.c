@@ -319,6 +319,17 @@ static int linger2_negative(char **arguments) {
     return 0;
 }
 
+/* A lingering close waits for that acknowledgement: the RST has left when it returns. */
+static int linger2_negative_waiting(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    tcp_option(pair.c, TCP_LINGER2, -1);
+    linger(pair.c, 5);
+    MUST(close(pair.c));
+    WAIT_UNTIL(state_of(pair.s) == TCP_CLOSE);
+    return 0;
+}
+
 /* Frozen for a checkpoint: it goes without a word, and its peer waits on. */
 static int repair(char **arguments) {
     (void)arguments;
@@ -451,6 +462,7 @@ SCENES({"last", last}, {"in-epoll-set", in_epoll_set}, {"close-wait", close_wait
        {"linger-seconds", linger_seconds}, {"window-closed", window_closed}, {"corked", corked}, {"more", more},
        {"never-connected", never_connected}, {"syn-sent", syn_sent}, {"refused", refused}, {"peer-reset", peer_reset},
        {"after-shutdown", after_shutdown}, {"time-wait", time_wait}, {"after-last-ack", after_last_ack},
-       {"linger2-negative", linger2_negative}, {"repair", repair}, {"disconnect", disconnect},
-       {"peer-writes", peer_writes}, {"orphan-expires", orphan_expires}, {"listener", listener},
-       {"idle-listener", idle_listener}, {"shared-listener", shared_listener}, {"shut-listener", shut_listener})
+       {"linger2-negative", linger2_negative}, {"linger2-negative-waiting", linger2_negative_waiting},
+       {"repair", repair}, {"disconnect", disconnect}, {"peer-writes", peer_writes}, {"orphan-expires", orphan_expires},
+       {"listener", listener}, {"idle-listener", idle_listener}, {"shared-listener", shared_listener},
+       {"shut-listener", shut_listener})

@@ -3,7 +3,7 @@
  *
  *     walk_actor SOCKET              connects to the driver's unix socket and obeys it
  *     walk_actor SOCKET resume ID    goes on after an exec: the control channel is still there; answers ID
- *     walk_actor SOCKET spawner      only starts fresh actors, never has a TCP socket
+ *     walk_actor SOCKET spawner      only forks fresh actors, never has a TCP socket
  *
  * Each command is one packet, "ID CONTEXT NAME ARGS...", and is answered by one packet, "A ID key=value ...". The
  * channel lives at CONTROL, above every number that a command touches save the sweeps (closefrom, close_range to
@@ -806,14 +806,18 @@ static void do_exit(struct command *c) {
         return_from_main = 3;
 }
 
-/* start: the spawner makes a fresh actor */
+static int is_spawner;
+
+/* start: the spawner makes a fresh actor: a child, so that all belong to one session of the library */
 static void do_start(struct command *c) {
     pid_t child = fork();
     if (child == 0) {
-        char *arguments[] = {self_path, (char *)driver_path, NULL};
+        is_spawner = 0;
+        signal(SIGCHLD, SIG_DFL);
         close(CONTROL);
-        execv(self_path, arguments);
-        _exit(96);
+        connect_driver("actor");
+        c->id = NULL;
+        return;
     }
     say(c, " ret=%d errno=0", child);
 }
@@ -895,7 +899,8 @@ int main(int argc, char **argv) {
     struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGCHLD, !strcmp(mode, "spawner") ? SIG_IGN : SIG_DFL);
+    is_spawner = !strcmp(mode, "spawner");
+    signal(SIGCHLD, is_spawner ? SIG_IGN : SIG_DFL);
     struct sigaction action = {.sa_handler = handler};
     sigaction(SIGUSR1, &action, NULL);
     if (!strcmp(mode, "resume")) {
@@ -907,7 +912,7 @@ int main(int argc, char **argv) {
 
     static struct command c;
     while (receive(&c)) {
-        if (strcmp(mode, "spawner"))
+        if (!is_spawner)
             while (waitpid(-1, NULL, WNOHANG) > 0)
                 ;
         if (!strcmp(c.context, "thread")) {

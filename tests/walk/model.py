@@ -71,6 +71,9 @@ class Sock(File):
         self.cut = False  # some of rx was lost on the way
         self.unsent = False  # bytes, or perhaps, that the peer has no room for
         self.eof_seen = False
+        self.known = set()  # indexes of the processes that, or whose parents, have connected or accepted it
+        self.shut_known = set()  # of those that, or whose parents, have shut it down
+        self.doubtful = 0  # how many copies in flight were dropped with a queue, or moved between sessions
         self.filled_at = 0
 
     @property
@@ -132,10 +135,19 @@ class Sock(File):
                 f"flights {self.flights} calls {[str(call) for call in self.calls]} {' '.join(flags)})")
 
 
+class Message(list):
+    """What is in flight together, and which session of the library sent it."""
+
+    def __init__(self, files, session):
+        super().__init__(files)
+        self.session = session
+
+
 class Call:
     """A thread inside recv() or poll() on a socket."""
 
     def __init__(self, ident, process, kind, sock, fd, n, tid):
+        self.blind = False  # the last descriptor went without the library's seeing it
         self.ident, self.process, self.kind, self.sock, self.fd, self.n, self.tid = ident, process, kind, sock, fd, n, tid
 
     def __str__(self):
@@ -153,7 +165,9 @@ class Process:
         self.pid = pid
         self.fds = {}  # fd -> File
         self.cloexec = set()
+        self.unseen = set()  # descriptors that came by a system call that was not libc's
         self.calls = []
+        self.session = 0  # processes that are children of each other without exec between them
 
     def lowest(self, least=0):
         fd = least
@@ -163,6 +177,7 @@ class Process:
 
     def install(self, fd, file, cloexec=False):
         self.fds[fd] = file
+        self.unseen.discard(fd)
         file.fds[(self.index, fd)] = self
         self.cloexec.discard(fd)
         if cloexec:
@@ -170,6 +185,10 @@ class Process:
 
     def forget(self, fd):
         file = self.fds.pop(fd)
+        self.unseen.discard(fd)
+        if file.kind == "tcp" and not any(file is other and number not in self.unseen for number, other in self.fds.items()):
+            file.known.discard(self.index)
+            file.shut_known.discard(self.index)
         del file.fds[(self.index, fd)]
         self.cloexec.discard(fd)
         return file
@@ -303,6 +322,18 @@ class Model:
             return Outcome(("queued", "last-reference"), ("sent", "last-reference"))
         return Outcome(("sent", "last-reference"))
 
+    def predicted(self, sock):
+        """The verdicts on sock if its references alone went now."""
+        if sock.listening or not sock.connected or sock.over:
+            return set()
+        if sock.rx:
+            return {("reset", "unread-data")}
+        if sock.linger == 0:
+            return {("reset", "linger-zero")}
+        if sock.fin_sent or sock.fin_queued:
+            return {("already", "after-shutdown")}
+        return {("sent", "last-reference")}
+
     def ended(self, sock):
         """Verdicts on one that is over already, or on which something else had the last word."""
         if not sock.connected:
@@ -340,6 +371,7 @@ class Model:
                     for message in file.queue:
                         for passed in reversed(message):
                             passed.flights -= 1
+                            passed.doubtful += 1
                             if passed.dead:
                                 purged.append(passed)
                     file.queue = []
@@ -408,4 +440,5 @@ class Model:
         sock.connected = False
         sock.syn_sent = False
         sock.rx = []
+        sock.local = sock.remote = None
         return verdicts, pending

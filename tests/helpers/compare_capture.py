@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""Holds a trace against the wire: every FIN and RST is claimed by exactly one event, and no event claims more.
+
+    compare_capture.py [--killed PID]... LOG CAPTURE
+
+LOG holds closetrace's JSON lines, CAPTURE what `tcpdump -nn -tt -S` prints of the segments with a FIN or an RST. All
+that passed there has to be the traced programs': an endpoint that the log does not know is an error. Exit status 0
+and one line of numbers on standard output, or 1 and what is wrong, with the events and segments of that connection.
+
+What a claim is, by the verdict of an event:
+
+    sent      a FIN: while the call lasts (exit and exec are logged before they happen: some time after)
+    queued    a FIN, some time after; none if the connection was reset before it could leave
+    reset     an RST with ACK, which the kernel sends of its own accord; with why=linger2 a FIN before it
+    pending   as many RSTs, from the address of the listener
+
+and of what has been seen: op=eof a FIN of the peer, op=reset an RST of the peer, not later than the event.
+
+What need not be claimed, since no call made it: an RST without ACK, which answers a segment for which there is no
+socket any more (an event must have ended that one before), the answer to a connect that was refused, and what
+became of the sockets of a process that a signal has ended (--killed).
+"""
+
+import argparse
+import collections
+import json
+import re
+import sys
+
+CLOCKS = 0.0001  # the log has microseconds, and the capture its own rounding
+LINE = re.compile(
+    r"(?P<time>\d+\.\d+) IP6? (?P<source>\S+) > (?P<target>\S+): Flags \[(?P<flags>[A-Z.]+)\],"
+    r"(?: seq (?:\d+:)?(?P<sequence>\d+),)?.* length \d+(?:: .*)?")
+AT_ONCE = ("sent", "reset")
+BEFORE_IT_HAPPENS = ("exit", "exec")
+
+Segment = collections.namedtuple("Segment", "time kind local remote sequence acks line")
+
+
+def address(dotted):
+    """tcpdump's 127.0.0.1.80 and ::1.80 as closetrace writes them."""
+    host, port = dotted.rsplit(".", 1)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def port_of(name):
+    return name.rsplit(":", 1)[1]
+
+
+def is_wildcard(name):
+    return name.startswith(("0.0.0.0:", "[::]:"))
+
+
+def read_capture(path):
+    """Every FIN and RST; a FIN that was sent again is one FIN."""
+    segments, seen = [], set()
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            match = LINE.fullmatch(line.strip())
+            if not match:
+                raise SystemExit(f"{path}: not a line of tcpdump's: {line.strip()}")
+            local, remote = address(match["source"]), address(match["target"])
+            flags, sequence = match["flags"], int(match["sequence"] or 0)
+            kind = "FIN" if "F" in flags else "RST" if "R" in flags else None
+            if not kind or (kind == "FIN" and (local, remote, sequence) in seen):
+                continue
+            seen.add((local, remote, sequence))
+            segments.append(
+                Segment(float(match["time"]), kind, local, remote, sequence, "." in flags, line.strip()))
+    return segments
+
+
+def read_log(path):
+    events = []
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                event = json.loads(line)
+            except ValueError as error:
+                raise SystemExit(f"{path}:{number}: {error}: {line!r}") from error
+            if not isinstance(event, dict) or not {"time", "pid", "comm", "op"} <= event.keys():
+                raise SystemExit(f"{path}:{number}: not an event: {line!r}")
+            events.append(event)
+    return events
+
+
+class Comparison:
+    def __init__(self, events, segments, killed):
+        self.events, self.segments, self.killed = events, segments, killed
+        self.problems = []
+        self.counts = collections.Counter()
+        self.of_connection = collections.defaultdict(list)
+        self.listeners = []
+        for event in events:
+            if "remote" in event and "local" in event:
+                self.of_connection[event["local"], event["remote"]].append(event)
+            elif event.get("why") == "listening":
+                self.listeners.append(event)
+        self.on_wire = collections.defaultdict(list)
+        for segment in segments:
+            self.on_wire[segment.local, segment.remote].append(segment)
+
+    def wrong(self, message, key):
+        local, remote = key
+        about = [f"  {json.dumps(event)}" for event in self.of_connection.get(key, [])]
+        about += [f"  {json.dumps(event)}" for event in self.listeners if port_of(event["local"]) == port_of(local)]
+        wire = [f"  {segment.line}" for segment in self.on_wire[key] + self.on_wire[remote, local]]
+        self.problems.append("\n".join([f"{local} -> {remote}: {message}", *sorted(about), *sorted(wire)]))
+
+    def was_killed(self, key):
+        return any(event["pid"] in self.killed for event in self.of_connection.get(key, []))
+
+    def claims(self, key, kind):
+        """The events that claim a segment of this kind, in order of time."""
+        found = []
+        for event in self.of_connection.get(key, []):
+            fin = event.get("fin")
+            both = fin == "reset" and event.get("why") == "linger2"
+            if (kind == "FIN" and (fin in ("sent", "queued") or both)) or (kind == "RST" and fin == "reset"):
+                found.append(event)
+        return sorted(found, key=lambda event: event["time"])
+
+    def check_time(self, event, segment):
+        if segment.time < event["time"] - CLOCKS:
+            self.wrong(f"the {segment.kind} of {segment.time:.6f} left before the call that claims it", segment[2:4])
+        late = segment.time - event["time"] - event.get("duration", 0)
+        if event["fin"] in AT_ONCE and event["op"] not in BEFORE_IT_HAPPENS and late > CLOCKS:
+            self.wrong(f"the {segment.kind} of {segment.time:.6f} left {late:.6f} s after the call that claims to "
+                       f"have sent it", segment[2:4])
+
+    def check_fins(self, key):
+        wire = [segment for segment in self.on_wire[key] if segment.kind == "FIN"]
+        claims = self.claims(key, "FIN")
+        self.counts["fin"] += len(wire)
+        if len(claims) > len(wire) and any(
+                segment.kind == "RST" for segment in self.on_wire[key] + self.on_wire[key[::-1]]):
+            claims = [event for event in claims if event["fin"] != "queued"]
+        if len(wire) > len(claims) and self.was_killed(key):
+            self.counts["killed"] += len(wire) - len(claims)
+            return
+        if len(wire) != len(claims):
+            self.wrong(f"{len(wire)} FIN on the wire, {len(claims)} claimed", key)
+            return
+        for event, segment in zip(claims, wire):
+            self.check_time(event, segment)
+
+    def check_answer(self, segment):
+        """An RST without ACK answers what came for a socket that is gone, or does not receive any more."""
+        if not any(event["time"] <= segment.time + CLOCKS and event.get("fin") in ("sent", "queued", "already", "reset")
+                   for event in self.of_connection.get(segment[2:4], [])):
+            self.wrong(f"the RST of {segment.time:.6f} answers late data, but no event has ended that connection",
+                       segment[2:4])
+        self.counts["answers"] += 1
+
+    def check_resets(self, key):
+        """The RSTs of the kernel's own accord; returns those that a listener may have caused."""
+        sent = []
+        for segment in self.on_wire[key]:
+            if segment.kind != "RST":
+                continue
+            if segment.acks and segment.sequence == 0:
+                self.counts["refused"] += 1
+            elif segment.acks:
+                sent.append(segment)
+            elif not self.was_killed(key):
+                self.check_answer(segment)
+        claims = self.claims(key, "RST")
+        self.counts["rst"] += len(sent)
+        if sent and not claims and key not in self.of_connection:
+            return sent
+        if len(sent) > len(claims) and self.was_killed(key):
+            self.counts["killed"] += len(sent) - len(claims)
+        elif len(sent) != len(claims):
+            self.wrong(f"{len(sent)} RST on the wire, {len(claims)} claimed", key)
+        else:
+            for event, segment in zip(claims, sent):
+                self.check_time(event, segment)
+        return []
+
+    def check_listeners(self, resets):
+        for event in self.listeners:
+            local, pending = event["local"], event.get("pending", 0)
+            mine = [segment for segment in resets
+                    if segment.local == local or (is_wildcard(local) and port_of(segment.local) == port_of(local))]
+            mine = [segment for segment in mine if segment.time >= event["time"] - CLOCKS][:pending]
+            resets = [segment for segment in resets if segment not in mine]
+            self.counts["pending"] += pending
+            if len(mine) != pending:
+                self.wrong(f"the listener's end claims {pending} RST, {len(mine)} are on the wire", (local, "*"))
+        for segment in resets:
+            self.wrong("an RST of a connection that the log does not know", segment[2:4])
+
+    def check_seen(self):
+        """An eof needs a FIN of the peer before it, a reset an RST."""
+        for key, events in self.of_connection.items():
+            for event in events:
+                kind = {"eof": "FIN", "reset": "RST"}.get(event["op"])
+                if not kind:
+                    continue
+                self.counts[event["op"]] += 1
+                until = event["time"] + event.get("duration", 0) + CLOCKS
+                if not any(segment.kind == kind and segment.time <= until for segment in self.on_wire[key[::-1]]):
+                    self.wrong(f"op={event['op']}, and no {kind} of the peer before it", key)
+
+    def check_events(self):
+        for event in self.events:
+            if event.get("lost"):
+                self.problems.append(f"events were lost: {json.dumps(event)}")
+            self.counts["contradicted"] += event.get("contradicted", 0)
+            if event["op"] in ("close", "shutdown") and event.get("verified") is False:
+                self.counts["unverified"] += 1
+            if event.get("ret") == -1 or "refs_after" not in event:
+                continue
+            held = event["refs_after"] > 0
+            if event["op"] in ("close", "exit") and not event.get("refs_partial") and (
+                    event["fin"] == "withheld" and not held and event["why"] == "references"
+                    or event["fin"] in AT_ONCE and held):
+                self.problems.append(f"verdict and references do not agree: {json.dumps(event)}")
+
+    def run(self):
+        resets = []
+        for key in sorted(self.of_connection.keys() | self.on_wire.keys()):
+            self.check_fins(key)
+            resets += self.check_resets(key)
+        self.check_listeners(sorted(resets))
+        self.check_seen()
+        self.check_events()
+        self.counts["connections"] = len({frozenset(key) for key in self.of_connection})
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--killed", type=int, action="append", default=[])
+    parser.add_argument("log")
+    parser.add_argument("capture")
+    options = parser.parse_args()
+    comparison = Comparison(read_log(options.log), read_capture(options.capture), set(options.killed))
+    comparison.run()
+    print(*(f"{key}={value}" for key, value in sorted(comparison.counts.items())))
+    for problem in comparison.problems:
+        print(problem)
+    return 1 if comparison.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+#!/usr/bin/env bats
+# The random walk (tests/walk): thousands of endings, held against the packets, /proc and a model of the kernel.
+# A failure prints the seed, the move and all four accounts of it; tests/walk/walk.py --seed N walks it again.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+  cd "$BATS_TEST_DIRNAME/.." || return
+  unset LD_PRELOAD "${!CLOSETRACE_@}"
+  command -v python3 >/dev/null || skip "python3 is not there"
+  tests/walk/walk.py --no-log --count 1 --seed 1 >"$BATS_TEST_TMPDIR/try" 2>&1 ||
+    { ! grep -q 'unshare: ' "$BATS_TEST_TMPDIR/try" || skip "no network namespaces here"; }
+}
+
+@test "walk: the model agrees with the kernel, without closetrace" {
+  tests/walk/walk.py --no-log --count 1000
+}
+
+@test "walk: 2,000 endings of a known seed agree" {
+  tests/walk/walk.py --seed 20240229 --count 2000
+}
+
+@test "walk: 2,000 endings of a new seed agree" {
+  tests/walk/walk.py --count 2000
+}
+
+@test "walk: two walks of one seed make the same moves" {
+  local i
+  for i in 1 2; do
+    tests/walk/walk.py --no-log --seed 7 --count 200 --tally --not-ops fill | grep -E '^ +[0-9]+ ' >"$BATS_TEST_TMPDIR/moves.$i"
+  done
+  [ -s "$BATS_TEST_TMPDIR/moves.1" ]
+  diff "$BATS_TEST_TMPDIR/moves.1" "$BATS_TEST_TMPDIR/moves.2"
+}
