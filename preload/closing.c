@@ -20,8 +20,7 @@ void standing_of(int fd, const struct identity *identity, bool for_close, struct
         return;
     /* In CLOSE the kernel's numbers do not tell a connection that is over from a socket that was something else. */
     before->was_connected = !address_is_unspecified(&identity->remote) && (before->was_connected || !asked);
-    before->fin_sent = before->was_connected &&
-                       (before->fin_sent || ((seen & SEEN_OWN_FIN) && !(seen & SEEN_RESET)));
+    before->fin_sent = before->was_connected && (before->fin_sent || ((seen & SEEN_OWN_FIN) && !(seen & SEEN_RESET)));
 }
 
 /* An out-of-band byte hides data from SIOCINQ; inet_diag counts all. */
@@ -39,8 +38,8 @@ static void count_unread_exactly(struct closing *closing, struct scratch *scratc
 static void look_before(struct closing *closing) {
     struct scratch *scratch = scratch_take();
     if (scratch) {
-        closing->can_ask = log_settings.verify &&
-                           diag_prepare(&closing->identity, closing->standing.before.state, scratch);
+        closing->can_ask =
+            log_settings.verify && diag_prepare(&closing->identity, closing->standing.before.state, scratch);
         count_unread_exactly(closing, scratch);
         scratch_give(scratch);
     }

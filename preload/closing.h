@@ -12,9 +12,9 @@ struct closing {
     struct call call;
     int fd;
     unsigned ticket;
-    bool watched;     /* events of this class are wanted */
-    bool can_ask;     /* a look-up afterwards will prove something */
-    uint64_t inode;   /* where it may be needed, else 0 */
+    bool watched;   /* events of this class are wanted */
+    bool can_ask;   /* a look-up afterwards will prove something */
+    uint64_t inode; /* where it may be needed, else 0 */
     struct identity identity;
     struct standing standing;
 };

@@ -21,10 +21,10 @@
 
 enum trust { TRUST_UNTRIED, TRUST_PROVEN, TRUST_NONE };
 
-static atomic_int trust;               /* enum trust */
-static _Atomic uint64_t looks_into;    /* the namespace that the netlink socket was opened in */
+static atomic_int trust;            /* enum trust */
+static _Atomic uint64_t looks_into; /* the namespace that the netlink socket was opened in */
 static atomic_uint sequence;
-static atomic_int busy;                /* how many are between question and answer */
+static atomic_int busy; /* how many are between question and answer */
 
 struct request {
     struct nlmsghdr header;
@@ -44,8 +44,8 @@ static int open_netlink(void) {
     return kept;
 }
 
-static void fill(struct request *request, const struct address *local, const struct address *remote,
-                 uint32_t interface, uint64_t cookie) {
+static void fill(struct request *request, const struct address *local, const struct address *remote, uint32_t interface,
+                 uint64_t cookie) {
     memset(request, 0, sizeof *request);
     request->header.nlmsg_len = sizeof *request;
     request->header.nlmsg_type = SOCK_DIAG_BY_FAMILY;

@@ -9,12 +9,12 @@
 #include "socket.h"
 
 struct diag_answer {
-    bool asked;           /* false: it cannot be asked here */
+    bool asked; /* false: it cannot be asked here */
     bool found;
     enum tcp_state state;
-    uint64_t inode;       /* 0: no file refers to it (an orphan, or in an accept queue) */
+    uint64_t inode; /* 0: no file refers to it (an orphan, or in an accept queue) */
     uint32_t receive_queue;
-    bool fin_unsent;      /* bytes wait in the send buffer, and the FIN behind them */
+    bool fin_unsent; /* bytes wait in the send buffer, and the FIN behind them */
 };
 
 /*

@@ -15,11 +15,12 @@
 /* The address that the door returns to. */
 #define CALLER __builtin_return_address(0)
 
-/* Another name of the same door. */
+/* Another name of the same door. NOLINTBEGIN(bugprone-macro-parentheses) */
 #if __has_attribute(copy)
 #define TWIN_DOOR(symbol, of) extern __typeof__(of) symbol __attribute__((alias(#of), copy(of), visibility("default")))
 #else
 #define TWIN_DOOR(symbol, of) extern __typeof__(of) symbol __attribute__((alias(#of), visibility("default")))
 #endif
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif

@@ -3,9 +3,8 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
-#include <sys/mman.h>
 
-#include "raw.h"
+#include "memory.h"
 
 struct flying {
     _Atomic uint64_t cookie;
@@ -17,9 +16,7 @@ enum { FLYING_MAX = 256 };
 static struct flying *table;
 
 void flight_start(void) {
-    long memory = raw6(SYS_mmap, 0, FLYING_MAX * sizeof *table, PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    table = memory < 0 && memory > -4096 ? NULL : (struct flying *)memory; // NOLINT(performance-no-int-to-ptr)
+    table = memory_map(FLYING_MAX * sizeof *table, true);
 }
 
 /*

@@ -37,7 +37,9 @@ struct file_closing {
 };
 
 static bool file_begin(struct file_closing *file, FILE *stream, const char *name, const void *caller) {
-    int fd = stream ? stream->_fileno : -1;
+    if (!stream)
+        return false;
+    int fd = stream->_fileno;
     if (!table_maybe_tcp(fd) || !traffic_begin(&file->traffic, fd, name, caller))
         return false;
     file->writes = stream->_IO_write_ptr > stream->_IO_write_base;

@@ -68,13 +68,13 @@ static void collect_arguments(char **argv, const char *first, size_t count, va_l
     argv[count] = NULL;
 }
 
-#define ARRAY_OF_ARGUMENTS                                                                                             \
-    va_list arguments;                                                                                                 \
-    va_start(arguments, first);                                                                                        \
-    size_t count = count_arguments(arguments);                                                                         \
-    va_end(arguments);                                                                                                 \
-    char *argv[count + 2];                                                                                             \
-    va_start(arguments, first);                                                                                        \
+#define ARRAY_OF_ARGUMENTS                     \
+    va_list arguments;                         \
+    va_start(arguments, first);                \
+    size_t count = count_arguments(arguments); \
+    va_end(arguments);                         \
+    char *argv[count + 2];                     \
+    va_start(arguments, first);                \
     collect_arguments(argv, first, count, arguments)
 
 DOOR int execl(const char *path, const char *first, ...) {

@@ -99,10 +99,10 @@ static int spawned(int result, const pid_t *child, const struct call *call) {
     return result;
 }
 
-#define SPAWN(name, real_call)                                                                                         \
-    pid_t id = 0;                                                                                                      \
-    struct call call = call_begin(name, CALLER);                                                                       \
-    pid_t *child_id = child ? child : &id;                                                                             \
+#define SPAWN(name, real_call)                   \
+    pid_t id = 0;                                \
+    struct call call = call_begin(name, CALLER); \
+    pid_t *child_id = child ? child : &id;       \
     return spawned(real_call, child_id, &call)
 
 DOOR int posix_spawn(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,

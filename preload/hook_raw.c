@@ -192,10 +192,9 @@ static long raw_exec(long number, const long arguments[6], const void *caller) {
 }
 
 static long raw_sandbox(long number, const long arguments[6]) {
-    bool strict = number == SYS_prctl ? arguments[1] == SECCOMP_MODE_STRICT
-                                      : arguments[0] == SECCOMP_SET_MODE_STRICT;
-    bool installs = number == SYS_prctl ? arguments[0] == PR_SET_SECCOMP
-                                        : arguments[0] == SECCOMP_SET_MODE_FILTER || strict;
+    bool strict = number == SYS_prctl ? arguments[1] == SECCOMP_MODE_STRICT : arguments[0] == SECCOMP_SET_MODE_STRICT;
+    bool installs =
+        number == SYS_prctl ? arguments[0] == PR_SET_SECCOMP : arguments[0] == SECCOMP_SET_MODE_FILTER || strict;
     if (!installs)
         return call_real(number, arguments);
     const struct sock_fprog *program = (const void *)arguments[2]; // NOLINT(performance-no-int-to-ptr)

@@ -6,12 +6,12 @@
 #include "traffic.h"
 
 /* One door: the call, and what its result means for a TCP socket. */
-#define READ(name, wanted, real_call)                                                                                  \
-    struct traffic traffic;                                                                                            \
-    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, name, CALLER))                                            \
-        return real_call;                                                                                              \
-    ssize_t result = real_call;                                                                                        \
-    traffic_read(&traffic, result, wanted);                                                                            \
+#define READ(name, wanted, real_call)                                       \
+    struct traffic traffic;                                                 \
+    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, name, CALLER)) \
+        return real_call;                                                   \
+    ssize_t result = real_call;                                             \
+    traffic_read(&traffic, result, wanted);                                 \
     return result
 
 DOOR ssize_t read(int fd, void *buffer, size_t count) {

@@ -15,7 +15,8 @@ DOOR int prctl(int option, ...) {
         return REAL(prctl)(option, a, b, c, d);
     unsigned slot = sandbox_rising();
     int result = REAL(prctl)(option, a, b, c, d);
-    const struct sock_fprog *program = a == SECCOMP_MODE_FILTER ? (const void *)b : NULL; // NOLINT(performance-no-int-to-ptr)
+    const struct sock_fprog *program =
+        a == SECCOMP_MODE_FILTER ? (const void *)b : NULL; // NOLINT(performance-no-int-to-ptr)
     sandbox_settled(slot, result == 0, program);
     return result;
 }

@@ -7,12 +7,12 @@
 #include "stream_door.h"
 
 DOOR size_t fwrite(const void *buffer, size_t size, size_t count, FILE *file) {
-    OUTPUT("fwrite", file, size *count, REAL(fwrite)(buffer, size, count, file));
+    OUTPUT("fwrite", file, size * count, REAL(fwrite)(buffer, size, count, file));
 }
 TWIN_DOOR(_IO_fwrite, fwrite);
 
 DOOR size_t fwrite_unlocked(const void *buffer, size_t size, size_t count, FILE *file) {
-    OUTPUT("fwrite_unlocked", file, size *count, REAL(fwrite_unlocked)(buffer, size, count, file));
+    OUTPUT("fwrite_unlocked", file, size * count, REAL(fwrite_unlocked)(buffer, size, count, file));
 }
 
 DOOR int fputs(const char *text, FILE *file) {

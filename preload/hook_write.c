@@ -86,8 +86,7 @@ static void opened_fast(int fd, int flags, ssize_t result, const struct call *ca
         connected(fd, NULL, 0, result < 0 ? -1 : 0, errno, call);
 }
 
-DOOR ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const struct sockaddr *to,
-                    socklen_t length) {
+DOOR ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const struct sockaddr *to, socklen_t length) {
     struct traffic traffic;
     if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "sendto", CALLER))
         return REAL(sendto)(fd, buffer, count, flags, to, length);

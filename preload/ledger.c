@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
-#include <sys/mman.h>
 
+#include "memory.h"
 #include "process.h"
 #include "sandbox.h"
 
@@ -54,7 +54,8 @@ static struct ledger *ledger;
 static uint32_t self;                /* who this process is, see who_at(); 0: there was no place for it */
 static __thread uint32_t child_self; /* who the child is that this thread is making */
 
-static bool exchange(struct record *record, uint64_t cookie, uint64_t holder, uint64_t new_cookie, uint64_t new_holder) {
+static bool exchange(struct record *record, uint64_t cookie, uint64_t holder, uint64_t new_cookie,
+                     uint64_t new_holder) {
     bool done;
     __asm__ volatile("lock cmpxchg16b %1"
                      : "=@ccz"(done), "+m"(*record), "+a"(cookie), "+d"(holder)
@@ -296,7 +297,8 @@ static void forget_dead_in(uint64_t cookie) {
         for (unsigned r = 0; r < BUCKET_RECORDS; r++) {
             struct record *record = &bucket->records[r];
             uint64_t there = atomic_load(&record->cookie), holder = atomic_load(&record->holder);
-            if (there && is_left_behind(holder) && exchange(record, there, holder, 0, 0) && home_of(there) != (home_of(cookie) + i) % BUCKETS)
+            if (there && is_left_behind(holder) && exchange(record, there, holder, 0, 0) &&
+                home_of(there) != (home_of(cookie) + i) % BUCKETS)
                 atomic_fetch_sub(&bucket_at(there, 0)->strays, 1);
         }
     }
@@ -305,11 +307,9 @@ static void forget_dead_in(uint64_t cookie) {
 void ledger_start(void) {
     if (!CLOSETRACE_LEDGER)
         return;
-    long memory = raw6(SYS_mmap, 0, sizeof(struct ledger), PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory < 0 && memory > -4096)
+    ledger = memory_map(sizeof *ledger, true);
+    if (!ledger)
         return;
-    ledger = (struct ledger *)memory; // NOLINT(performance-no-int-to-ptr)
     self = take_place((uint32_t)process_id());
 }
 

@@ -92,7 +92,7 @@ static void name_thread(struct event *event) {
 static void write_event(struct scratch *scratch, struct counters *counters) {
     enum { LINE = sizeof scratch->line < RENDER_LINE_MAX ? sizeof scratch->line : RENDER_LINE_MAX };
     size_t length = log_settings.format == FORMAT_JSON ? render_json(&scratch->event, scratch->line, LINE)
-                                                        : render_text(&scratch->event, &style, scratch->line, LINE);
+                                                       : render_text(&scratch->event, &style, scratch->line, LINE);
     bool counted = scratch->event.op != OP_START && scratch->event.op != OP_END;
     if (!sink_write(scratch->line, length))
         atomic_fetch_add(&counters->lost, counted);

@@ -13,7 +13,7 @@
 /* One call of the program's, from its door to its end. */
 struct call {
     const char *name;
-    const void *caller; /* the address it returns to, or NULL */
+    const void *caller;   /* the address it returns to, or NULL */
     uint64_t begun, done; /* microseconds since the Epoch; done 0: not yet */
 };
 

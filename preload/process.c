@@ -6,7 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "sandbox.h"
+#include "memory.h"
+#include "raw.h"
 
 static int pid;
 static struct counters counters;
@@ -16,8 +17,8 @@ static volatile int *ours;
 
 struct thread {
     int tid;
-    unsigned vforks;   /* vforks of this thread that are under way, nested ones included */
-    int child;         /* the borrower that counters are of */
+    unsigned vforks; /* vforks of this thread that are under way, nested ones included */
+    int child;       /* the borrower that counters are of */
     struct counters counters;
     const char *end_call;
     const void *end_caller;
@@ -29,14 +30,14 @@ enum { PAGE = 4096 };
 
 void process_start(void) {
     pid = (int)raw6(SYS_getpid, 0, 0, 0, 0, 0, 0);
-    long page = raw6(SYS_mmap, 0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page < 0 && page > -PAGE)
+    ours = memory_map(PAGE, false);
+    if (!ours)
         return;
-    if (raw6(SYS_madvise, page, PAGE, MADV_WIPEONFORK, 0, 0, 0) < 0) {
-        raw6(SYS_munmap, page, PAGE, 0, 0, 0, 0);
+    if (raw6(SYS_madvise, (long)ours, PAGE, MADV_WIPEONFORK, 0, 0, 0) < 0) {
+        memory_unmap((void *)(uintptr_t)ours, PAGE);
+        ours = NULL;
         return;
     }
-    ours = (volatile int *)page; // NOLINT(performance-no-int-to-ptr)
     *ours = 1;
 }
 

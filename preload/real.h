@@ -7,6 +7,7 @@
 
 #include "libc.h"
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): names, not expressions */
 #define HOOK(symbol) REAL_##symbol,
 #define TWIN(symbol, of)
 #define OLD(symbol, of, version) REAL_##of,
@@ -17,7 +18,7 @@ enum real_symbol {
 #undef HOOK
 #undef OLD
 
-#define HOOK(symbol) __typeof__(symbol) *symbol;
+#define HOOK(symbol)             __typeof__(symbol) *symbol;
 #define OLD(symbol, of, version) __typeof__(symbol) *of;
 struct real {
 #include "hooks.def"
@@ -25,6 +26,7 @@ struct real {
 #undef HOOK
 #undef TWIN
 #undef OLD
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 extern struct real real;
 
@@ -34,7 +36,7 @@ void real_start(void);
 /* One of them. Never NULL: what libc has not got fails with ENOSYS. */
 void *real_find(enum real_symbol symbol);
 
-#define REAL(symbol)                                                                                         \
+#define REAL(symbol) \
     (__builtin_expect(real.symbol != NULL, 1) ? real.symbol : (__typeof__(real.symbol))real_find(REAL_##symbol))
 
 #endif

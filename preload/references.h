@@ -11,11 +11,11 @@
 struct references {
     struct search_row row;
     unsigned in_flight;
-    bool known;          /* /proc could be read, at least in part */
+    bool known; /* /proc could be read, at least in part */
     bool partial;
     bool from_ledger;
     bool has_call;
-    struct holder call;  /* a thread inside a call, where there is no descriptor */
+    struct holder call; /* a thread inside a call, where there is no descriptor */
 };
 
 /*

@@ -11,9 +11,9 @@
 struct scratch {
     struct event event;
     char line[4096];
-    char entries[4096]; /* getdents64 of a process's descriptors */
+    char entries[4096];   /* getdents64 of a process's descriptors */
     char processes[4096]; /* getdents64 of /proc */
-    char text[2048];    /* what is read from a file of /proc, a netlink answer */
+    char text[2048];      /* what is read from a file of /proc, a netlink answer */
 };
 
 /* NULL where there is no memory at all. Async-signal-safe. */

@@ -26,6 +26,7 @@ static long open_directory(const char *path) {
     return own_open(SYS_open, (long)path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): getdents64 writes into it */
 static long listing_open(struct listing *listing, const char *path, char *buffer) {
     *listing = (struct listing){.fd = (int)open_directory(path), .buffer = buffer};
     return listing->fd;
@@ -157,7 +158,7 @@ static uint64_t inode_in(char link[LINK], long length) {
 }
 
 static uint64_t socket_of_link(int directory, int fd) {
-    char name[16], link[LINK];
+    char name[16], link[LINK] = "";
     struct line line;
     line_init(&line, name, sizeof name);
     line_unsigned(&line, (unsigned)fd);
@@ -176,7 +177,7 @@ static void descriptor_path(char *path, size_t size, int pid, const char *folder
 }
 
 enum looked search_look(int pid, int fd, uint64_t inode) {
-    char path[PATH], link[LINK];
+    char path[PATH], link[LINK] = "";
     descriptor_path(path, sizeof path, pid, "/fd/", fd);
     long length = probe(SYS_readlink, (long)path, (long)link, LINK - 1, 0, 0, 0);
     if (length == -EACCES || length == -EPERM)
@@ -297,7 +298,7 @@ static bool copy_from(int pid, uint64_t from, void *to, size_t size) {
 
 static bool in_poll_set(int pid, uint64_t set, uint64_t count, int fd) {
     for (uint64_t i = 0; i < count && i < 4096; i++) {
-        struct pollfd entry;
+        struct pollfd entry = {0};
         if (!copy_from(pid, set + i * sizeof entry, &entry, sizeof entry))
             return false;
         if (entry.fd == fd)
@@ -310,7 +311,7 @@ static bool in_select_sets(int pid, const uint64_t arguments[4], int fd) {
     if ((uint64_t)fd >= arguments[0])
         return false;
     for (int set = 1; set <= 3; set++) {
-        uint64_t word;
+        uint64_t word = 0;
         if (arguments[set] && copy_from(pid, arguments[set] + (unsigned)fd / 64 * 8, &word, sizeof word) &&
             word >> ((unsigned)fd % 64) & 1)
             return true;
@@ -356,8 +357,8 @@ static const char *call_of_thread(int pid, int tid, int fd, struct scratch *scra
         return NULL;
     const char *call = call_on_descriptor(number);
     if (call) {
-        bool it = fd >= 0 ? arguments[0] == (uint64_t)fd
-                          : arguments[0] < 1U << 20 && !is_open_in(pid, (int)arguments[0]);
+        bool it =
+            fd >= 0 ? arguments[0] == (uint64_t)fd : arguments[0] < 1U << 20 && !is_open_in(pid, (int)arguments[0]);
         /* splice() may have it at its other end */
         return it || (fd >= 0 && number == SYS_splice && arguments[2] == (uint64_t)fd) ? call : NULL;
     }

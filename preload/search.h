@@ -17,20 +17,20 @@ struct found_descriptor {
 
 /* One socket that is searched for. */
 struct search_row {
-    uint64_t inode;        /* set by the caller; 0 is never found */
-    unsigned descriptors;  /* that refer to it, in all processes */
-    unsigned own;          /* of them, in this one */
+    uint64_t inode;                             /* set by the caller; 0 is never found */
+    unsigned descriptors;                       /* that refer to it, in all processes */
+    unsigned own;                               /* of them, in this one */
     struct found_descriptor found[FOUND_SHOWN]; /* the first of the others', then of ours */
-    unsigned found_count;  /* of those, how many are filled in */
+    unsigned found_count;                       /* of those, how many are filled in */
 };
 
 struct search {
     struct search_row *rows;
     size_t count;
-    uint32_t *index;       /* for more than a few rows: 2 * capacity entries, zeroed, capacity a power of 2 >= count */
+    uint32_t *index; /* for more than a few rows: 2 * capacity entries, zeroed, capacity a power of 2 >= count */
     size_t capacity;
-    bool partial;          /* somebody's descriptors could not be read: the counts are lower bounds */
-    bool possible;         /* false: /proc could not be read at all */
+    bool partial;  /* somebody's descriptors could not be read: the counts are lower bounds */
+    bool possible; /* false: /proc could not be read at all */
 };
 
 void search_descriptors(struct search *search, struct scratch *scratch);

@@ -28,8 +28,7 @@ enum disposition signal_disposition(int signal) {
 
 bool signal_is_blocked(int signal) {
     uint64_t mask = 0;
-    return probe(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&mask, KERNEL_SIGSET, 0, 0) == 0 &&
-           (mask >> (signal - 1) & 1);
+    return probe(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&mask, KERNEL_SIGSET, 0, 0) == 0 && (mask >> (signal - 1) & 1);
 }
 
 bool signal_ends_process(int signal) {

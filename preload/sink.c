@@ -24,8 +24,8 @@ static struct {
 } standard_error;
 
 static bool to_file;
-static bool per_process;       /* the name has a %p */
-static char name[PATH_SIZE];   /* absolute, %p not replaced */
+static bool per_process;     /* the name has a %p */
+static char name[PATH_SIZE]; /* absolute, %p not replaced */
 
 void sink_start(void) {
     struct stat status;
@@ -43,8 +43,7 @@ bool sink_is_terminal(void) {
 }
 
 /* The signals that a write can bring to the writer. */
-static const uint64_t write_signals =
-    1ULL << (SIGPIPE - 1) | 1ULL << (SIGXFSZ - 1) | 1ULL << (SIGTTOU - 1);
+static const uint64_t write_signals = 1ULL << (SIGPIPE - 1) | 1ULL << (SIGXFSZ - 1) | 1ULL << (SIGTTOU - 1);
 
 static void swallow(uint64_t pending_before) {
     uint64_t pending = 0;

@@ -144,9 +144,10 @@ bool socket_stand(int fd, enum event_role role, bool for_close, struct standing 
     before->fin_sent = before->state == STATE_CLOSE && before->was_connected && fin_acknowledged(&info, role);
     standing->sent = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
     standing->received = info.tcpi_bytes_received - (counts_peer_fin(before->state) ? 1 : 0);
-    bool fin_out = before->state == STATE_FIN_WAIT1 || before->state == STATE_CLOSING || before->state == STATE_LAST_ACK;
+    bool fin_out =
+        before->state == STATE_FIN_WAIT1 || before->state == STATE_CLOSING || before->state == STATE_LAST_ACK;
     before->fin_unsent = fin_out && info.tcpi_notsent_bytes > 0; /* the FIN counts as one of them */
-    if (before->state != STATE_CLOSE) /* where the numbers are left over from what it was */
+    if (before->state != STATE_CLOSE)                            /* where the numbers are left over from what it was */
         standing->unsent = at_least_zero((int64_t)info.tcpi_notsent_bytes - before->fin_unsent);
     standing->unacked = unacknowledged(fd, &info, fin_out && !before->fin_unsent);
     before->unread = before->state == STATE_CLOSE || !before->was_connected ? 0 : unread_bytes(fd);

@@ -10,9 +10,9 @@
 
 /* What does not change as long as the connection lives. */
 struct identity {
-    uint64_t cookie;       /* SO_COOKIE: the same in every process, never used again */
-    uint64_t namespace;    /* SO_NETNS_COOKIE: of the network namespace it was made in; 0: not known */
-    uint32_t interface;    /* index of the interface it is bound to, or 0 */
+    uint64_t cookie;    /* SO_COOKIE: the same in every process, never used again */
+    uint64_t namespace; /* SO_NETNS_COOKIE: of the network namespace it was made in; 0: not known */
+    uint32_t interface; /* index of the interface it is bound to, or 0 */
     struct address local, remote;
     enum event_role role;
 };
@@ -25,9 +25,9 @@ extern bool socket_odd_options;
 
 /* How it stands at one moment. */
 struct standing {
-    bool known;           /* false: the kernel could not be asked */
+    bool known; /* false: the kernel could not be asked */
     struct before before;
-    uint64_t unsent;      /* bytes in the send buffer that were never sent */
+    uint64_t unsent; /* bytes in the send buffer that were never sent */
     uint64_t sent, received, unacked;
 };
 

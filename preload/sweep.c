@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "closing.h"
 #include "ledger.h"
+#include "memory.h"
 #include "process.h"
 #include "references.h"
 #include "sandbox.h"
@@ -27,7 +27,7 @@ struct sweep {
     struct swept *sockets;
     struct search_row *rows; /* a socket's is at the same place */
     uint32_t *index;
-    size_t count, capacity;  /* capacity: a power of 2 */
+    size_t count, capacity; /* capacity: a power of 2 */
 };
 
 enum { BORROWED_EXTRA = 64 };
@@ -63,11 +63,9 @@ static bool sweep_make(struct sweep *sweep) {
         sweep->capacity *= 2;
     size_t each = sizeof *sweep->rows + sizeof *sweep->sockets + 2 * sizeof *sweep->index;
     sweep->size = sweep->capacity * each;
-    long memory =
-        probe(SYS_mmap, 0, (long)sweep->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory < 0 && memory > -4096)
+    sweep->memory = memory_map(sweep->size, false);
+    if (!sweep->memory)
         return false;
-    sweep->memory = (void *)memory; // NOLINT(performance-no-int-to-ptr)
     sweep->rows = sweep->memory;
     sweep->sockets = (void *)(sweep->rows + sweep->capacity);
     sweep->index = (void *)(sweep->sockets + sweep->capacity);
@@ -75,7 +73,7 @@ static bool sweep_make(struct sweep *sweep) {
 }
 
 static void sweep_free(struct sweep *sweep) {
-    probe(SYS_munmap, (long)sweep->memory, (long)sweep->size, 0, 0, 0, 0);
+    memory_unmap(sweep->memory, sweep->size);
 }
 
 static struct swept *socket_for(struct sweep *sweep, const struct identity *identity, int fd) {

@@ -5,9 +5,9 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "ledger.h"
+#include "memory.h"
 #include "process.h"
 #include "sandbox.h"
 
@@ -47,13 +47,11 @@ static struct slot *slot_made(int fd) {
     struct slot *slot = slot_of(fd);
     if (slot || fd < 0 || fd >= CHUNK_SLOTS * CHUNKS)
         return slot;
-    long memory =
-        probe(SYS_mmap, 0, sizeof(struct chunk), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory < 0 && memory > -4096)
+    struct chunk *chunk = memory_map(sizeof *chunk, false), *none = NULL;
+    if (!chunk)
         return NULL;
-    struct chunk *chunk = (struct chunk *)memory, *none = NULL; // NOLINT(performance-no-int-to-ptr)
     if (!atomic_compare_exchange_strong(&chunks[fd / CHUNK_SLOTS], &none, chunk))
-        probe(SYS_munmap, memory, sizeof(struct chunk), 0, 0, 0, 0);
+        memory_unmap(chunk, sizeof *chunk);
     return slot_of(fd);
 }
 

@@ -38,11 +38,13 @@ static inline bool table_maybe_tcp(int fd) {
  */
 bool table_find(int fd, bool check, struct identity *identity);
 
-/* The number refers to that connection now (and the ledger is told) / to something that is no TCP socket / to something not seen yet. */
+/* The number refers to that connection now (and the ledger is told) / to something that is no TCP socket / to something
+ * not seen yet. */
 void table_set(int fd, const struct identity *identity);
 void table_set_other(int fd);
 void table_set_unknown(int fd);
-/* A TCP socket was made there (by a call that was seen), or found there, of which nothing is known: learned when it is first used. */
+/* A TCP socket was made there (by a call that was seen), or found there, of which nothing is known: learned when it is
+ * first used. */
 void table_set_made(int fd);
 void table_set_found(int fd);
 

@@ -14,8 +14,8 @@
 struct traffic {
     struct call call;
     int fd;
-    bool holds_sigpipe;  /* SIGPIPE is blocked by us, for the time of the call */
-    bool may_raise;      /* the call was made without its SIGPIPE: it is ours to raise */
+    bool holds_sigpipe; /* SIGPIPE is blocked by us, for the time of the call */
+    bool may_raise;     /* the call was made without its SIGPIPE: it is ours to raise */
     uint64_t old_mask;
     struct identity identity;
 };

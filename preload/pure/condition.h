@@ -34,7 +34,7 @@ struct condition {
     uint64_t first, last; /* numbers: an inclusive range */
     struct address address;
     unsigned prefix_bits;
-    const char *glob;     /* words: not NUL-terminated */
+    const char *glob; /* words: not NUL-terminated */
     size_t glob_length;
 };
 
@@ -54,7 +54,8 @@ struct parse_error {
  * A number takes N, FIRST.., FIRST+ (that or more), FIRST..LAST. STATE, ROLE and HOW take the contract's words,
  * also with '*'; a word that can match none of them is refused (state=ESTABLISH).
  */
-bool condition_parse(const char *text, size_t offset, size_t length, struct condition *condition, struct parse_error *error);
+bool condition_parse(const char *text, size_t offset, size_t length, struct condition *condition,
+                     struct parse_error *error);
 
 /* A list separated by ':', brackets protect the colons of an IPv6 address. An empty text is an empty list. */
 bool conditions_parse(const char *text, struct conditions *conditions, struct parse_error *error);

@@ -124,17 +124,17 @@ enum event_has {
 
 struct event {
     enum event_op op;
-    unsigned has;          /* enum event_has */
-    uint64_t time_us;      /* since the Epoch, when the program made the call */
-    uint64_t duration_us;  /* how long the call took */
+    unsigned has;         /* enum event_has */
+    uint64_t time_us;     /* since the Epoch, when the program made the call */
+    uint64_t duration_us; /* how long the call took */
     int pid, tid;
     char comm[COMM_SIZE];
-    const char *call;      /* libc's function as the program named it; "return" from main; a signal's name */
+    const char *call; /* libc's function as the program named it; "return" from main; a signal's name */
     int fd;
     long ret;
-    int error;             /* errno */
-    int status;            /* of an exit */
-    int how;               /* SHUT_RD, SHUT_WR, SHUT_RDWR */
+    int error;  /* errno */
+    int status; /* of an exit */
+    int how;    /* SHUT_RD, SHUT_WR, SHUT_RDWR */
 
     uint64_t cookie;
     struct address local, remote;
@@ -148,7 +148,7 @@ struct event {
     enum event_fin fin;
     enum event_why why;
     bool verified;
-    unsigned pending;      /* connections in a listener's accept queue that this call resets */
+    unsigned pending; /* connections in a listener's accept queue that this call resets */
     enum tcp_state state_before, state_after;
     uint64_t unread, unsent;
     uint64_t sent, received, unacked;
@@ -159,12 +159,12 @@ struct event {
 
     char caller_module[CALLER_MODULE_SIZE]; /* empty: not known */
     uint64_t caller_offset;
-    const char *injected;  /* the rule's text, or NULL */
+    const char *injected; /* the rule's text, or NULL */
 
     /* start */
     const char *const *command; /* argv, NULL at its end */
     uint32_t seed;
-    const char *const *rules;   /* NULL at its end, or NULL */
+    const char *const *rules; /* NULL at its end, or NULL */
     /* end */
     uint64_t events, lost, asked, contradicted;
 };

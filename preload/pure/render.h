@@ -16,8 +16,8 @@
 enum { RENDER_LINE_MAX = 4095 };
 
 struct text_style {
-    bool color;             /* verdicts in colour, with ECMA-48 escapes */
-    int32_t utc_offset;     /* seconds east of Greenwich, for the time of day */
+    bool color;         /* verdicts in colour, with ECMA-48 escapes */
+    int32_t utc_offset; /* seconds east of Greenwich, for the time of day */
 };
 
 size_t render_json(const struct event *event, char *buffer, size_t size);

@@ -19,9 +19,9 @@ enum trace_class {
 enum settings_format { FORMAT_TEXT, FORMAT_JSON };
 
 struct settings {
-    const char *output;          /* NULL: stderr; else a file name, %p and %% not yet replaced */
+    const char *output; /* NULL: stderr; else a file name, %p and %% not yet replaced */
     enum settings_format format;
-    unsigned trace;              /* enum trace_class */
+    unsigned trace; /* enum trace_class */
     struct conditions only;
     bool seed_given;
     uint32_t seed;

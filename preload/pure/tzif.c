@@ -17,6 +17,7 @@ struct counts {
 enum { HEADER = 44, FIRST_COUNT = 20 };
 
 static int read_header(const unsigned char *file, uint64_t length, struct counts *counts) {
+    memset(counts, 0, sizeof *counts);
     if (length < HEADER || memcmp(file, "TZif", 4) != 0)
         return 0;
     uint64_t *fields[] = {&counts->isut, &counts->isstd, &counts->leap, &counts->times, &counts->types, &counts->chars};

@@ -7,10 +7,10 @@ enum { HOW_RD = 0, HOW_WR = 1, HOW_RDWR = 2 };
 enum phase {
     PHASE_UNCONNECTED, /* never was, or in its handshake: no FIN can leave */
     PHASE_LISTENING,
-    PHASE_OPEN,        /* its sending direction is open: a FIN is due */
-    PHASE_FIN_SENT,    /* its FIN has left, the socket is there still */
-    PHASE_OVER,        /* it was connected, and both directions are ended in good order */
-    PHASE_DEAD,        /* it was connected, and was reset */
+    PHASE_OPEN,     /* its sending direction is open: a FIN is due */
+    PHASE_FIN_SENT, /* its FIN has left, the socket is there still */
+    PHASE_OVER,     /* it was connected, and both directions are ended in good order */
+    PHASE_DEAD,     /* it was connected, and was reset */
 };
 
 static enum phase phase_of(const struct before *before) {
@@ -41,8 +41,8 @@ static struct verdict say(enum event_fin fin, enum event_why why) {
 }
 
 static bool has_reference(const struct remaining *remaining) {
-    return remaining->known && (remaining->descriptors || remaining->in_flight || remaining->call_in_progress ||
-                                remaining->parked);
+    return remaining->known &&
+           (remaining->descriptors || remaining->in_flight || remaining->call_in_progress || remaining->parked);
 }
 
 static enum event_why why_withheld(const struct remaining *remaining) {
@@ -140,8 +140,8 @@ struct verdict verdict_predict(enum ending ending, int how, const struct before 
 
 /* States that a connection only comes to by a FIN of its own. */
 static bool proves_fin(enum tcp_state state) {
-    return state == STATE_FIN_WAIT1 || state == STATE_FIN_WAIT2 || state == STATE_CLOSING ||
-           state == STATE_LAST_ACK || state == STATE_TIME_WAIT;
+    return state == STATE_FIN_WAIT1 || state == STATE_FIN_WAIT2 || state == STATE_CLOSING || state == STATE_LAST_ACK ||
+           state == STATE_TIME_WAIT;
 }
 
 static struct verdict confirmed(struct verdict verdict) {
@@ -160,9 +160,8 @@ static struct verdict judge_found(struct verdict predicted, const struct before 
         return predicted;
     if (predicted.fin == FIN_RESET && predicted.why == WHY_LINGER2)
         return predicted; /* its RST leaves when the peer's acknowledgement of the FIN arrives */
-    struct verdict seen = phase_of(before) == PHASE_FIN_SENT
-                              ? after_shutdown(after->fin_unsent)
-                              : say(after->fin_unsent ? FIN_QUEUED : FIN_SENT, why_sent);
+    struct verdict seen = phase_of(before) == PHASE_FIN_SENT ? after_shutdown(after->fin_unsent)
+                                                             : say(after->fin_unsent ? FIN_QUEUED : FIN_SENT, why_sent);
     seen.contradicted = predicted.fin == FIN_RESET || predicted.fin == FIN_NONE;
     return confirmed(seen);
 }
@@ -171,7 +170,8 @@ static struct verdict judge_found(struct verdict predicted, const struct before 
  * Not found: over, in good order or by an RST. It agrees with a reset and with a FIN whose handshake is over; a FIN
  * from ESTABLISHED should have left something behind, unless the peer was quick: its own end then tells.
  */
-static struct verdict judge_not_found(struct verdict predicted, const struct before *before, const struct after *after) {
+static struct verdict judge_not_found(struct verdict predicted, const struct before *before,
+                                      const struct after *after) {
     bool expected_traces =
         predicted.fin == FIN_SENT && (before->state == STATE_ESTABLISHED || before->state == STATE_SYN_RECV);
     if (!expected_traces || (after->peer_known && proves_fin(after->peer_state)) ||
@@ -195,8 +195,8 @@ static struct verdict decide_release(const struct before *before, const struct r
         return held;
     }
     struct verdict gone = predict_release(before, remaining, false);
-    struct verdict judged = after->found ? judge_found(gone, before, after, WHY_LAST_REFERENCE)
-                                         : judge_not_found(gone, before, after);
+    struct verdict judged =
+        after->found ? judge_found(gone, before, after, WHY_LAST_REFERENCE) : judge_not_found(gone, before, after);
     judged.contradicted = judged.contradicted || first.fin != gone.fin;
     return judged;
 }

@@ -17,33 +17,33 @@ enum ending {
 /* Just before the call. */
 struct before {
     enum tcp_state state;
-    uint64_t unread;      /* bytes in the receive queue, out-of-band ones included */
-    bool linger_zero;     /* SO_LINGER on, with 0 seconds */
+    uint64_t unread;       /* bytes in the receive queue, out-of-band ones included */
+    bool linger_zero;      /* SO_LINGER on, with 0 seconds */
     bool linger2_negative; /* TCP_LINGER2 below 0 */
-    bool repair;          /* TCP_REPAIR: the kernel ends it without a segment (tcp_disconnect) */
-    bool fin_sent;        /* CLOSE: its FIN had left and was acknowledged, or a shutdown was seen */
-    bool fin_unsent;      /* it was shut down, and the FIN waits behind data in the send buffer */
-    bool was_connected;   /* its handshake had been done */
-    unsigned pending;     /* LISTEN: connections in the accept queue */
+    bool repair;           /* TCP_REPAIR: the kernel ends it without a segment (tcp_disconnect) */
+    bool fin_sent;         /* CLOSE: its FIN had left and was acknowledged, or a shutdown was seen */
+    bool fin_unsent;       /* it was shut down, and the FIN waits behind data in the send buffer */
+    bool was_connected;    /* its handshake had been done */
+    unsigned pending;      /* LISTEN: connections in the accept queue */
 };
 
 /* What the kernel said after the call (inet_diag, or TCP_INFO while there is a descriptor). */
 struct after {
     bool asked;
     bool found;
-    enum tcp_state state; /* if found */
-    bool attached;        /* if found: a file still refers to it (its inode is not 0) */
-    bool fin_unsent;      /* if found: bytes wait in the send buffer, the FIN behind them */
-    bool peer_known;      /* its peer is on this host, and was looked up because the socket was not found */
+    enum tcp_state state;      /* if found */
+    bool attached;             /* if found: a file still refers to it (its inode is not 0) */
+    bool fin_unsent;           /* if found: bytes wait in the send buffer, the FIN behind them */
+    bool peer_known;           /* its peer is on this host, and was looked up because the socket was not found */
     enum tcp_state peer_state; /* if peer_known; STATE_UNSET: not found either */
 };
 
 /* Who still refers to it, as far as it was found out. */
 struct remaining {
-    bool known;            /* false: nobody counted */
-    bool partial;          /* there may be more */
-    unsigned descriptors;  /* in any process */
-    unsigned in_flight;    /* copies in unix sockets' queues */
+    bool known;           /* false: nobody counted */
+    bool partial;         /* there may be more */
+    unsigned descriptors; /* in any process */
+    unsigned in_flight;   /* copies in unix sockets' queues */
     bool call_in_progress;
     bool parked;
 };
@@ -60,10 +60,11 @@ struct verdict {
  * ENDING_RELEASE and found && attached: something refers to it still; `remaining` should then be what a search
  * has found; with nothing found at all the verdict is withheld, hidden.
  */
-struct verdict verdict_decide(enum ending ending, int how, const struct before *before, const struct remaining *remaining,
-                              const struct after *after);
+struct verdict verdict_decide(enum ending ending, int how, const struct before *before,
+                              const struct remaining *remaining, const struct after *after);
 
 /* The prediction alone: verdict_decide() with a kernel that was not asked. */
-struct verdict verdict_predict(enum ending ending, int how, const struct before *before, const struct remaining *remaining);
+struct verdict verdict_predict(enum ending ending, int how, const struct before *before,
+                               const struct remaining *remaining);
 
 #endif

@@ -75,5 +75,6 @@ int main(int argc, char **argv) {
         kill(children[i], SIGKILL);
         waitpid(children[i], NULL, 0);
     }
+    free(children);
     return 0;
 }

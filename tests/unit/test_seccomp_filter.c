@@ -22,12 +22,9 @@ static struct seccomp_data call(int number, uint64_t first) {
 
 static void test_jumps(void) {
     static const struct sock_filter kills_sockets[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NUMBER),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FIRST),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 16, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NUMBER),          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FIRST),           BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 16, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct seccomp_data netlink = call(SYS_socket, 16), tcp = call(SYS_socket, 2), other = call(SYS_read, 16);
     CHECK(RUN(kills_sockets, &netlink) == SECCOMP_RET_KILL_PROCESS);

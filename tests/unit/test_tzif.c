@@ -30,7 +30,8 @@ static void test_zone(const char *zone) {
         struct tm local;
         localtime_r(&when, &local);
         if (tzif_offset(file, length, when) != local.tm_gmtoff)
-            FAILED("%s at %lld: is %d, not %ld", zone, (long long)when, tzif_offset(file, length, when), local.tm_gmtoff);
+            FAILED("%s at %lld: is %d, not %ld", zone, (long long)when, tzif_offset(file, length, when),
+                   local.tm_gmtoff);
     }
     /* A file cut off anywhere is not read past its end. */
     for (uint64_t cut = 0; cut < length; cut++) {

@@ -104,8 +104,8 @@ static void disconnecting(int line, struct before before, struct after after, en
     check(line, verdict_decide(ENDING_DISCONNECT, 0, &before, &UNKNOWN, &after), fin, why, verified, AGREED);
 }
 
-#define RELEASE(...) release(__LINE__, __VA_ARGS__)
-#define SHUTDOWN(...) shutting(__LINE__, __VA_ARGS__)
+#define RELEASE(...)    release(__LINE__, __VA_ARGS__)
+#define SHUTDOWN(...)   shutting(__LINE__, __VA_ARGS__)
 #define DISCONNECT(...) disconnecting(__LINE__, __VA_ARGS__)
 
 static void test_last_reference(void) {
@@ -118,8 +118,7 @@ static void test_last_reference(void) {
     RELEASE(in(STATE_CLOSE_WAIT), NOBODY, NOT_FOUND, FIN_SENT, WHY_LAST_REFERENCE, true, AGREED);
     /* From ESTABLISHED something should be left: not found proves nothing, unless the peer's end tells. */
     RELEASE(in(STATE_ESTABLISHED), NOBODY, NOT_FOUND, FIN_SENT, WHY_LAST_REFERENCE, false, AGREED);
-    RELEASE(in(STATE_ESTABLISHED), NOBODY, gone_with_peer(STATE_TIME_WAIT), FIN_SENT, WHY_LAST_REFERENCE, true,
-            AGREED);
+    RELEASE(in(STATE_ESTABLISHED), NOBODY, gone_with_peer(STATE_TIME_WAIT), FIN_SENT, WHY_LAST_REFERENCE, true, AGREED);
     RELEASE(in(STATE_ESTABLISHED), NOBODY, gone_with_peer(STATE_CLOSE_WAIT), FIN_SENT, WHY_LAST_REFERENCE, true,
             AGREED);
     RELEASE(in(STATE_ESTABLISHED), NOBODY, gone_with_peer(STATE_UNSET), FIN_SENT, WHY_LAST_REFERENCE, false, AGREED);
@@ -133,8 +132,7 @@ static void test_last_reference(void) {
 static void test_withheld(void) {
     RELEASE(in(STATE_ESTABLISHED), DUP, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_REFERENCES, true, AGREED);
     RELEASE(in(STATE_CLOSE_WAIT), DUP, attached(STATE_CLOSE_WAIT), FIN_WITHHELD, WHY_REFERENCES, true, AGREED);
-    RELEASE(in(STATE_ESTABLISHED), CALL, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_CALL_IN_PROGRESS, true,
-            AGREED);
+    RELEASE(in(STATE_ESTABLISHED), CALL, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_CALL_IN_PROGRESS, true, AGREED);
     RELEASE(in(STATE_ESTABLISHED), FLYING, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_IN_FLIGHT, true, AGREED);
     RELEASE(in(STATE_ESTABLISHED), PARKED, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_PARKED, true, AGREED);
     /* Nobody was found, and the kernel says that somebody is there. */
