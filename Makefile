@@ -105,6 +105,9 @@ $(BUILD)/tests/programs/%: tests/programs/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(LDLIBS)
 
+$(BUILD)/tests/programs/safety_output: LDLIBS += -lutil
+$(BUILD)/tests/programs/safety_sandbox: LDLIBS += -lseccomp
+
 # The unit tests are linked with the very objects that go into the library; then once more, sanitized.
 $(BUILD)/tests/unit/%: tests/unit/%.c $(PURE:%=$(BUILD)/%.o) $(BUILD)/flags
 	$(say) CC $<

@@ -9,7 +9,6 @@
 #include "log.h"
 #include "opening.h"
 #include "process.h"
-#include "release.h"
 #include "scratch.h"
 #include "sink.h"
 #include "sweep.h"
@@ -20,7 +19,6 @@ static __thread const void *daemonizing_caller;
 
 static void put_right(void) {
     scratch_forked();
-    release_forked();
     sweep_forked();
     diag_forked();
     sink_forked();

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "diag.h"
+#include "flight.h"
 #include "ledger.h"
 #include "process.h"
 #include "references.h"
@@ -19,7 +20,8 @@ void standing_of(int fd, const struct identity *identity, bool for_close, struct
     if (asked && before->state != STATE_CLOSE)
         return;
     /* In CLOSE the kernel's numbers do not tell a connection that is over from a socket that was something else. */
-    before->was_connected = !address_is_unspecified(&identity->remote) && (before->was_connected || !asked);
+    bool had_peer = identity->role == ROLE_SERVER || !address_is_unspecified(&identity->remote);
+    before->was_connected = had_peer && (before->was_connected || !asked);
     before->fin_sent = before->was_connected && (before->fin_sent || ((seen & SEEN_OWN_FIN) && !(seen & SEEN_RESET)));
 }
 
@@ -118,13 +120,15 @@ static void find_references(const struct closing *closing, struct scratch *scrat
         return;
     references_count(inode, closing->identity.cookie, scratch, references);
     enum { ROUNDS = 3 };
+    references_leave_out(references, closing->fd);
     for (int round = 0; round < ROUNDS && is_attached(answer) && !references_total(references); round++) {
         if (round > 0 || references->from_ledger)
             references_search(inode, closing->identity.cookie, scratch, references);
+        references_leave_out(references, closing->fd);
         if (references_total(references))
             return;
-        references_look_closer(closing->fd, scratch, references);
-        if (references->has_call || references->in_flight)
+        references_look_closer(closing->fd, closing->identity.cookie, scratch, references);
+        if (references->calls || references->in_flight)
             return;
         ask(closing, scratch, answer);
     }
@@ -164,6 +168,12 @@ static bool has_place_among_connections(const struct closing *closing) {
     return closing->standing.before.state != STATE_CLOSE && closing->standing.before.state != STATE_UNSET;
 }
 
+static void socket_over(uint64_t cookie) {
+    ledger_over(cookie);
+    if (flight_any())
+        flight_over(cookie);
+}
+
 /*
  * What the kernel's answer means for the ledger: it forgets a socket that is over, and answers no more for one that
  * has holders it did not know. True: it was wrong.
@@ -173,7 +183,7 @@ static bool correct_ledger(const struct closing *closing, bool answered, unsigne
     bool asked = answer->asked && has_place_among_connections(closing);
     bool wrong = asked && answered && (expected > 0) != is_attached(answer);
     if (references->known && references_total(references) == 0 && !is_attached(answer))
-        ledger_over(closing->identity.cookie);
+        socket_over(closing->identity.cookie);
     else if (wrong)
         ledger_escaped(closing->identity.cookie);
     return wrong;
@@ -212,8 +222,8 @@ static void report(struct closing *closing, long result, int error, struct scrat
     }
     if (verdict.fin == FIN_WITHHELD)
         references_name_holders(&references, event);
-    if (verdict.why == WHY_CALL_IN_PROGRESS)
-        release_expect(&closing->identity, closing->fd, &references.call);
+    for (unsigned i = 0; i < references.calls; i++)
+        release_expect(&closing->identity, closing->fd, &closing->standing.before, &references.call[i]);
     if (verdict.contradicted || ledger_wrong)
         atomic_fetch_add(&process_counters()->contradicted, 1);
     log_emit(scratch);

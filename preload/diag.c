@@ -6,6 +6,7 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
+#include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -28,7 +29,10 @@ static atomic_int busy; /* how many are between question and answer */
 
 struct request {
     struct nlmsghdr header;
-    struct inet_diag_req_v2 body;
+    union {
+        struct inet_diag_req_v2 body;
+        struct unix_diag_req unix_body;
+    };
 };
 
 static int open_netlink(void) {
@@ -44,13 +48,17 @@ static int open_netlink(void) {
     return kept;
 }
 
-static void fill(struct request *request, const struct address *local, const struct address *remote, uint32_t interface,
-                 uint64_t cookie) {
+static void address_kernel(struct request *request, size_t body) {
     memset(request, 0, sizeof *request);
-    request->header.nlmsg_len = sizeof *request;
+    request->header.nlmsg_len = (uint32_t)NLMSG_LENGTH(body);
     request->header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
     request->header.nlmsg_flags = NLM_F_REQUEST;
     request->header.nlmsg_seq = atomic_fetch_add(&sequence, 1);
+}
+
+static void fill(struct request *request, const struct address *local, const struct address *remote, uint32_t interface,
+                 uint64_t cookie) {
+    address_kernel(request, sizeof request->body);
     request->body.sdiag_family = local->family == ADDRESS_V6 ? AF_INET6 : AF_INET;
     request->body.sdiag_protocol = IPPROTO_TCP;
     request->body.idiag_ext = 1 << (INET_DIAG_INFO - 1);
@@ -65,33 +73,43 @@ static void fill(struct request *request, const struct address *local, const str
     id->idiag_cookie[1] = (uint32_t)(cookie >> 32);
 }
 
-static bool fin_waits(const struct nlattr *attribute, size_t room, enum tcp_state state) {
-    if (state != STATE_FIN_WAIT1 && state != STATE_LAST_ACK && state != STATE_CLOSING)
-        return false;
+/* The attribute of that type among those that fill room bytes, or NULL. */
+static const struct nlattr *attribute_of(const struct nlattr *attribute, size_t room, unsigned type) {
     while (room >= sizeof *attribute && attribute->nla_len >= sizeof *attribute && attribute->nla_len <= room) {
         size_t step = NLA_ALIGN(attribute->nla_len);
-        if (attribute->nla_type == INET_DIAG_INFO) {
-            struct tcp_info info;
-            size_t length = attribute->nla_len - sizeof *attribute;
-            memset(&info, 0, sizeof info);
-            memcpy(&info, attribute + 1, length < sizeof info ? length : sizeof info);
-            return info.tcpi_notsent_bytes > 0;
-        }
-        if (step > room)
-            break;
+        if (attribute->nla_type == type)
+            return attribute;
+        if (step >= room)
+            return NULL;
         room -= step;
         attribute = (const struct nlattr *)((const char *)attribute + step);
     }
-    return false;
+    return NULL;
 }
 
-static void read_answer(const struct nlmsghdr *header, struct diag_answer *answer) {
-    if (header->nlmsg_type == NLMSG_ERROR) {
-        const struct nlmsgerr *failure = NLMSG_DATA(header);
-        /* ENOENT, and ESTALE for another's cookie: not there. Anything else: no answer. */
-        answer->asked = failure->error == -ENOENT || failure->error == -ESTALE;
-        return;
-    }
+static void copy_attribute(const struct nlattr *attribute, void *to, size_t size) {
+    size_t length = attribute->nla_len - sizeof *attribute;
+    memset(to, 0, size);
+    memcpy(to, attribute + 1, length < size ? length : size);
+}
+
+static bool fin_waits(const struct nlattr *attributes, size_t room, enum tcp_state state) {
+    struct tcp_info info;
+    bool due = state == STATE_FIN_WAIT1 || state == STATE_LAST_ACK || state == STATE_CLOSING;
+    const struct nlattr *attribute = due ? attribute_of(attributes, room, INET_DIAG_INFO) : NULL;
+    if (!attribute)
+        return false;
+    copy_attribute(attribute, &info, sizeof info);
+    return info.tcpi_notsent_bytes > 0;
+}
+
+static void read_failure(const struct nlmsghdr *header, struct diag_answer *answer) {
+    const struct nlmsgerr *failure = NLMSG_DATA(header);
+    /* ENOENT, and ESTALE for another's cookie: not there. Anything else: no answer. */
+    answer->asked = failure->error == -ENOENT || failure->error == -ESTALE;
+}
+
+static void read_inet(const struct nlmsghdr *header, struct diag_answer *answer) {
     const struct inet_diag_msg *message = NLMSG_DATA(header);
     answer->asked = true;
     answer->found = true;
@@ -102,13 +120,35 @@ static void read_answer(const struct nlmsghdr *header, struct diag_answer *answe
                                    header->nlmsg_len - NLMSG_LENGTH(sizeof *message), answer->state);
 }
 
+/* Of a unix socket only the peer's inode is of interest. */
+static void read_unix(const struct nlmsghdr *header, struct diag_answer *answer) {
+    const struct unix_diag_msg *message = NLMSG_DATA(header);
+    const struct nlattr *attribute = attribute_of((const struct nlattr *)(message + 1),
+                                                  header->nlmsg_len - NLMSG_LENGTH(sizeof *message), UNIX_DIAG_PEER);
+    uint32_t inode = 0;
+    if (attribute)
+        copy_attribute(attribute, &inode, sizeof inode);
+    answer->asked = true;
+    answer->found = inode != 0;
+    answer->inode = inode;
+}
+
+static void read_answer(const struct request *request, const struct nlmsghdr *header, struct diag_answer *answer) {
+    if (header->nlmsg_type == NLMSG_ERROR)
+        read_failure(header, answer);
+    else if (request->body.sdiag_family == AF_UNIX)
+        read_unix(header, answer);
+    else
+        read_inet(header, answer);
+}
+
 /*
  * The kernel has queued the answer when sendto() returns. Another thread, or a handler that interrupts us, may ask
  * in between and take our answer off the queue: whoever finds none asks once more. False: no answer to be had.
  */
 static bool ask_once(int fd, struct request *request, struct scratch *scratch, struct diag_answer *answer) {
     struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-    if (probe(SYS_sendto, fd, (long)request, sizeof *request, MSG_DONTWAIT, (long)&kernel, sizeof kernel) < 0)
+    if (probe(SYS_sendto, fd, (long)request, request->header.nlmsg_len, MSG_DONTWAIT, (long)&kernel, sizeof kernel) < 0)
         return false;
     for (;;) {
         long length = probe(SYS_recvfrom, fd, (long)scratch->text, sizeof scratch->text, MSG_DONTWAIT, 0, 0);
@@ -117,7 +157,7 @@ static bool ask_once(int fd, struct request *request, struct scratch *scratch, s
             return false;
         if (header->nlmsg_seq != request->header.nlmsg_seq)
             continue;
-        read_answer(header, answer);
+        read_answer(request, header, answer);
         return true;
     }
 }
@@ -158,6 +198,20 @@ void diag_look_up_peer(const struct identity *identity, struct scratch *scratch,
     /* Without a cookie the kernel falls back to a listener on the port. */
     if (answer->found && answer->state == STATE_LISTEN)
         answer->found = false;
+}
+
+uint64_t diag_unix_peer(uint64_t inode, struct scratch *scratch) {
+    struct request request;
+    struct diag_answer answer;
+    address_kernel(&request, sizeof request.unix_body);
+    request.unix_body.sdiag_family = AF_UNIX;
+    request.unix_body.udiag_states = ~0U;
+    request.unix_body.udiag_ino = (uint32_t)inode;
+    request.unix_body.udiag_show = UDIAG_SHOW_PEER;
+    request.unix_body.udiag_cookie[0] = INET_DIAG_NOCOOKIE;
+    request.unix_body.udiag_cookie[1] = INET_DIAG_NOCOOKIE;
+    ask(&request, scratch, &answer);
+    return answer.found ? answer.inode : 0;
 }
 
 /* It has its place among the connections, and we know the place. */

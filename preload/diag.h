@@ -29,6 +29,9 @@ void diag_look_up(const struct identity *identity, struct scratch *scratch, stru
 /* The other end, if it is on this host: looked up by the addresses reversed. */
 void diag_look_up_peer(const struct identity *identity, struct scratch *scratch, struct diag_answer *answer);
 
+/* The inode of the unix socket that the one with that inode is connected to; 0: none, or it cannot be asked. */
+uint64_t diag_unix_peer(uint64_t inode, struct scratch *scratch);
+
 /* In a forked child. */
 void diag_forked(void);
 

@@ -115,7 +115,10 @@ static void report_disconnect(struct ending_call *ending, long result, int error
         diag_look_up(&ending->identity, scratch, &answer);
     struct after after = {.asked = answer.asked, .found = answer.found, .state = answer.state};
     struct verdict verdict = verdict_decide(ENDING_DISCONNECT, 0, &ending->standing.before, &nobody, &after);
+    struct references references;
+    references_count(socket_inode(ending->fd), ending->identity.cookie, scratch, &references);
     struct event *event = fill(ending, OP_CONNECT, &verdict, result, error, scratch);
+    references_note(&references, 0, event);
     event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
     log_emit(scratch);
 }

@@ -6,74 +6,119 @@
 
 #include "memory.h"
 
-struct flying {
+/* One copy. turn: when it was sent, in the order of all; 0: the row is free, BEING_WRITTEN: somebody fills it in. */
+struct row {
+    _Atomic uint64_t turn;
     _Atomic uint64_t cookie;
-    _Atomic uint32_t copies;
+    _Atomic uint64_t receiver;
 };
 
-enum { FLYING_MAX = 256 };
+enum { ROWS = 1024 };
+#define BEING_WRITTEN (~0ULL)
 
-static struct flying *table;
+struct flights {
+    _Atomic uint64_t turns;
+    _Atomic uint32_t end; /* one above the highest row that was ever used */
+    struct row rows[ROWS];
+};
+
+static struct flights *flights;
 
 void flight_start(void) {
-    table = memory_map(FLYING_MAX * sizeof *table, true);
+    flights = memory_map(sizeof *flights, true);
 }
 
-/*
- * The socket's row; made: an empty one is taken where there is none. Rows stay; a row whose copies are 0 is taken
- * over by another socket when no empty one is left.
- */
-static struct flying *row_of(uint64_t cookie, int made) {
-    struct flying *spare = NULL;
-    if (!table || !cookie)
-        return NULL;
-    for (int i = 0; i < FLYING_MAX; i++) {
-        struct flying *row = &table[(cookie + (unsigned)i) % FLYING_MAX];
-        uint64_t there = atomic_load(&row->cookie);
-        if (there == cookie)
-            return row;
-        if (there == 0) {
-            spare = row;
-            break;
-        }
-        if (!spare && atomic_load(&row->copies) == 0)
-            spare = row;
-    }
-    if (!made || !spare)
-        return NULL;
-    uint64_t there = atomic_load(&spare->cookie);
-    if (there && atomic_load(&spare->copies))
-        return NULL;
-    return atomic_compare_exchange_strong(&spare->cookie, &there, cookie) ? spare : NULL;
+bool flight_any(void) {
+    return flights && atomic_load(&flights->turns) > 0;
 }
 
-void flight_sent(uint64_t cookie) {
-    struct flying *row = row_of(cookie, 1);
-    if (row)
-        atomic_fetch_add(&row->copies, 1);
+static struct row *row_at(uint32_t i) {
+    return flights && i < atomic_load(&flights->end) ? &flights->rows[i] : NULL;
 }
 
-void flight_received(uint64_t cookie) {
-    struct flying *row = row_of(cookie, 0);
-    uint32_t copies = row ? atomic_load(&row->copies) : 0;
-    while (copies && !atomic_compare_exchange_weak(&row->copies, &copies, copies - 1))
+static bool is_used(struct row *row) {
+    uint64_t turn = atomic_load(&row->turn);
+    return turn != 0 && turn != BEING_WRITTEN;
+}
+
+static bool is_of(struct row *row, uint64_t cookie) {
+    return is_used(row) && (cookie == 0 || atomic_load(&row->cookie) == cookie);
+}
+
+static void raise_end(uint32_t i) {
+    uint32_t end = atomic_load(&flights->end);
+    while (i >= end && !atomic_compare_exchange_weak(&flights->end, &end, i + 1))
         ;
 }
 
-unsigned flight_count(uint64_t cookie) {
-    struct flying *row = row_of(cookie, 0);
-    return row ? atomic_load(&row->copies) : 0;
+void flight_sent(uint64_t cookie, uint64_t receiver) {
+    for (uint32_t i = 0; flights && i < ROWS; i++) {
+        struct row *row = &flights->rows[i];
+        uint64_t none = 0;
+        if (!atomic_compare_exchange_strong(&row->turn, &none, BEING_WRITTEN))
+            continue;
+        atomic_store(&row->cookie, cookie);
+        atomic_store(&row->receiver, receiver);
+        raise_end(i);
+        atomic_store(&row->turn, atomic_fetch_add(&flights->turns, 1) + 1);
+        return;
+    }
 }
 
-unsigned flight_total(void) {
-    unsigned total = 0;
-    for (int i = 0; table && i < FLYING_MAX; i++)
-        total += atomic_load(&table[i].copies);
-    return total;
+static struct row *oldest(uint64_t cookie, uint64_t receiver) {
+    struct row *found = NULL, *row;
+    for (uint32_t i = 0; (row = row_at(i)); i++)
+        if (is_of(row, cookie) && atomic_load(&row->receiver) == receiver &&
+            (!found || atomic_load(&row->turn) < atomic_load(&found->turn)))
+            found = row;
+    return found;
 }
 
-void flight_purged(uint64_t cookie) {
-    struct flying *row = row_of(cookie, 0);
+void flight_received(uint64_t cookie, uint64_t receiver) {
+    struct row *row = oldest(cookie, receiver);
+    if (!row)
+        row = oldest(cookie, 0);
     if (row)
-        atomic_store(&row->copies, 0);
+        atomic_store(&row->turn, 0);
+}
+
+uint64_t flight_next_queue(uint64_t cookie, uint64_t after) {
+    uint64_t next = 0;
+    struct row *row;
+    for (uint32_t i = 0; (row = row_at(i)); i++) {
+        uint64_t receiver = is_of(row, cookie) ? atomic_load(&row->receiver) : 0;
+        if (receiver > after && (next == 0 || receiver < next))
+            next = receiver;
+    }
+    return next;
+}
+
+/* How many were sent into the same queue after it. */
+static unsigned younger(struct row *row) {
+    uint64_t receiver = atomic_load(&row->receiver), turn = atomic_load(&row->turn);
+    unsigned count = 0;
+    struct row *other;
+    for (uint32_t i = 0; (other = row_at(i)); i++)
+        count += is_used(other) && atomic_load(&other->receiver) == receiver && atomic_load(&other->turn) > turn;
+    return count;
+}
+
+unsigned flight_among_last(uint64_t cookie, uint64_t receiver, unsigned there) {
+    unsigned count = 0;
+    struct row *row;
+    for (uint32_t i = 0; (row = row_at(i)); i++)
+        count += is_of(row, cookie) && atomic_load(&row->receiver) == receiver && younger(row) < there;
+    return count;
+}
+
+void flight_forget_older(uint64_t receiver, unsigned there) {
+    for (struct row *row; (row = oldest(0, receiver)) && younger(row) >= there;)
+        atomic_store(&row->turn, 0);
+}
+
+void flight_over(uint64_t cookie) {
+    struct row *row;
+    for (uint32_t i = 0; (row = row_at(i)); i++)
+        if (is_of(row, cookie))
+            atomic_store(&row->turn, 0);
 }

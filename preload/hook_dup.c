@@ -78,7 +78,7 @@ DOOR int pidfd_getfd(int pidfd, int fd, unsigned flags) {
     int result = REAL(pidfd_getfd)(pidfd, fd, flags);
     if (result >= 0 && table_on) {
         struct call call = call_begin("pidfd_getfd", CALLER);
-        received_descriptor(result, false, &call);
+        received_descriptor(result, &call);
     }
     return result;
 }

@@ -114,7 +114,7 @@ static long raw_getfd(const long arguments[6], const void *caller) {
     struct call call = call_begin(name, caller);
     long result = call_real(SYS_pidfd_getfd, arguments);
     if (result >= 0)
-        received_descriptor((int)result, false, &call);
+        received_descriptor((int)result, &call);
     return result;
 }
 
@@ -136,7 +136,7 @@ static long raw_receive(const long arguments[6], const void *caller) {
     long result = call_real(SYS_recvmsg, arguments);
     if (result >= 0 && message->msg_controllen) {
         struct call call = call_begin(name, caller);
-        received_message(message, &call);
+        received_message(fd, message, (int)arguments[2], &call);
     }
     return result;
 }
@@ -161,7 +161,7 @@ static long raw_send_message(const long arguments[6], const void *caller) {
     long result = call_real(SYS_sendmsg, arguments);
     if (result >= 0 && message->msg_controllen) {
         struct call call = call_begin(name, caller);
-        sent_message(message, &call);
+        sent_message(fd, message, &call);
     }
     return result;
 }

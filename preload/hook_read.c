@@ -58,11 +58,12 @@ DOOR ssize_t __recvfrom_chk(int fd, void *buffer, size_t count, size_t size, int
 }
 
 /* Not TCP, but it may bring descriptors that are. */
-static void look_for_descriptors(const struct msghdr *message, const char *name, const void *caller) {
+static void look_for_descriptors(int channel, const struct msghdr *message, int flags, const char *name,
+                                 const void *caller) {
     if (!table_on || !message->msg_controllen)
         return;
     struct call call = call_begin(name, caller);
-    received_message(message, &call);
+    received_message(channel, message, flags, &call);
 }
 
 DOOR ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
@@ -72,7 +73,7 @@ DOOR ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     if (tcp)
         traffic_read(&traffic, result, result == 0 ? total(message->msg_iov, (int)message->msg_iovlen) : 1);
     else if (result >= 0)
-        look_for_descriptors(message, "recvmsg", CALLER);
+        look_for_descriptors(fd, message, flags, "recvmsg", CALLER);
     return result;
 }
 
@@ -86,7 +87,7 @@ DOOR int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, s
         traffic_read(&traffic, ended ? 0 : result, 1);
     } else {
         for (int i = 0; i < result; i++)
-            look_for_descriptors(&messages[i].msg_hdr, "recvmmsg", CALLER);
+            look_for_descriptors(fd, &messages[i].msg_hdr, flags, "recvmmsg", CALLER);
     }
     return result;
 }

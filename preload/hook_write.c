@@ -102,7 +102,7 @@ DOOR ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
         ssize_t result = REAL(sendmsg)(fd, message, flags);
         if (result >= 0 && table_on && message->msg_controllen) {
             struct call call = call_begin("sendmsg", CALLER);
-            sent_message(message, &call);
+            sent_message(fd, message, &call);
         }
         return result;
     }
@@ -119,7 +119,7 @@ DOOR int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
         for (int i = 0; i < result && table_on; i++) {
             struct call call = call_begin("sendmmsg", CALLER);
             if (messages[i].msg_hdr.msg_controllen)
-                sent_message(&messages[i].msg_hdr, &call);
+                sent_message(fd, &messages[i].msg_hdr, &call);
         }
         return result;
     }

@@ -4,9 +4,9 @@
  * kernel is asked what became of the socket whatever stands here, and a holder is looked at before it is named. So a
  * wrong count can cost time, never truth.
  *
- * It answers only for sockets whose references it has seen all: made in this tree, and never left open across an
- * exec. Lock-free and async-signal-safe: a record is put in and taken out by one instruction, and nobody ever waits
- * for a process that may have died.
+ * It answers only for sockets whose references it has seen all: made in this tree, never left open across an exec and
+ * never sent to anybody. Lock-free and async-signal-safe: a record is put in and taken out by one instruction, and
+ * nobody ever waits for a process that may have died.
  */
 #ifndef CLOSETRACE_LEDGER_H
 #define CLOSETRACE_LEDGER_H
@@ -24,7 +24,7 @@ void ledger_born(uint64_t cookie);
 void ledger_add(uint64_t cookie, int fd);
 void ledger_remove(uint64_t cookie, int fd);
 
-/* Somebody may have it whom no hook sees: it was left open across an exec. */
+/* Somebody may have it whom no hook sees: it was left open across an exec, or sent. */
 void ledger_escaped(uint64_t cookie);
 
 /* The kernel says that nothing refers to it: whatever stands here is forgotten. */

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include "closing.h"
+#include "diag.h"
 #include "flight.h"
 #include "ledger.h"
 #include "process.h"
@@ -103,9 +104,12 @@ void connected(int fd, const struct sockaddr *address, socklen_t length, long re
     errno = saved;
 }
 
-/* taken: how many references the call added. */
-static void emit_reference(enum event_op op, int fd, long result, int taken, const struct identity *identity,
-                           const struct call *call) {
+/*
+ * taken: how many references the call added. later: how many more it added of which events are still to come, and
+ * which are counted already.
+ */
+static void emit_reference(enum event_op op, int fd, long result, int taken, unsigned later,
+                           const struct identity *identity, const struct call *call) {
     struct references references;
     struct scratch *scratch = log_wants(TRACE_REFS) ? scratch_take() : NULL;
     if (!scratch)
@@ -118,6 +122,8 @@ static void emit_reference(enum event_op op, int fd, long result, int taken, con
     event->ret = result;
     event_set_socket(event, identity);
     references_note(&references, -taken, event);
+    event->refs_before -= later < event->refs_before ? later : event->refs_before;
+    event->refs_after -= later < event->refs_after ? later : event->refs_after;
     log_emit(scratch);
     scratch_give(scratch);
 }
@@ -129,20 +135,17 @@ void duplicated(int fd, int new_fd, const struct call *call) {
         table_set_other(new_fd);
     } else {
         table_set(new_fd, &identity);
-        emit_reference(OP_DUP, fd, new_fd, 1, &identity, call);
+        emit_reference(OP_DUP, fd, new_fd, 1, 0, &identity, call);
     }
     errno = saved;
 }
 
-void received_descriptor(int fd, bool in_flight, const struct call *call) {
+void received_descriptor(int fd, const struct call *call) {
     int saved = errno;
     struct identity identity;
     table_set_unknown(fd);
-    if (table_find(fd, false, &identity)) {
-        if (in_flight)
-            flight_received(identity.cookie);
-        emit_reference(OP_RECV_FD, fd, fd, in_flight ? 0 : 1, &identity, call);
-    }
+    if (table_find(fd, false, &identity))
+        emit_reference(OP_RECV_FD, fd, fd, 1, 0, &identity, call);
     errno = saved;
 }
 
@@ -171,22 +174,62 @@ static struct rights rights_of(const struct msghdr *message) {
     return (struct rights){.message = all, .header = all->msg_controllen ? CMSG_FIRSTHDR(all) : NULL};
 }
 
-void sent_message(const struct msghdr *message, const struct call *call) {
-    int saved = errno, sent;
-    for (struct rights rights = rights_of(message); rights_next(&rights, &sent);) {
-        struct identity identity;
-        if (!table_maybe_tcp(sent) || !table_find(sent, true, &identity))
-            continue;
-        flight_sent(identity.cookie);
-        emit_reference(OP_SEND_FD, sent, 0, 1, &identity, call);
+static uint64_t cookie_at(int fd) {
+    struct identity identity;
+    return table_maybe_tcp(fd) && table_find(fd, true, &identity) ? identity.cookie : FLIGHT_OTHER;
+}
+
+/* How many of the descriptors that follow are copies of the same socket. */
+static unsigned copies_after(struct rights rights, uint64_t cookie) {
+    unsigned copies = 0;
+    for (int fd; rights_next(&rights, &fd);)
+        copies += cookie_at(fd) == cookie;
+    return copies;
+}
+
+/* The inode of the unix socket in whose queue a message waits: the channel's own, or its peer's. 0: not known. */
+static uint64_t receiver_at(int channel, bool sending) {
+    uint64_t inode = socket_inode(channel), peer = 0;
+    struct scratch *scratch = sending && inode ? scratch_take() : NULL;
+    if (!scratch)
+        return sending ? 0 : inode;
+    peer = diag_unix_peer(inode, scratch);
+    scratch_give(scratch);
+    return peer;
+}
+
+/* The kernel has taken, or given, all at once: first all are counted, then each is told of. */
+static void tell_of_rights(int channel, const struct msghdr *message, enum event_op op, bool peeked,
+                           const struct call *call) {
+    uint64_t receiver = rights_of(message).header ? receiver_at(channel, op == OP_SEND_FD) : 0;
+    int fd, taken = op == OP_SEND_FD || peeked ? 1 : 0;
+    for (struct rights rights = rights_of(message); rights_next(&rights, &fd);) {
+        if (op == OP_RECV_FD)
+            table_set_found(fd);
+        if (op == OP_SEND_FD) {
+            ledger_escaped(cookie_at(fd)); /* who receives or peeks at it may have no hooks */
+            flight_sent(cookie_at(fd), receiver);
+        } else if (!peeked)
+            flight_received(cookie_at(fd), receiver);
     }
+    for (struct rights rights = rights_of(message); rights_next(&rights, &fd);) {
+        struct identity identity;
+        if (!table_maybe_tcp(fd) || !table_find(fd, true, &identity))
+            continue;
+        unsigned later = taken ? copies_after(rights, identity.cookie) : 0;
+        emit_reference(op, fd, op == OP_SEND_FD ? 0 : fd, taken, later, &identity, call);
+    }
+}
+
+void sent_message(int channel, const struct msghdr *message, const struct call *call) {
+    int saved = errno;
+    tell_of_rights(channel, message, OP_SEND_FD, false, call);
     errno = saved;
 }
 
-void received_message(const struct msghdr *message, const struct call *call) {
-    int saved = errno, fd;
-    for (struct rights rights = rights_of(message); rights_next(&rights, &fd);)
-        received_descriptor(fd, true, call);
+void received_message(int channel, const struct msghdr *message, int flags, const struct call *call) {
+    int saved = errno;
+    tell_of_rights(channel, message, OP_RECV_FD, flags & MSG_PEEK, call);
     errno = saved;
 }
 

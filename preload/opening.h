@@ -26,12 +26,15 @@ void connected(int fd, const struct sockaddr *address, socklen_t length, long re
 /* new_fd refers to what fd refers to (whatever that is). */
 void duplicated(int fd, int new_fd, const struct call *call);
 
-/* A descriptor came in: by SCM_RIGHTS (in_flight: it was counted as under way), or pidfd_getfd(). */
-void received_descriptor(int fd, bool in_flight, const struct call *call);
+/* A descriptor came in by pidfd_getfd(). */
+void received_descriptor(int fd, const struct call *call);
 
-/* The message that was sent, or received, with whatever descriptors it carries. */
-void sent_message(const struct msghdr *message, const struct call *call);
-void received_message(const struct msghdr *message, const struct call *call);
+/*
+ * The message that was sent or received over channel, with whatever descriptors it carries. flags: recvmsg()'s; one
+ * that was only peeked at (MSG_PEEK) is still under way, and its descriptors have come all the same.
+ */
+void sent_message(int channel, const struct msghdr *message, const struct call *call);
+void received_message(int channel, const struct msghdr *message, int flags, const struct call *call);
 
 /* How many TCP sockets a child that is forked now shares. 0 where nobody wants to know. */
 unsigned forking(void);

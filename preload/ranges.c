@@ -12,33 +12,43 @@
 #include "real.h"
 #include "table.h"
 
-/* In ascending order, as the kernel does; so that a dup's close is the first and its original's the last reference. */
-static void close_connections(unsigned first, unsigned last, const char *name, const void *caller) {
-    unsigned end = (unsigned)table_end();
-    for (unsigned fd = first; fd < end && fd <= last; fd++) {
-        struct closing closing;
-        if (!table_maybe_tcp((int)fd) || !closing_begin(&closing, (int)fd, name, caller))
-            continue;
-        long result = raw6(SYS_close, fd, 0, 0, 0, 0, 0);
-        closing_end(&closing, result < 0 ? -1 : 0, (int)-result);
-    }
-}
-
-/* The rest of the range, around what is ours. */
-static int close_rest(unsigned first, unsigned last, int flags) {
+/* What is in the range, around what is ours. */
+static int close_others(unsigned first, unsigned last) {
     for (;;) {
         int spared = own_first_in(first, last);
         if (spared < 0)
-            return REAL(close_range)(first, last, flags);
-        if ((unsigned)spared > first) {
-            int result = REAL(close_range)(first, (unsigned)spared - 1, flags);
-            if (result != 0)
-                return result;
-        }
+            return REAL(close_range)(first, last, 0);
+        if ((unsigned)spared > first && REAL(close_range)(first, (unsigned)spared - 1, 0) != 0)
+            return -1;
         if ((unsigned)spared >= last)
             return 0;
         first = (unsigned)spared + 1;
     }
+}
+
+/*
+ * From the highest down, as the kernel lets go of them: close_range() takes them out of the table in ascending order,
+ * but the files are given up when it returns, the last first (task_work_run() in kernel/task_work.c). Each TCP socket
+ * by itself, and what stands between two of them at once.
+ */
+static int close_all(unsigned first, unsigned last, const char *name, const void *caller) {
+    unsigned end = (unsigned)table_end(), above = last;
+    for (unsigned fd = last < end ? last + 1 : end; fd-- > first;) {
+        struct closing closing;
+        if (!table_maybe_tcp((int)fd))
+            continue;
+        if (fd < above && close_others(fd + 1, above) != 0)
+            return -1;
+        above = fd;
+        if (!closing_begin(&closing, (int)fd, name, caller))
+            continue;
+        long result = raw6(SYS_close, fd, 0, 0, 0, 0, 0);
+        closing_end(&closing, result < 0 ? -1 : 0, (int)-result);
+        if (fd == first)
+            return 0;
+        above = fd - 1;
+    }
+    return close_others(first, above);
 }
 
 int range_close(unsigned first, unsigned last, int flags, const char *name, const void *caller) {
@@ -53,8 +63,7 @@ int range_close(unsigned first, unsigned last, int flags, const char *name, cons
             return -1;
         }
     }
-    close_connections(first, last, name, caller);
-    return close_rest(first, last, 0);
+    return close_all(first, last, name, caller);
 }
 
 void range_close_from(int lowest, const char *name, const void *caller) {
@@ -64,8 +73,8 @@ void range_close_from(int lowest, const char *name, const void *caller) {
         REAL(closefrom)(lowest);
         return;
     }
-    close_connections(first, UINT_MAX, name, caller);
-    if (own_first_in(first, UINT_MAX) < 0 || close_rest(first, UINT_MAX, 0) != 0)
+    /* Where the kernel has no close_range(), libc closes number by number. */
+    if (close_all(first, UINT_MAX, name, caller) != 0)
         REAL(closefrom)(lowest);
     errno = saved;
 }

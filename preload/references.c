@@ -9,17 +9,34 @@
 #include "sandbox.h"
 #include "table.h"
 
+/*
+ * How many copies of the socket (of anything: cookie 0) stand in a queue. What is not there any more is forgotten,
+ * but not where the receiver has no descriptor: its queue may live on until garbage collection.
+ */
+static unsigned in_queue(uint64_t cookie, uint64_t receiver, struct scratch *scratch, bool *partial) {
+    bool unreadable = false;
+    int there = search_queue(receiver, scratch, &unreadable);
+    if (there < 0) {
+        *partial = *partial || unreadable;
+        return unreadable ? flight_among_last(cookie, receiver, ~0U) : 0;
+    }
+    flight_forget_older(receiver, (unsigned)there);
+    return flight_among_last(cookie, receiver, (unsigned)there);
+}
+
 static unsigned in_flight(uint64_t cookie, struct scratch *scratch, bool *partial) {
-    unsigned counted = flight_count(cookie);
-    if (!counted)
+    unsigned total = 0;
+    if (!flight_any())
         return 0;
+    for (uint64_t queue = 0; (queue = flight_next_queue(cookie, queue));)
+        total += in_queue(cookie, queue, scratch, partial);
+    return total;
+}
+
+bool references_flights_unsure(struct scratch *scratch) {
     bool unreadable;
-    if (search_in_flight(false, scratch, &unreadable) > 0)
-        return counted;
-    if (!unreadable)
-        flight_purged(cookie);
-    *partial = *partial || unreadable;
-    return unreadable ? counted : 0;
+    unsigned there = search_in_flight(false, scratch, &unreadable);
+    return there > 0 && there > in_flight(0, scratch, &unreadable);
 }
 
 /* Whether a reference of the ledger's is there. What cannot be looked at is believed as long as its process lives. */
@@ -57,13 +74,9 @@ bool references_from_ledger(uint64_t inode, uint64_t cookie, struct search_row *
 
 void references_count(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references) {
     memset(references, 0, sizeof *references);
-    if (!references_from_ledger(inode, cookie, &references->row)) {
+    references->known = references->from_ledger = references_from_ledger(inode, cookie, &references->row);
+    if (!references->known)
         references_search(inode, cookie, scratch, references);
-        return;
-    }
-    references->known = true;
-    references->from_ledger = true;
-    references_count_in_flight(cookie, scratch, references);
 }
 
 void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references) {
@@ -74,22 +87,33 @@ void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch,
     references->known = search.possible && inode != 0;
     references->partial = search.partial;
     references_count_in_flight(cookie, scratch, references);
-    /* Somebody's copies are under way of which we know nothing (sent before an exec, say): perhaps of this socket. */
-    bool unreadable;
-    if (search_in_flight(true, scratch, &unreadable) > flight_total())
-        references->partial = true;
+    references->partial = references->partial || references_flights_unsure(scratch);
 }
 
 void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct references *references) {
     references->in_flight = in_flight(cookie, scratch, &references->partial);
 }
 
-void references_look_closer(int fd, struct scratch *scratch, struct references *references) {
+void references_look_closer(int fd, uint64_t cookie, struct scratch *scratch, struct references *references) {
     bool unreadable = false;
-    references->has_call = search_call_in_progress(fd, scratch, &references->call);
-    if (!references->has_call && !references->in_flight && search_in_flight(true, scratch, &unreadable) > 0)
+    references->calls = search_calls_in_progress(fd, cookie, scratch, references->call, CALLS_SHOWN);
+    /* Into a queue that only garbage collection will purge. */
+    bool sent = flight_any() && flight_next_queue(cookie, 0) != 0;
+    if (!references->calls && !references->in_flight && (sent || search_in_flight(true, scratch, &unreadable) > 0))
         references->in_flight = 1;
     references->partial = references->partial || unreadable;
+}
+
+void references_leave_out(struct references *references, int fd) {
+    struct search_row *row = &references->row;
+    int self = process_id();
+    for (unsigned i = 0; i < row->found_count; i++) {
+        if (row->found[i].pid != self || row->found[i].fd != fd)
+            continue;
+        row->found[i] = row->found[--row->found_count];
+        row->descriptors--;
+        row->own--;
+    }
 }
 
 unsigned references_total(const struct references *references) {
@@ -102,7 +126,7 @@ struct remaining references_remaining(const struct references *references) {
         .partial = references->partial,
         .descriptors = references->row.descriptors,
         .in_flight = references->in_flight,
-        .call_in_progress = references->has_call,
+        .call_in_progress = references->calls > 0,
     };
 }
 
@@ -111,17 +135,19 @@ void references_name_holders(const struct references *references, struct event *
     int self = process_id();
     for (unsigned i = 0; i < row->found_count; i++) {
         struct holder holder = {.pid = row->found[i].pid, .fd = row->found[i].fd};
-        if (holder.pid < 0)
-            continue; /* a child that is being made has no name yet */
+        if (holder.pid < 0) {
+            event_add_holder(event, NULL); /* a child that is being made has no name yet */
+            continue;
+        }
         search_comm(holder.pid, 0, holder.comm);
         if (holder.pid == self && table_kind(holder.fd) == SLOT_OTHER)
             table_set_found(holder.fd); /* it came there unseen */
         event_add_holder(event, &holder);
     }
-    if (row->descriptors > row->found_count)
-        event->holder_count = row->descriptors;
-    if (references->has_call)
-        event_add_holder(event, &references->call);
+    for (unsigned i = row->found_count; i < row->descriptors; i++)
+        event_add_holder(event, NULL);
+    for (unsigned i = 0; i < references->calls; i++)
+        event_add_holder(event, &references->call[i]);
 }
 
 void references_note(const struct references *references, int given_up, struct event *event) {

@@ -8,14 +8,16 @@
 #include "pure/verdict.h"
 #include "search.h"
 
+enum { CALLS_SHOWN = 4 };
+
 struct references {
     struct search_row row;
     unsigned in_flight;
     bool known; /* /proc could be read, at least in part */
     bool partial;
     bool from_ledger;
-    bool has_call;
-    struct holder call; /* a thread inside a call, where there is no descriptor */
+    unsigned calls; /* threads inside a call, where there is no descriptor */
+    struct holder call[CALLS_SHOWN];
 };
 
 /*
@@ -30,6 +32,9 @@ void references_count(uint64_t inode, uint64_t cookie, struct scratch *scratch, 
 /* The same from /proc in any case: the ledger was wrong. */
 void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references);
 
+/* Copies are under way of which nothing is known: counts may be too low. */
+bool references_flights_unsure(struct scratch *scratch);
+
 /* Only the copies in flight, added to what is there. */
 void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct references *references);
 
@@ -37,7 +42,13 @@ void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct
  * The kernel says that something refers to the socket, and no descriptor was found: a call in progress (fd: the
  * number that was just closed in this process, or -1), or copies in flight that were not counted.
  */
-void references_look_closer(int fd, struct scratch *scratch, struct references *references);
+void references_look_closer(int fd, uint64_t cookie, struct scratch *scratch, struct references *references);
+
+/*
+ * Our own fd was just closed. If it was found all the same, it was closed by a dup2() of the same socket over it: that
+ * reference is the next event's.
+ */
+void references_leave_out(struct references *references, int fd);
 
 unsigned references_total(const struct references *references);
 

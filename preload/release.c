@@ -5,37 +5,57 @@
 
 #include "closing.h"
 #include "diag.h"
+#include "memory.h"
 #include "process.h"
 
-enum { EXPECTED_MAX = 32 };
+enum { EXPECTED_MAX = 64 };
 
 struct expectation {
     atomic_int tid; /* 0: free; below 0: being filled in */
     int fd;
+    struct before before;
     struct identity identity;
 };
 
-atomic_int release_expected;
-static struct expectation expectations[EXPECTED_MAX];
+struct expectations {
+    _Atomic int count;
+    struct expectation list[EXPECTED_MAX];
+};
 
-void release_expect(const struct identity *identity, int fd, const struct holder *holder) {
-    if (holder->pid != process_id() || process_is_borrowed())
-        return;
-    for (int i = 0; i < EXPECTED_MAX; i++) {
+static _Atomic int nothing;
+_Atomic int *release_expected = &nothing;
+static struct expectations *expectations;
+
+void release_start(void) {
+    expectations = memory_map(sizeof *expectations, true);
+    if (expectations)
+        release_expected = &expectations->count;
+}
+
+void release_expect(const struct identity *identity, int fd, const struct before *before, const struct holder *holder) {
+    for (int i = 0; expectations && i < EXPECTED_MAX; i++) {
         int none = 0;
-        struct expectation *expectation = &expectations[i];
+        struct expectation *expectation = &expectations->list[i];
         if (!atomic_compare_exchange_strong(&expectation->tid, &none, -1))
             continue;
         expectation->fd = fd;
+        expectation->before = *before;
         expectation->identity = *identity;
-        atomic_fetch_add(&release_expected, 1);
+        atomic_fetch_add(&expectations->count, 1);
         atomic_store(&expectation->tid, holder->tid);
         return;
     }
 }
 
-static struct verdict sent(bool verified) {
-    return (struct verdict){.fin = FIN_SENT, .why = WHY_LAST_REFERENCE, .verified = verified};
+bool release_is_other(int tid, uint64_t cookie) {
+    for (int i = 0; atomic_load(release_expected) && i < EXPECTED_MAX; i++)
+        if (atomic_load(&expectations->list[i].tid) == tid && expectations->list[i].identity.cookie != cookie)
+            return true;
+    return false;
+}
+
+static struct verdict say(enum event_fin fin, enum event_why why, bool verified) {
+    return (struct verdict){.fin = fin, .why = why, .verified = verified};
 }
 
 /*
@@ -43,21 +63,28 @@ static struct verdict sent(bool verified) {
  * could see: not found after something came in is an RST, most likely, unless the peer's end tells otherwise.
  */
 static struct verdict judge(const struct expectation *expectation, const struct diag_answer *answer, long result,
-                            struct scratch *scratch) {
+                            bool reset, struct scratch *scratch) {
     struct diag_answer peer;
-    if (answer->found && answer->fin_unsent)
-        return (struct verdict){.fin = FIN_QUEUED, .why = WHY_LAST_REFERENCE, .verified = true};
+    const struct before *before = &expectation->before;
+    bool had_left = before->state == STATE_FIN_WAIT1 || before->state == STATE_FIN_WAIT2 ||
+                    before->state == STATE_CLOSING || before->state == STATE_LAST_ACK;
+    enum event_fin orderly = had_left ? FIN_ALREADY : FIN_SENT;
+    enum event_why why = had_left ? WHY_AFTER_SHUTDOWN : WHY_LAST_REFERENCE;
     if (answer->found)
-        return sent(true);
-    if (result < 0 && errno == ECONNRESET)
-        return (struct verdict){.fin = FIN_NONE, .why = WHY_PEER_RESET, .verified = true};
+        return say(answer->fin_unsent ? FIN_QUEUED : orderly, why, true);
+    if (reset || (result < 0 && errno == ECONNRESET))
+        return say(FIN_NONE, WHY_PEER_RESET, true);
+    if (before->linger_zero)
+        return say(FIN_RESET, WHY_LINGER_ZERO, true);
+    if (before->linger2_negative && before->state != STATE_CLOSE_WAIT)
+        return say(FIN_RESET, WHY_LINGER2, true);
     diag_look_up_peer(&expectation->identity, scratch, &peer);
     if (peer.found || result == 0)
-        return sent(true);
-    return result > 0 ? (struct verdict){.fin = FIN_RESET, .why = WHY_UNREAD_DATA} : sent(false);
+        return say(orderly, why, true);
+    return result > 0 ? say(FIN_RESET, WHY_UNREAD_DATA, false) : say(orderly, why, false);
 }
 
-static void report(const struct expectation *expectation, const struct call *call, long result) {
+static void report(const struct expectation *expectation, const struct call *call, long result, bool reset) {
     struct diag_answer answer;
     struct scratch *scratch = scratch_take();
     if (!scratch)
@@ -65,7 +92,7 @@ static void report(const struct expectation *expectation, const struct call *cal
     diag_look_up(&expectation->identity, scratch, &answer);
     /* Somebody else has it still, and will tell. */
     if (answer.asked && !(answer.found && answer.inode)) {
-        struct verdict verdict = judge(expectation, &answer, result, scratch);
+        struct verdict verdict = judge(expectation, &answer, result, reset, scratch);
         struct event *event = log_event(scratch, OP_RELEASE, call);
         event->has |= HAS_FD;
         event->fd = expectation->fd;
@@ -80,27 +107,22 @@ static void report(const struct expectation *expectation, const struct call *cal
     scratch_give(scratch);
 }
 
-void release_happened(const char *call, const void *caller, long result) {
+void release_happened(const char *call, const void *caller, long result, bool reset) {
     int saved = errno;
     int tid = process_thread_id();
     for (int i = 0; i < EXPECTED_MAX; i++) {
-        struct expectation *expectation = &expectations[i];
+        struct expectation *expectation = &expectations->list[i];
         if (atomic_load(&expectation->tid) != tid)
             continue;
         struct expectation ours;
         ours.fd = expectation->fd;
+        ours.before = expectation->before;
         ours.identity = expectation->identity;
         atomic_store(&expectation->tid, 0);
-        atomic_fetch_sub(&release_expected, 1);
+        atomic_fetch_sub(&expectations->count, 1);
         struct call done = call_begin(call, caller);
         errno = saved;
-        report(&ours, &done, result);
+        report(&ours, &done, result, reset);
     }
     errno = saved;
-}
-
-void release_forked(void) {
-    atomic_store(&release_expected, 0);
-    for (int i = 0; i < EXPECTED_MAX; i++)
-        atomic_store(&expectations[i].tid, 0);
 }

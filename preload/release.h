@@ -1,6 +1,7 @@
 /*
  * References that are no descriptors and end without a call: a thread that was inside a call on a socket whose
- * last descriptor was closed meanwhile. When the call returns, the stream ends; the thread then says so.
+ * last descriptor was closed meanwhile. When the call returns, the stream ends; the thread then says so. Processes
+ * that were forked share what is expected of whom: the last descriptor may have been another's.
  */
 #ifndef CLOSETRACE_RELEASE_H
 #define CLOSETRACE_RELEASE_H
@@ -10,19 +11,26 @@
 
 #include "socket.h"
 
-extern atomic_int release_expected; /* how many threads of this process owe a release */
+/* How many threads owe a release; never NULL. */
+extern _Atomic int *release_expected;
 
-/* The holder's thread, if it is one of this process, will let go of the connection when its call returns. */
-void release_expect(const struct identity *identity, int fd, const struct holder *holder);
+/* Before main. */
+void release_start(void);
 
-/* After a call that may block: cheap where nobody owes anything. errno is kept. */
-void release_happened(const char *call, const void *caller, long result);
-static inline void release_check(const char *call, const void *caller, long result) {
-    if (__builtin_expect(atomic_load_explicit(&release_expected, memory_order_relaxed) != 0, 0))
-        release_happened(call, caller, result);
+/* The holder's thread will let go of the connection, which stood so, when its call returns. */
+void release_expect(const struct identity *identity, int fd, const struct before *before, const struct holder *holder);
+
+/* Whether that thread is known to be inside a call on another connection than that. */
+bool release_is_other(int tid, uint64_t cookie);
+
+/*
+ * After a call that may block: cheap where nobody owes anything. result: below 0 the call failed, with errno; reset:
+ * it says that the connection is dead. errno is kept.
+ */
+void release_happened(const char *call, const void *caller, long result, bool reset);
+static inline void release_check(const char *call, const void *caller, long result, bool reset) {
+    if (__builtin_expect(atomic_load_explicit(release_expected, memory_order_relaxed) != 0, 0))
+        release_happened(call, caller, result, reset);
 }
-
-/* In a forked child: the threads that owed something are the parent's. */
-void release_forked(void);
 
 #endif

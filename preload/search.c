@@ -10,6 +10,7 @@
 
 #include "own.h"
 #include "process.h"
+#include "release.h"
 #include "pure/line.h"
 #include "sandbox.h"
 
@@ -370,21 +371,22 @@ static const char *call_of_thread(int pid, int tid, int fd, struct scratch *scra
     return in_select_sets(pid, arguments, fd) ? call : NULL;
 }
 
-static bool search_threads(int pid, int fd, struct scratch *scratch, struct holder *holder) {
+static unsigned search_threads(int pid, int fd, uint64_t cookie, struct scratch *scratch, struct holder *list,
+                               unsigned max) {
     char path[PATH];
     struct listing threads;
     int self = process_thread_id();
-    bool found = false;
+    unsigned found = 0;
     proc_path(path, sizeof path, pid, 0, "/task");
     if (listing_open(&threads, path, scratch->entries) < 0)
-        return false;
-    for (int tid; !found && (tid = listing_next(&threads)) >= 0;) {
+        return 0;
+    for (int tid; found < max && (tid = listing_next(&threads)) >= 0;) {
         const char *call = tid == self ? NULL : call_of_thread(pid, tid, fd, scratch);
-        if (!call)
+        if (!call || release_is_other(tid, cookie))
             continue;
-        *holder = (struct holder){.pid = pid, .fd = -1, .tid = tid, .call = call};
-        search_comm(pid, tid, holder->comm);
-        found = true;
+        list[found] = (struct holder){.pid = pid, .fd = -1, .tid = tid, .call = call};
+        search_comm(pid, tid, list[found].comm);
+        found++;
     }
     listing_close(&threads);
     return found;
@@ -408,16 +410,15 @@ static bool is_relative(int pid, int self, struct scratch *scratch) {
     return pid == our_parent || parent == self || (parent == our_parent && parent > 0);
 }
 
-bool search_call_in_progress(int fd, struct scratch *scratch, struct holder *holder) {
-    if (fd >= 0 && search_threads(process_id(), fd, scratch, holder))
-        return true;
-    struct listing processes;
-    bool found = false;
-    if (listing_open(&processes, "/proc", scratch->processes) < 0)
-        return false;
+unsigned search_calls_in_progress(int fd, uint64_t cookie, struct scratch *scratch, struct holder *list, unsigned max) {
     int self = process_id();
-    for (int pid; !found && (pid = listing_next(&processes)) >= 0;)
-        found = is_relative(pid, self, scratch) && search_threads(pid, -1, scratch, holder);
+    unsigned found = fd >= 0 ? search_threads(self, fd, cookie, scratch, list, max) : 0;
+    struct listing processes;
+    if (found || listing_open(&processes, "/proc", scratch->processes) < 0)
+        return found;
+    for (int pid; found < max && (pid = listing_next(&processes)) >= 0;)
+        if (pid == self || is_relative(pid, self, scratch))
+            found += search_threads(pid, -1, cookie, scratch, list + found, max - found);
     listing_close(&processes);
     return found;
 }
@@ -453,6 +454,21 @@ static unsigned in_flight_of(int pid, struct scratch *scratch, bool *partial) {
     return count;
 }
 
+/* What /proc/PID/ns/net says: "net:[4026531840]". */
+static void network_of(int pid, char link[LINK]) {
+    char path[PATH];
+    proc_path(path, sizeof path, pid, 0, "/ns/net");
+    long length = probe(SYS_readlink, (long)path, (long)link, LINK - 1, 0, 0, 0);
+    link[length > 0 ? length : 0] = '\0';
+}
+
+/* One that may not be looked at may be. */
+static bool is_in_network(int pid, const char *network) {
+    char theirs[LINK] = "";
+    network_of(pid, theirs);
+    return !theirs[0] || strcmp(theirs, network) == 0;
+}
+
 unsigned search_in_flight(bool among_relatives, struct scratch *scratch, bool *partial) {
     struct listing processes;
     unsigned count = 0;
@@ -462,9 +478,23 @@ unsigned search_in_flight(bool among_relatives, struct scratch *scratch, bool *p
         return 0;
     }
     int self = process_id();
+    char ours[LINK] = "";
+    network_of(self, ours);
     for (int pid; (pid = listing_next(&processes)) >= 0;)
-        if (!among_relatives || pid == self || is_relative(pid, self, scratch))
+        if (pid == self || (among_relatives ? is_relative(pid, self, scratch) : is_in_network(pid, ours)))
             count += in_flight_of(pid, scratch, partial);
     listing_close(&processes);
     return count;
+}
+
+int search_queue(uint64_t inode, struct scratch *scratch, bool *unreadable) {
+    struct search_row row = {.inode = inode};
+    struct search search = {.rows = &row, .count = 1};
+    char path[PATH];
+    search_descriptors(&search, scratch);
+    *unreadable = search.partial;
+    if (row.found_count == 0)
+        return -1;
+    descriptor_path(path, sizeof path, row.found[0].pid, "/fdinfo/", row.found[0].fd);
+    return read_file(path, scratch->text, 512) > 0 ? (int)scm_fds(scratch->text) : -1;
 }

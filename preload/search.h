@@ -9,7 +9,7 @@
 
 #include "scratch.h"
 
-enum { FOUND_SHOWN = 8 };
+enum { FOUND_SHOWN = HOLDERS_SHOWN };
 
 struct found_descriptor {
     int pid, fd;
@@ -40,15 +40,22 @@ void search_descriptors_of(struct search *search, int pid, struct scratch *scrat
 
 /*
  * A thread of this process inside a system call on the number fd, which was just closed (fd < 0: none); or one of a
- * relative (parent, child, sibling) on any number that is no longer open there. Fills in pid, tid, comm and call.
+ * relative (parent, child, sibling) on any number that is no longer open there; but not one that is known to be
+ * inside a call on another socket than that of the cookie. Fills in pid, tid, comm and call of at most max; how many.
  */
-bool search_call_in_progress(int fd, struct scratch *scratch, struct holder *holder);
+unsigned search_calls_in_progress(int fd, uint64_t cookie, struct scratch *scratch, struct holder *list, unsigned max);
 
 /*
  * Copies of descriptors (of anything) that wait in unix sockets' queues, as far as they can be read; of all
- * processes, or only of this one and its relatives.
+ * processes in our network namespace, or only of this one and its relatives.
  */
 unsigned search_in_flight(bool among_relatives, struct scratch *scratch, bool *partial);
+
+/*
+ * Copies of descriptors in the queue of the unix socket with that inode; -1 if no process has it (unreadable: that
+ * could not be found out of all).
+ */
+int search_queue(uint64_t inode, struct scratch *scratch, bool *unreadable);
 
 /* The descriptor numbers of this process, one after the other, from /proc/self/fd. */
 struct listing {

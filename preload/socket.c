@@ -150,7 +150,8 @@ bool socket_stand(int fd, enum event_role role, bool for_close, struct standing 
     if (before->state != STATE_CLOSE)                            /* where the numbers are left over from what it was */
         standing->unsent = at_least_zero((int64_t)info.tcpi_notsent_bytes - before->fin_unsent);
     standing->unacked = unacknowledged(fd, &info, fin_out && !before->fin_unsent);
-    before->unread = before->state == STATE_CLOSE || !before->was_connected ? 0 : unread_bytes(fd);
+    before->fin_would_wait = standing->unsent > 0 && standing->unacked + standing->unsent + 1 > info.tcpi_snd_wnd;
+    before->unread = unread_bytes(fd);
     if (for_close && before->was_connected && before->state != STATE_CLOSE) {
         bool odd = socket_odd_options || role == ROLE_UNKNOWN;
         before->linger_zero = lingers_for_zero(fd);

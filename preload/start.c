@@ -17,6 +17,7 @@
 #include "pure/names.h"
 #include "raw.h"
 #include "real.h"
+#include "release.h"
 #include "search.h"
 #include "sink.h"
 #include "sweep.h"
@@ -140,6 +141,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     }
     log_start(&settings, settings.seed_given ? settings.seed : random_seed(), (const char *const *)argv, &style);
     flight_start();
+    release_start();
     ledger_start();
     child_start();
     on_exit(at_exit, NULL);

@@ -230,6 +230,7 @@ static void count_references(struct search *search, struct sweep *sweep, struct 
     for (size_t i = 0; i < sweep->count; i++)
         sweep->rows[i] = (struct search_row){.inode = sweep->rows[i].inode};
     search_descriptors(search, scratch);
+    search->partial = search->partial || references_flights_unsure(scratch);
 }
 
 static void report(bool exec, const struct call *call, int status) {

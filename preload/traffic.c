@@ -93,7 +93,7 @@ void traffic_read(struct traffic *traffic, long result, size_t wanted) {
     if (log_wants(TRACE_DATA))
         emit(traffic, OP_READ, result, saved, STATE_UNSET, SIGPIPE_UNSET);
     errno = saved;
-    release_check(traffic->call.name, traffic->call.caller, result);
+    release_check(traffic->call.name, traffic->call.caller, result, false);
 }
 
 static enum event_sigpipe effect_of_sigpipe(const struct traffic *traffic) {
@@ -135,7 +135,7 @@ void traffic_wrote(struct traffic *traffic, long result) {
         emit(traffic, OP_WRITE, result, saved, STATE_UNSET, SIGPIPE_UNSET);
     release_sigpipe(traffic);
     errno = saved;
-    release_check(traffic->call.name, traffic->call.caller, result);
+    release_check(traffic->call.name, traffic->call.caller, result, false);
 }
 
 void traffic_hold_sigpipe(struct traffic *traffic) {

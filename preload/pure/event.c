@@ -9,7 +9,7 @@ void event_init(struct event *event, enum event_op op) {
 }
 
 void event_add_holder(struct event *event, const struct holder *holder) {
-    if (event->holder_count < HOLDERS_SHOWN)
-        event->holders[event->holder_count] = *holder;
+    if (holder && event->holders_named < HOLDERS_SHOWN)
+        event->holders[event->holders_named++] = *holder;
     event->holder_count++;
 }

@@ -141,8 +141,9 @@ struct event {
     enum event_role role;
 
     unsigned refs_before, refs_after;
-    bool refs_partial;     /* the counts are lower bounds: somebody's descriptors could not be read */
-    unsigned holder_count; /* in all; at most HOLDERS_SHOWN of them are in holders */
+    bool refs_partial;      /* the counts are lower bounds: somebody's descriptors could not be read */
+    unsigned holder_count;  /* in all */
+    unsigned holders_named; /* the first of them, in holders: at most HOLDERS_SHOWN */
     struct holder holders[HOLDERS_SHOWN];
 
     enum event_fin fin;
@@ -172,7 +173,7 @@ struct event {
 /* Makes *event an event of that kind with nothing in it. */
 void event_init(struct event *event, enum event_op op);
 
-/* Adds who holds the socket; beyond HOLDERS_SHOWN they are only counted. */
+/* Adds who holds the socket; beyond HOLDERS_SHOWN they are only counted, as is one without a name (NULL). */
 void event_add_holder(struct event *event, const struct holder *holder);
 
 #endif

@@ -308,8 +308,7 @@ static void holder_item(struct line *line, const struct event *event, size_t i) 
 }
 
 static void socket_event(struct line *line, const struct event *event) {
-    const unsigned known = event->holder_count < HOLDERS_SHOWN ? event->holder_count : HOLDERS_SHOWN;
-    const struct list holders = {"holders", event->holder_count, known, holder_item, connection_members};
+    const struct list holders = {"holders", event->holder_count, event->holders_named, holder_item, connection_members};
     call_members(line, event);
     socket_members(line, event);
     verdict_members(line, event);

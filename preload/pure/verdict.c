@@ -126,15 +126,22 @@ static struct verdict predict_disconnect(const struct before *before) {
     return disconnect_resets(before->state) ? say(FIN_RESET, WHY_DISCONNECT) : say(FIN_ALREADY, WHY_AFTER_SHUTDOWN);
 }
 
+/* Nobody will look: whether the FIN leaves at once is foreseen as well. */
+static struct verdict foresee_queue(struct verdict predicted, const struct before *before) {
+    if (predicted.fin == FIN_SENT && before->fin_would_wait)
+        predicted.fin = FIN_QUEUED;
+    return predicted;
+}
+
 struct verdict verdict_predict(enum ending ending, int how, const struct before *before,
                                const struct remaining *remaining) {
     switch (ending) {
     case ENDING_SHUTDOWN:
-        return predict_shutdown(how, before);
+        return foresee_queue(predict_shutdown(how, before), before);
     case ENDING_DISCONNECT:
         return predict_disconnect(before);
     default:
-        return predict_release(before, remaining, has_reference(remaining));
+        return foresee_queue(predict_release(before, remaining, has_reference(remaining)), before);
     }
 }
 

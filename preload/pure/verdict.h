@@ -23,6 +23,7 @@ struct before {
     bool repair;           /* TCP_REPAIR: the kernel ends it without a segment (tcp_disconnect) */
     bool fin_sent;         /* CLOSE: its FIN had left and was acknowledged, or a shutdown was seen */
     bool fin_unsent;       /* it was shut down, and the FIN waits behind data in the send buffer */
+    bool fin_would_wait;   /* the peer has no room for what is unsent, and a FIN behind it */
     bool was_connected;    /* its handshake had been done */
     unsigned pending;      /* LISTEN: connections in the accept queue */
 };

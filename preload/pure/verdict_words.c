@@ -26,7 +26,7 @@ static void holder_words(struct line *line, const struct holder *holder) {
 
 static unsigned holders_that_fit(struct line *line, const struct event *event) {
     unsigned shown = 0;
-    while (shown < event->holder_count && shown < HOLDERS_SHOWN) {
+    while (shown < event->holders_named) {
         const size_t mark = line->length;
         if (shown > 0)
             line_text(line, ", ");

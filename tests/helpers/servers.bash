@@ -19,7 +19,7 @@
 #                           the log against the capture (compare_capture.py). If there is a function neutral, what was
 #                           kept goes through it before the comparison; it gets the name of the file as $1
 #
-# In a scenario:
+# In a scenario, which must not be part of a condition, so that what fails in it is noticed:
 #
 #   here COMMAND...         runs it in the namespace, traced if this is the traced run, as the user in $RUN_AS
 #   ask NAME COMMAND...     the same; keeps NAME.out, NAME.err, NAME.status in $KEPT
@@ -28,6 +28,7 @@
 #   stop NAME SIGNAL [PID]  sends the signal, to the process itself or another one, and waits until it has ended
 #   killed PID...           these a signal has ended or will: what became of their sockets need not be in the log
 #   until_true COMMAND...   waits for it, 10 seconds at most
+#   has_no_children NAME    whether the server has none (any more)
 #   listens PORT            whether somebody listens there
 #   connections [STATE]     how many sockets are in this state ("established"), as ss counts them
 #
@@ -50,6 +51,10 @@ setup() {
 
 teardown() {
   local name pid
+  if [ -z "${BATS_TEST_COMPLETED-}" ] && [ -n "${KEPT-}" ] && ! [ -e "$PLACE/compared" ]; then
+    echo "this was kept of the run ($MODE):"
+    (cd "$KEPT" && grep -r . .) | tail -n 30
+  fi
   capture_abort
   if [ -e "$BATS_TEST_TMPDIR/netns" ]; then
     while read -r name; do
@@ -87,10 +92,8 @@ here() {
 }
 
 ask() {
-  local name=$1 status=0
-  shift
-  here "$@" >"$KEPT/$name.out" 2>"$KEPT/$name.err" </dev/null || status=$?
-  echo $status >"$KEPT/$name.status"
+  ask_start "$@"
+  ask_end "$1"
 }
 
 ask_start() {
@@ -133,6 +136,10 @@ stop() {
   ask_end "$name"
 }
 
+has_no_children() {
+  ! pgrep -P "${SERVER[$1]}"
+}
+
 killed() {
   printf '%s\n' "$@" >>"$PLACE/killed"
 }
@@ -156,9 +163,9 @@ try_once() {
     chmod 666 "$LOG"
     capture_start "$NETNS"
   fi
-  "$@" || { echo "$MODE: the scenario has failed" && grep -r . "$KEPT" | tail -n 40 && return 1; }
+  "$@"
   until_true only_capture_runs || { ps -fp "$(ip netns pids "$NETNS" | paste -sd,)" && return 1; }
-  is_quiet || until_true is_quiet || return
+  until_true is_quiet
   [ "$MODE" = bare ] || capture_stop
   rm -rf "$WORK"
 }
@@ -172,15 +179,19 @@ neutralize() {
   done
 }
 
-try() {
-  local option=()
-  : >"$PLACE/killed"
-  try_once bare "$@" || return
-  : >"$PLACE/killed"
-  try_once traced "$@" || return
+assert_same_results() {
   neutralize "$BATS_TEST_TMPDIR/bare"
   neutralize "$BATS_TEST_TMPDIR/traced"
   diff -ru "$BATS_TEST_TMPDIR/bare" "$BATS_TEST_TMPDIR/traced" || { echo "traced, it behaves otherwise" && return 1; }
+}
+
+try() {
+  local option=()
+  : >"$PLACE/killed"
+  try_once bare "$@"
+  : >"$PLACE/killed"
+  try_once traced "$@"
+  assert_same_results
   mapfile -t option < <(sed 's/^/--killed=/' "$PLACE/killed")
   capture_show >"$PLACE/capture"
   python3 "$BATS_TEST_DIRNAME/helpers/compare_capture.py" "${option[@]}" "$LOG" "$PLACE/capture" >"$PLACE/compared" ||

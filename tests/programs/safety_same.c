@@ -248,16 +248,16 @@ static void set_up(void) {
     length = sizeof somebody;
 }
 
-#define TRY(call)                                       \
-    do {                                                \
-        set_up();                                       \
-        struct subject subject = kind->make();          \
-        int fd = subject.fd;                            \
-        errno = PRESET;                                 \
-        long result = (long)(call);                     \
-        int error = errno;                              \
-        show(kind->name, #call, result, error, fd);     \
-        close_all();                                    \
+#define TRY(call)                                   \
+    do {                                            \
+        set_up();                                   \
+        struct subject subject = kind->make();      \
+        int fd = subject.fd;                        \
+        errno = PRESET;                             \
+        long result = (long)(call);                 \
+        int error = errno;                          \
+        show(kind->name, #call, result, error, fd); \
+        close_all();                                \
     } while (0)
 
 static void try_writes(const struct kind *kind) {
@@ -464,9 +464,9 @@ static FILE *buffered(int fd) {
     return stream;
 }
 
-#define WRITER(name, call)      \
-    static long name(int fd) {  \
-        return (long)(call);    \
+#define WRITER(name, call)     \
+    static long name(int fd) { \
+        return (long)(call);   \
     }
 WRITER(by_write, write(fd, text, 5))
 WRITER(by_writev, writev(fd, two, 2))
@@ -489,6 +489,7 @@ WRITER(by_fflush, fflush(buffered(fd)))
 WRITER(by_fflush_all, (buffered(fd), fflush(NULL)))
 WRITER(by_fclose, fclose(buffered(fd)))
 WRITER(by_fseek, fseek(buffered(fd), 0, SEEK_END))
+// cppcheck-suppress leakReturnValNotUsed
 WRITER(by_freopen, freopen("/dev/null", "w", buffered(fd)) != NULL)
 
 static const struct writer {
@@ -653,15 +654,15 @@ static int sigpipe_from_elsewhere(char **arguments) {
 
 /* ---- calls that start programs and fail, calls that make processes and succeed ---- */
 
-#define SHOW(call)                                                       \
-    do {                                                                 \
-        errno = PRESET;                                                  \
-        long shown = (long)(call);                                       \
-        int error = errno;                                               \
-        int lowest = dup(0);                                             \
-        close(lowest);                                                   \
+#define SHOW(call)                                                          \
+    do {                                                                    \
+        errno = PRESET;                                                     \
+        long shown = (long)(call);                                          \
+        int error = errno;                                                  \
+        int lowest = dup(0);                                                \
+        close(lowest);                                                      \
         printf("%s = %ld errno %d free %d\n", #call, shown, error, lowest); \
-        fflush(stdout);                                                  \
+        fflush(stdout);                                                     \
     } while (0)
 
 static int reap(int child) {
@@ -686,7 +687,7 @@ static int forked_plainly(void) {
 }
 
 static int vforked(void) {
-    int child = vfork(); // NOLINT(clang-analyzer-security.insecureAPI.vfork): it is what is tested
+    int child = vfork(); // NOLINT(clang-analyzer-security.insecureAPI.vfork,clang-analyzer-unix.Vfork): tested
     if (child == 0)
         _exit(5);
     return reap(child);

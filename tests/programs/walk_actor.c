@@ -94,9 +94,13 @@ static void connect_driver(const char *kind) {
     send_packet(hello);
 }
 
-static int number(const struct command *c, int i) { return i < c->argc ? atoi(c->argv[i]) : -1; }
+static int number(const struct command *c, int i) {
+    return i < c->argc ? atoi(c->argv[i]) : -1;
+}
 
-static const char *word(const struct command *c, int i) { return i < c->argc ? c->argv[i] : ""; }
+static const char *word(const struct command *c, int i) {
+    return i < c->argc ? c->argv[i] : "";
+}
 
 /* A system call that no library can see. */
 static long raw_call(long nr, long a, long b, long d) {
@@ -134,7 +138,7 @@ static void say_address(struct command *c, const char *key, const struct sockadd
 /* Who a new socket is. */
 static void say_socket(struct command *c, int fd) {
     struct stat st;
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
     unsigned long long cookie = 0;
     if (fd < 0 || fstat(fd, &st) < 0)
@@ -150,14 +154,14 @@ static void say_socket(struct command *c, int fd) {
         say_address(c, "remote", &address);
 }
 
-#define TIMED(c, expression)                                                                                          \
-    do {                                                                                                              \
-        long long t0_ = now_ns();                                                                                     \
-        errno = 0;                                                                                                    \
-        long ret_ = (long)(expression);                                                                               \
-        int errno_ = errno;                                                                                           \
-        long long t1_ = now_ns();                                                                                     \
-        say(c, " t0=%lld t1=%lld ret=%ld errno=%d", t0_, t1_, ret_, ret_ < 0 ? errno_ : 0);                           \
+#define TIMED(c, expression)                                                                \
+    do {                                                                                    \
+        long long t0_ = now_ns();                                                           \
+        errno = 0;                                                                          \
+        long ret_ = (long)(expression);                                                     \
+        int errno_ = errno;                                                                 \
+        long long t1_ = now_ns();                                                           \
+        say(c, " t0=%lld t1=%lld ret=%ld errno=%d", t0_, t1_, ret_, ret_ < 0 ? errno_ : 0); \
     } while (0)
 
 static socklen_t address_of(const char *kind, int port, struct sockaddr_storage *out) {
@@ -460,10 +464,14 @@ static void do_unspec(struct command *c) {
 }
 
 /* cloexec FD ON */
-static void do_cloexec(struct command *c) { TIMED(c, fcntl(number(c, 0), F_SETFD, number(c, 1) ? FD_CLOEXEC : 0)); }
+static void do_cloexec(struct command *c) {
+    TIMED(c, fcntl(number(c, 0), F_SETFD, number(c, 1) ? FD_CLOEXEC : 0));
+}
 
 /* null: a descriptor of something else */
-static void do_null(struct command *c) { TIMED(c, open("/dev/null", O_RDWR)); }
+static void do_null(struct command *c) {
+    TIMED(c, open("/dev/null", O_RDWR));
+}
 
 /* epoll EPFD|-1 FD: registers, making the set first if need be */
 static void do_epoll(struct command *c) {
@@ -527,7 +535,9 @@ static void do_recvfd(struct command *c) {
     if (!strcmp(v, "recvmmsg"))
         TIMED(c, recvmmsg(fd, &m, 1, MSG_DONTWAIT, NULL));
     else
-        TIMED(c, recvmsg(fd, &m.msg_hdr, MSG_DONTWAIT | (!strcmp(v, "cloexec") ? MSG_CMSG_CLOEXEC : 0) | (!strcmp(v, "peek") ? MSG_PEEK : 0)));
+        TIMED(c, recvmsg(fd, &m.msg_hdr,
+                         MSG_DONTWAIT | (!strcmp(v, "cloexec") ? MSG_CMSG_CLOEXEC : 0) |
+                             (!strcmp(v, "peek") ? MSG_PEEK : 0)));
     say(c, " fds=");
     for (struct cmsghdr *head = CMSG_FIRSTHDR(&m.msg_hdr); head; head = CMSG_NXTHDR(&m.msg_hdr, head)) {
         if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
@@ -592,7 +602,8 @@ static void *blocker_main(void *argument) {
 }
 
 static void do_block(struct command *c) {
-    struct blocker b = {.fd = number(c, 1), .n = number(c, 2), .lock = PTHREAD_MUTEX_INITIALIZER, .ready = PTHREAD_COND_INITIALIZER};
+    struct blocker b = {
+        .fd = number(c, 1), .n = number(c, 2), .lock = PTHREAD_MUTEX_INITIALIZER, .ready = PTHREAD_COND_INITIALIZER};
     snprintf(b.id, sizeof b.id, "%s", c->id);
     snprintf(b.kind, sizeof b.kind, "%s", word(c, 0));
     pthread_t thread;
@@ -638,7 +649,7 @@ static void do_spawn(struct command *c) {
     volatile long long t0 = now_ns();
     int error = 0;
     if (!strcmp(v, "vfork")) {
-        child = vfork();
+        child = vfork(); // NOLINT(clang-analyzer-security.insecureAPI.vfork)
         if (child == 0) {
             execv(self_path, arguments);
             _exit(96);
@@ -675,17 +686,17 @@ static void do_child(struct command *c) {
     pid_t child = 0;
     volatile long long t0 = now_ns();
     if (!strcmp(v, "vfork")) {
-        child = vfork();
+        child = vfork(); // NOLINT(clang-analyzer-security.insecureAPI.vfork)
         if (child == 0)
             _exit(0);
     } else if (!strcmp(v, "vfork-close")) {
-        child = vfork();
+        child = vfork(); // NOLINT(clang-analyzer-security.insecureAPI.vfork)
         if (child == 0) {
-            close(fd);
+            close(fd); // NOLINT(clang-analyzer-unix.Vfork): forbidden by POSIX, done by programs
             _exit(0);
         }
     } else if (!strcmp(v, "vfork-exec")) {
-        child = vfork();
+        child = vfork(); // NOLINT(clang-analyzer-security.insecureAPI.vfork)
         if (child == 0) {
             execl("/bin/true", "true", (char *)NULL);
             _exit(1);
@@ -751,7 +762,9 @@ static void do_exec(struct command *c) {
 
 static int closed_at_exit = -1;
 
-static void close_at_exit(void) { close(closed_at_exit); }
+static void close_at_exit(void) {
+    close(closed_at_exit);
+}
 
 static void *sleep_for_good(void *unused) {
     (void)unused;
@@ -832,12 +845,13 @@ static const struct {
     const char *name;
     void (*run)(struct command *);
 } commands[] = {
-    {"listen", do_listen},   {"connect", do_connect}, {"socket", do_socket},   {"accept", do_accept},     {"dup", do_dup},
-    {"close", do_close},     {"shutdown", do_shutdown}, {"write", do_write},   {"read", do_read},         {"drain", do_drain},
-    {"fill", do_fill},       {"linger", do_linger},   {"linger2", do_linger2}, {"unspec", do_unspec},     {"cloexec", do_cloexec},
-    {"null", do_null},       {"epoll", do_epoll},     {"takefd", do_takefd},   {"sendfd", do_sendfd},     {"recvfd", do_recvfd},
-    {"block", do_block},     {"fork", do_fork},       {"spawn", do_spawn},     {"child", do_child},       {"exec", do_exec},
-    {"exit", do_exit},       {"start", do_start},     {"end", do_end},
+    {"listen", do_listen},   {"connect", do_connect}, {"socket", do_socket},     {"accept", do_accept},
+    {"dup", do_dup},         {"close", do_close},     {"shutdown", do_shutdown}, {"write", do_write},
+    {"read", do_read},       {"drain", do_drain},     {"fill", do_fill},         {"linger", do_linger},
+    {"linger2", do_linger2}, {"unspec", do_unspec},   {"cloexec", do_cloexec},   {"null", do_null},
+    {"epoll", do_epoll},     {"takefd", do_takefd},   {"sendfd", do_sendfd},     {"recvfd", do_recvfd},
+    {"block", do_block},     {"fork", do_fork},       {"spawn", do_spawn},       {"child", do_child},
+    {"exec", do_exec},       {"exit", do_exit},       {"start", do_start},       {"end", do_end},
 };
 
 static void run_command(struct command *c) {
@@ -868,7 +882,8 @@ static int receive(struct command *c) {
         struct cmsghdr align;
     } control;
     struct iovec iov = {c->text, sizeof c->text - 1};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     ssize_t n;
     while ((n = recvmsg(CONTROL, &msg, 0)) < 0 && errno == EINTR)
         ;

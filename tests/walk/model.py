@@ -72,6 +72,7 @@ class Sock(File):
         self.unsent = False  # bytes, or perhaps, that the peer has no room for
         self.eof_seen = False
         self.known = set()  # indexes of the processes that, or whose parents, have connected or accepted it
+        self.disconnected = False  # connected to AF_UNSPEC after it had been connected
         self.shut_known = set()  # of those that, or whose parents, have shut it down
         self.doubtful = 0  # how many copies in flight were dropped with a queue, or moved between sessions
         self.filled_at = 0
@@ -148,7 +149,8 @@ class Call:
 
     def __init__(self, ident, process, kind, sock, fd, n, tid):
         self.blind = False  # the last descriptor went without the library's seeing it
-        self.ident, self.process, self.kind, self.sock, self.fd, self.n, self.tid = ident, process, kind, sock, fd, n, tid
+        self.ident, self.process, self.kind = ident, process, kind
+        self.sock, self.fd, self.n, self.tid = sock, fd, n, tid
 
     def __str__(self):
         return f"{self.kind}({self.fd}) in {self.process.pid}/{self.tid}"
@@ -186,7 +188,8 @@ class Process:
     def forget(self, fd):
         file = self.fds.pop(fd)
         self.unseen.discard(fd)
-        if file.kind == "tcp" and not any(file is other and number not in self.unseen for number, other in self.fds.items()):
+        if file.kind == "tcp" and not any(file is other and number not in self.unseen for number,
+                                          other in self.fds.items()):
             file.known.discard(self.index)
             file.shut_known.discard(self.index)
         del file.fds[(self.index, fd)]
@@ -437,6 +440,7 @@ class Model:
         else:
             verdicts = {("reset", "disconnect")}
             self.send_reset(sock, "disconnect", claim, pid)
+        sock.disconnected = sock.disconnected or sock.connected
         sock.connected = False
         sock.syn_sent = False
         sock.rx = []
