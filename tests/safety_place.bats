@@ -129,8 +129,8 @@ numbers_of() {
   assert_logged 0 '.op == "end" and .lost != 0'
   assert_event C1 op=close pid="$(fact PID)" fin=sent verified=true
   assert_event S1 op=close pid="$(fact PID)" fin=sent verified=true
-  # the holder cannot be named
-  assert_event C op=close pid="$(fact PID)" fin=withheld '(has("refs_after") | not) or .refs_partial'
+  # /proc is not there: what is counted is right all the same, or said to be no more than a lower bound
+  assert_event C op=close pid="$(fact PID)" fin=withheld '(has("refs_after") | not) or .refs_partial or .refs_after == 1'
   assert_event C op=close ".pid != $(fact PID)" fin=sent
 }
 
@@ -146,8 +146,8 @@ numbers_of() {
 @test "user: another user, who cannot look into others' processes" {
   same safety_place other-user
   assert_log
-  assert_event C op=dup refs_partial=true
-  assert_events 2 C op=close pid="$(fact PID)" fin=withheld refs_partial=true
+  assert_event C op=dup '.refs_partial or (.refs_before == 2 and .refs_after == 3)'
+  assert_events 2 C op=close pid="$(fact PID)" fin=withheld '.refs_partial or (.refs_before == .refs_after + 1)'
   assert_event C op=close ".pid != $(fact PID)" fin=sent verified=true
 }
 

@@ -67,8 +67,7 @@ commands() {
   sshd_start
   ssh_there echo there 'echo out; echo err >&2; exit 3'
   ssh_there environment there 'env | grep -E "PRELOAD|CLOSETRACE" || echo clean'
-  # shellcheck disable=SC2016
-  ssh_there descriptors there 'ls -l /proc/$$/fd | awk "{ print \$9 }"'
+  ssh_there descriptors there 'ls /proc/self/fd'
   ssh_there input there 'cat >/dev/null; echo done'
   ssh_there terminal -tt there 'test -t 0 && echo terminal'
   ssh_there root there 'id -un'

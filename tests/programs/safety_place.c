@@ -318,21 +318,19 @@ static int started_programs(char **arguments) {
 /* unprivileged DIRECTORY: its new root. A holder that it may not look at has its connection. */
 static int unprivileged(char **arguments) {
     struct pair pair = make_pair();
-    struct pair other = quiet_pair(AF_INET);
     int go[2];
     char byte;
-    introduce("C1", other.c);
-    introduce("S1", other.s);
     MUST(pipe(go));
     pid_t holder = MUST(fork());
     if (holder == 0) {
         MUST(close(pair.s));
-        MUST(close(other.c));
-        MUST(close(other.s));
         EXPECT(read(go[0], &byte, 1) == 1);
         MUST(close(pair.c));
         _exit(0);
     }
+    struct pair other = quiet_pair(AF_INET);
+    introduce("C1", other.c);
+    introduce("S1", other.s);
     MUST(chroot(arguments[0]));
     MUST(chdir("/"));
     MUST(setgroups(0, NULL));

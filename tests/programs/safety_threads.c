@@ -339,13 +339,13 @@ static int cancel_anywhere(char **arguments) {
     bool asynchronous = strcmp(arguments[0], "asynchronous") == 0;
     start_listener();
     MUST(fcntl(listener, F_SETFL, O_NONBLOCK));
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 100; i++) {
         pthread_t thread;
         void *result;
         thread_id = 0;
         EXPECT(pthread_create(&thread, NULL, churn, asynchronous ? &listener : NULL) == 0);
         WAIT_UNTIL(thread_id);
-        for (int spin = 0; spin < i * 40; spin++)
+        for (int spin = 0; spin < i * 60; spin++)
             sched_yield();
         EXPECT(pthread_cancel(thread) == 0);
         EXPECT(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
@@ -354,7 +354,7 @@ static int cancel_anywhere(char **arguments) {
         for (int fd = listener + 1; fd < 64; fd++)
             close(fd);
     }
-    EXPECT(cleaned == 200);
+    EXPECT(cleaned == 100);
     MUST(close(listener));
     struct pair pair = make_pair();
     MUST(close(pair.c));
