@@ -1,0 +1,69 @@
+#!/usr/bin/env bats
+# redis saves in a forked child, which inherits every client's connection: a client that quits meanwhile gets its OK
+# and no end of stream until the save is done.
+
+load helpers/servers
+
+# PING says that it serves; QUIT is answered by OK; then it is measured when the end of the stream comes.
+quit_during_save() {
+  here python3 - "$1" <<'PYTHON'
+import socket
+import sys
+import time
+
+def client():
+    return socket.create_connection(("127.0.0.1", 6390), timeout=20)
+
+with client() as admin, client() as quitter:
+    for i in range(4):
+        admin.sendall(b"SET key%d value\r\n" % i)
+        assert admin.recv(100) == b"+OK\r\n"
+    quitter.sendall(b"PING\r\n")
+    assert quitter.recv(100) == b"+PONG\r\n"
+    if sys.argv[1] == "save":
+        admin.sendall(b"BGSAVE\r\n")
+        assert admin.recv(100).startswith(b"+Background saving started")
+    quitter.sendall(b"QUIT\r\n")
+    assert quitter.recv(100) == b"+OK\r\n"
+    began = time.monotonic()
+    assert quitter.recv(100) == b""
+    print("late" if time.monotonic() - began > 0.5 else "at once")
+PYTHON
+}
+
+redis() {
+  mkdir "$WORK"
+  serve redis 6390 /usr/bin/redis-server --port 6390 --bind 127.0.0.1 --dir "$WORK" --save '' \
+    --rdb-key-save-delay 400000 --daemonize no
+  quit_during_save "$1" >"$PLACE/when" 3>&-
+  stop redis TERM
+}
+
+setup_place() {
+  netns_create NETNS
+  MODE=traced KEPT=$PLACE/kept
+  mkdir -p "$KEPT"
+}
+
+@test "redis: BGSAVE and QUIT: the FIN is withheld by the saver, whose end lets it go" {
+  setup_place
+  redis save
+  [ "$(cat "$PLACE/when")" = late ]
+  jq -n '[inputs | select(.op == "close" and .fin == "withheld" and .local == "127.0.0.1:6390")
+    | [.why, .verified, .refs_before, .refs_after, (.holders | length)]] == [["references", true, 2, 1, 1]]' "$LOG" |
+    grep -q true || { cat "$LOG" && false; }
+  # The holder is the forked child of the server, and its exit has the FIN.
+  local holder cookie
+  read -r holder cookie < <(jq -r 'select(.fin == "withheld" and .op == "close") | "\(.holders[0].pid) \(.socket)"' "$LOG")
+  jq -e -n --argjson holder "$holder" '[inputs | select(.op == "fork" and .child == $holder)] | length == 1' "$LOG"
+  jq -e -n --argjson holder "$holder" --arg cookie "$cookie" \
+    '[inputs | select(.op == "exit" and .pid == $holder and .socket == $cookie) | .fin] == ["sent"]' "$LOG"
+}
+
+@test "redis: QUIT without a save: the FIN leaves at once" {
+  setup_place
+  redis plain
+  [ "$(cat "$PLACE/when")" = "at once" ]
+  jq -e -n '[inputs | select(.fin == "withheld" and .op == "close")] == []' "$LOG"
+  jq -e -n '[inputs | select(.op == "close" and .local == "127.0.0.1:6390" and .fin == "sent" and .verified)] | length >= 1' "$LOG"
+}
