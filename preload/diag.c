@@ -221,12 +221,9 @@ static bool can_be_found(const struct identity *identity, enum tcp_state state) 
 }
 
 bool diag_prepare(const struct identity *identity, enum tcp_state state, struct scratch *scratch) {
-    int fd = own_descriptor(OWN_NETLINK);
-    if (fd >= 0 && identity->namespace && atomic_load(&looks_into) != identity->namespace) {
+    if (own_holds(OWN_NETLINK) && identity->namespace && atomic_load(&looks_into) != identity->namespace)
         own_drop(OWN_NETLINK); /* perhaps this thread has moved to the socket's namespace meanwhile */
-        fd = -1;
-    }
-    if (fd < 0 && open_netlink() < 0)
+    if (!own_holds(OWN_NETLINK) && open_netlink() < 0)
         return false;
     if (identity->namespace && atomic_load(&looks_into) != identity->namespace)
         return false;

@@ -90,14 +90,22 @@ int own_adopt(enum own_descriptor which, int fd) {
     return (int)high;
 }
 
+bool own_holds(enum own_descriptor which) {
+    return atomic_load(&owned[which].fd) > 0;
+}
+
 int own_descriptor(enum own_descriptor which) {
+    struct stat status;
+    return own_descriptor_status(which, &status);
+}
+
+int own_descriptor_status(enum own_descriptor which, struct stat *status) {
     struct owned *own = &owned[which];
     int fd = atomic_load(&own->fd) - 1;
-    struct stat status;
     if (fd < 0)
         return -1;
-    if (probe(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 && status.st_ino == own->inode &&
-        status.st_dev == own->device)
+    if (probe(SYS_fstat, fd, (long)status, 0, 0, 0, 0) == 0 && status->st_ino == own->inode &&
+        status->st_dev == own->device)
         return fd;
     if (!sandbox_up && !process_is_borrowed())
         atomic_store(&own->fd, 0);

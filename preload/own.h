@@ -20,6 +20,13 @@ int own_adopt(enum own_descriptor which, int fd);
  */
 int own_descriptor(enum own_descriptor which);
 
+/* The same, with what fstat() said of it. */
+struct stat;
+int own_descriptor_status(enum own_descriptor which, struct stat *status);
+
+/* Whether one was put there: not asked of the kernel, so that nothing may be written to it on the strength of this. */
+bool own_holds(enum own_descriptor which);
+
 /* Whether the program, naming fd, names one of ours. */
 bool own_is(int fd);
 

@@ -183,16 +183,14 @@ static bool to_log(const char *text, size_t length) {
     struct stat status;
     if (per_process && process_is_borrowed())
         return to_borrowed_file(text, length);
-    int fd = own_descriptor(OWN_LOG);
+    int fd = own_descriptor_status(OWN_LOG, &status);
     if (fd < 0) {
         if (process_is_borrowed())
             return to_borrowed_file(text, length);
         long opened = open_log(process_id(), true);
-        fd = opened < 0 ? -1 : own_adopt(OWN_LOG, (int)opened);
+        fd = opened < 0 || own_adopt(OWN_LOG, (int)opened) < 0 ? -1 : own_descriptor_status(OWN_LOG, &status);
     }
-    if (fd < 0 || probe(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) < 0)
-        return false;
-    return write_line(fd, &status, text, length);
+    return fd >= 0 && write_line(fd, &status, text, length);
 }
 
 bool sink_write(const char *line, size_t length) {

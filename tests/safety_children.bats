@@ -81,6 +81,10 @@ by_children() {
   by_children 60 C op=close fin=withheld refs=2-1
 }
 
+@test "children: ended by SIGKILL in the middle of anything" {
+  children killed-anywhere
+}
+
 @test "children: posix_spawn with file actions and attributes" {
   same safety_children spawn-with-actions
 }

@@ -101,18 +101,13 @@ assert_counts() {
   assert_counts
 }
 
-@test "output: twenty processes, a file each" {
-  same "CLOSETRACE_OUTPUT=$BATS_TEST_TMPDIR/log.%p" safety_output crowd 20 5
-  local file count=0
+@test "output: ten processes, a file each" {
+  same "CLOSETRACE_OUTPUT=$BATS_TEST_TMPDIR/log.%p" safety_output crowd 10 5
+  local file
   for file in "$BATS_TEST_TMPDIR"/log.*; do
-    LOG=$file
-    assert_log
-    assert_logged 0 ".pid != ${file##*.}"
-    assert_logged 1 '.op == "start"'
-    assert_logged 1 '.op == "end"'
-    count=$((count + 1))
+    jq -e -s "(map(.pid) | unique == [${file##*.}]) and .[0].op == \"start\" and .[-1].op == \"end\"" "$file" >/dev/null
   done
-  [ $count = 20 ]
+  [ "$(compgen -G "$BATS_TEST_TMPDIR/log.*" | wc -l)" = 10 ]
 }
 
 @test "output: SIGKILL loses nothing that was logged before" {

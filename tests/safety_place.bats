@@ -15,7 +15,7 @@ still_traced() {
 
 sweeps() {
   local limits
-  for limits in '64 128' '64 64' '1024 4096'; do
+  for limits in '64 128' '64 64'; do
     # shellcheck disable=SC2086 # two words
     same CLOSETRACE_TRACE=end safety_place sweep "$1" $limits
     still_traced

@@ -32,14 +32,14 @@ export OWN_PIDS=1
   assert_log
 }
 
-@test "threads: cancelled where they are, a hundred times; then all is as ever" {
+@test "threads: cancelled where they are, again and again; then all is as ever" {
   same safety_threads cancel-anywhere deferred
   assert_log
   assert_verdicts C sent
   assert_claims_verified C
 }
 
-@test "threads: cancelled in the middle of anything, a hundred times; then all is as ever" {
+@test "threads: cancelled in the middle of anything, again and again; then all is as ever" {
   same safety_threads cancel-anywhere asynchronous
   assert_log
   assert_verdicts C sent

@@ -45,9 +45,13 @@ int main(int argc, char **argv) {
     if (argc != 4)
         return 2;
     int descriptors = atoi(argv[1]), processes = atoi(argv[2]), rounds = atoi(argv[3]), peer;
-    struct rlimit limit = {(rlim_t)descriptors + 100, (rlim_t)descriptors + 100};
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        fail("setrlimit");
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < (rlim_t)descriptors + 100) {
+        limit.rlim_cur = (rlim_t)descriptors + 100;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            fail("setrlimit");
+    }
     pid_t *children = calloc((size_t)processes, sizeof *children);
     for (int i = 0; i < processes; i++) {
         children[i] = fork();

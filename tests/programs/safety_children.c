@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 extern char **environ;
@@ -321,6 +322,52 @@ static int fork_among_threads(char **arguments) {
     return close_pair(pair);
 }
 
+/* ---- ended by SIGKILL, in the middle of anything ---- */
+
+static _Noreturn void be_busy(struct pair pair) {
+    for (;;) {
+        int copy = dup(pair.c);
+        pid_t child = fork();
+        if (child == 0) {
+            close(copy);
+            _exit(0);
+        }
+        close(copy);
+        waitpid(child, NULL, 0);
+        struct pair own = quiet_pair(AF_INET);
+        close(own.c);
+        close(own.s);
+    }
+}
+
+/* Whatever they have not finished, nobody waits for it, and the parent's verdicts are right. */
+static int killed_anywhere(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    MUST(prctl(PR_SET_CHILD_SUBREAPER, 1)); /* grandchildren too must be gone in the end */
+    for (int i = 0; i < 30; i++) {
+        pid_t children_of_ours[3];
+        for (int j = 0; j < 3; j++) {
+            children_of_ours[j] = MUST(fork());
+            if (children_of_ours[j] == 0) {
+                MUST(setpgid(0, 0));
+                be_busy(pair);
+            }
+        }
+        for (volatile int spin = 0; spin < i * 100000; spin++) /* a different moment each time */
+            ;
+        for (int j = 0; j < 3; j++) {
+            kill(-children_of_ours[j], SIGKILL); /* and its child; none, if it has not come to setpgid() yet */
+            MUST(kill(children_of_ours[j], SIGKILL));
+            EXPECT(WTERMSIG(reap(children_of_ours[j])) == SIGKILL);
+        }
+        while (waitpid(-1, NULL, 0) > 0)
+            ;
+        MUST(close(MUST(dup(pair.c))));
+    }
+    return close_pair(pair);
+}
+
 /* ---- libc's own children ---- */
 
 /* Prints the descriptors that it has: what posix_spawn()'s file actions left. */
@@ -369,7 +416,10 @@ static int by_libc(char **arguments) {
     FILE *stream = popen("echo from a child", "r");
     EXPECT(stream && fgets(line, sizeof line, stream) && strcmp(line, "from a child\n") == 0);
     EXPECT(pclose(stream) == 0);
-    /* daemon(): this process ends in it, the test waits for its child by the pipe that is standard output */
+    /* daemon(): the child ends in it, its own child goes on; when that has ended, the pipe has no writer any more */
+    int ends[2];
+    char byte;
+    MUST(pipe(ends));
     pid_t child = MUST(fork());
     if (child == 0) {
         MUST(daemon(1, 1));
@@ -377,8 +427,9 @@ static int by_libc(char **arguments) {
         MUST(close(pair.s));
         _exit(0);
     }
+    MUST(close(ends[1]));
     EXPECT(reap(child) == 0);
-    WAIT_UNTIL(!ended(pair.s));
+    EXPECT(read(ends[0], &byte, 1) == 0);
     return close_pair(pair);
 }
 
@@ -386,5 +437,5 @@ SCENES({"vfork-plainly", vfork_plainly}, {"vfork-closes", vfork_closes}, {"vfork
        {"vfork-nested", vfork_nested}, {"vfork-killed", vfork_killed}, {"vfork-fails", vfork_fails},
        {"vfork-threads", vfork_threads}, {"clone-child", clone_child}, {"clone-in-our-memory", clone_in_our_memory},
        {"clone-by-number", clone_by_number}, {"handler-forks", handler_forks},
-       {"fork-among-threads", fork_among_threads}, {"descriptors", descriptors},
+       {"fork-among-threads", fork_among_threads}, {"killed-anywhere", killed_anywhere}, {"descriptors", descriptors},
        {"spawn-with-actions", spawn_with_actions}, {"by-libc", by_libc})

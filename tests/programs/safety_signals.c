@@ -71,10 +71,10 @@ static int timer(char **arguments) {
     MUST(sigaction(SIGALRM, &action, NULL));
     set_timer();
     int rounds = 0;
-    for (long limit = now_ms() + 20000; (handled < 300 || rounds < 300) && now_ms() < limit; rounds++)
+    for (long limit = now_ms() + 20000; (handled < 150 || rounds < 150) && now_ms() < limit; rounds++)
         play_round();
     stop_timer();
-    EXPECT(handled >= 300 && rounds >= 300);
+    EXPECT(handled >= 150 && rounds >= 150);
     return 0;
 }
 
@@ -102,12 +102,12 @@ static int nested(char **arguments) {
     struct sigaction action = {.sa_handler = play_nested, .sa_flags = SA_RESTART | SA_NODEFER};
     MUST(sigaction(SIGALRM, &action, NULL));
     set_timer();
-    for (long limit = now_ms() + 20000; (handled < 300 || deepest < 3) && now_ms() < limit;) {
+    for (long limit = now_ms() + 20000; (handled < 150 || deepest < 3) && now_ms() < limit;) {
         set_timer();
         play_round();
     }
     stop_timer();
-    EXPECT(handled >= 300 && deepest >= 3);
+    EXPECT(handled >= 150 && deepest >= 3);
     return 0;
 }
 
@@ -226,7 +226,7 @@ static int jump(char **arguments) {
     struct sigaction action = {.sa_handler = jump_away};
     MUST(sigaction(SIGALRM, &action, NULL));
     long limit = now_ms() + 20000;
-    while (jumps < 400 && now_ms() < limit) {
+    while (jumps < 200 && now_ms() < limit) {
         if (sigsetjmp(again, 1) == 0) {
             struct itimerval timer = {.it_value.tv_usec = next};
             armed = 1;
@@ -235,14 +235,14 @@ static int jump(char **arguments) {
                 play_round();
         }
         armed = 0;
-        next = next < 3000 ? next + 23 : 30;
+        next = next < 3000 ? next + 41 : 30;
         close_what_is_open();
         MUST(fcntl(listener, F_SETFL, O_NONBLOCK)); /* connections that nobody has accepted */
         for (int fd; (fd = accept(listener, NULL, NULL)) >= 0;)
             MUST(close(fd));
         MUST(fcntl(listener, F_SETFL, 0));
     }
-    EXPECT(jumps == 400);
+    EXPECT(jumps == 200);
     MUST(close(listener));
     struct pair pair = arguments[0] ? make_pair() : quiet_pair(AF_INET);
     MUST(close(pair.c));
