@@ -25,16 +25,16 @@ void standing_of(int fd, const struct identity *identity, bool for_close, struct
     before->fin_sent = before->was_connected && (before->fin_sent || ((seen & SEEN_OWN_FIN) && !(seen & SEEN_RESET)));
 }
 
-/* An out-of-band byte hides data from SIOCINQ; inet_diag counts all. */
-static void count_unread_exactly(struct closing *closing, struct scratch *scratch) {
+void standing_count_unread(const struct identity *identity, struct standing *standing, struct scratch *scratch) {
     struct diag_answer answer;
-    if (closing->standing.before.unread != 1 || !closing->can_ask)
+    struct before *before = &standing->before;
+    if (before->unread == 0 || !log_settings.verify || !diag_prepare(identity, before->state, scratch))
         return;
-    diag_look_up(&closing->identity, scratch, &answer);
-    bool has_fin = closing->standing.before.state == STATE_CLOSE_WAIT ||
-                   closing->standing.before.state == STATE_LAST_ACK || closing->standing.before.state == STATE_CLOSING;
-    if (answer.found && answer.receive_queue > (has_fin ? 2U : 1U))
-        closing->standing.before.unread = answer.receive_queue - has_fin;
+    diag_look_up(identity, scratch, &answer);
+    bool has_fin =
+        before->state == STATE_CLOSE_WAIT || before->state == STATE_LAST_ACK || before->state == STATE_CLOSING;
+    if (answer.found && answer.receive_queue > before->unread + has_fin)
+        before->unread = answer.receive_queue - has_fin;
 }
 
 static void look_before(struct closing *closing) {
@@ -42,7 +42,7 @@ static void look_before(struct closing *closing) {
     if (scratch) {
         closing->can_ask =
             log_settings.verify && diag_prepare(&closing->identity, closing->standing.before.state, scratch);
-        count_unread_exactly(closing, scratch);
+        standing_count_unread(&closing->identity, &closing->standing, scratch);
         scratch_give(scratch);
     }
     enum tcp_state state = closing->standing.before.state;
@@ -97,14 +97,19 @@ void event_set_standing(struct event *event, const struct standing *standing) {
     event->unacked = standing->unacked;
 }
 
-static void ask(const struct closing *closing, struct scratch *scratch, struct diag_answer *answer) {
-    memset(answer, 0, sizeof *answer);
-    if (closing->can_ask)
-        diag_look_up(&closing->identity, scratch, answer);
-}
-
 static bool is_attached(const struct diag_answer *answer) {
     return answer->found && answer->inode != 0;
+}
+
+/* One without a file that is found in CLOSE is just making place for its TIME_WAIT entry. */
+static void ask(const struct closing *closing, struct scratch *scratch, struct diag_answer *answer) {
+    enum { TIMES = 3 };
+    memset(answer, 0, sizeof *answer);
+    for (int i = 0; i < TIMES && closing->can_ask; i++) {
+        diag_look_up(&closing->identity, scratch, answer);
+        if (!answer->found || is_attached(answer) || answer->state != STATE_CLOSE)
+            break;
+    }
 }
 
 /*
@@ -121,13 +126,14 @@ static void find_references(const struct closing *closing, struct scratch *scrat
     references_count(inode, closing->identity.cookie, scratch, references);
     enum { ROUNDS = 3 };
     references_leave_out(references, closing->fd);
+    references_look_at_calls(closing->identity.cookie, false, scratch, references);
     for (int round = 0; round < ROUNDS && is_attached(answer) && !references_total(references); round++) {
         if (round > 0 || references->from_ledger)
             references_search(inode, closing->identity.cookie, scratch, references);
         references_leave_out(references, closing->fd);
         if (references_total(references))
             return;
-        references_look_closer(closing->fd, closing->identity.cookie, scratch, references);
+        references_look_closer(closing->identity.cookie, scratch, references);
         if (references->calls || references->in_flight)
             return;
         ask(closing, scratch, answer);
@@ -233,6 +239,7 @@ void closing_end(struct closing *closing, long result, int error) {
     int saved = errno;
     closing->call.done = log_now();
     table_closed(closing->fd, closing->ticket);
+    release_closed(closing->identity.cookie, closing->fd);
     /* EBADF: another thread had closed it meanwhile, and tells of it itself. */
     struct scratch *scratch = closing->watched && !(result == -1 && error == EBADF) ? scratch_take() : NULL;
     if (scratch) {

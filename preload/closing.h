@@ -37,4 +37,7 @@ void event_set_standing(struct event *event, const struct standing *standing);
 /* For ways of their own (shutdown, exit): what was seen here counts where the kernel cannot be asked. */
 void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing);
 
+/* An out-of-band byte hides itself, and what stands behind it, from SIOCINQ; inet_diag counts all. */
+void standing_count_unread(const struct identity *identity, struct standing *standing, struct scratch *scratch);
+
 #endif

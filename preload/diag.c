@@ -4,13 +4,17 @@
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
+#include <linux/seccomp.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "own.h"
 #include "process.h"
@@ -35,7 +39,37 @@ struct request {
     };
 };
 
+/*
+ * A filter that was inherited across an exec cannot be read, and may kill for a netlink socket. Where there is one, a
+ * child tries it first: a copy with nothing shared, which sends no signal when it ends and which no wait of the
+ * program's sees (clone(2): exit signal 0, __WCLONE).
+ */
+static bool child_survives(void) {
+    int status = 0;
+    long child = raw6(SYS_clone, 0, 0, 0, 0, 0, 0);
+    if (child == 0) {
+        const struct rlimit no_core = {0};
+        raw6(SYS_prlimit64, 0, RLIMIT_CORE, (long)&no_core, 0, 0, 0);
+        raw6(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG, 0, 0, 0);
+        raw6(SYS_exit_group, 0, 0, 0, 0, 0, 0);
+    }
+    while (child > 0 && raw6(SYS_wait4, child, (long)&status, __WALL, 0, 0, 0) == -EINTR)
+        ;
+    return child > 0 && status == 0;
+}
+
+static bool may_open_netlink(void) {
+    static atomic_int answer; /* 0: not known yet, 1: yes, 2: no */
+    if (!atomic_load(&answer)) {
+        bool filtered = !sandbox_up && raw6(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0) == SECCOMP_MODE_FILTER;
+        atomic_store(&answer, !filtered || child_survives() ? 1 : 2);
+    }
+    return atomic_load(&answer) == 1;
+}
+
 static int open_netlink(void) {
+    if (!may_open_netlink())
+        return -1;
     long fd = own_open(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     if (fd < 0)
         return -1;

@@ -10,6 +10,14 @@
 #include "references.h"
 #include "table.h"
 
+static void count_unread(struct ending_call *ending) {
+    struct scratch *scratch = ending->standing.before.unread ? scratch_take() : NULL;
+    if (!scratch)
+        return;
+    standing_count_unread(&ending->identity, &ending->standing, scratch);
+    scratch_give(scratch);
+}
+
 static bool begin(struct ending_call *ending, int fd, const char *name, const void *caller) {
     int saved = errno;
     memset(ending, 0, sizeof *ending);
@@ -17,8 +25,10 @@ static bool begin(struct ending_call *ending, int fd, const char *name, const vo
     if (tcp) {
         ending->fd = fd;
         ending->call = call_begin(name, caller);
-        if (log_wants(TRACE_END))
+        if (log_wants(TRACE_END)) {
             standing_of(fd, &ending->identity, false, &ending->standing);
+            count_unread(ending);
+        }
     }
     errno = saved;
     return tcp;

@@ -15,6 +15,13 @@
 
 void flight_start(void);
 
+/*
+ * Programs that share none of this may hold ends of the same unix sockets: this one was started with such sockets, or
+ * one of ours has been replaced by another program. What they send and receive is not seen here.
+ */
+void flight_meet_strangers(void);
+bool flight_met_strangers(void);
+
 /* receiver: inode of the unix socket in whose queue it waits; 0: not known. */
 void flight_sent(uint64_t cookie, uint64_t receiver);
 void flight_received(uint64_t cookie, uint64_t receiver);

@@ -7,6 +7,7 @@
 #include "own.h"
 #include "ranges.h"
 #include "raw.h"
+#include "stream.h"
 #include "traffic.h"
 
 DOOR int close(int fd) {
@@ -39,7 +40,7 @@ struct file_closing {
 static bool file_begin(struct file_closing *file, FILE *stream, const char *name, const void *caller) {
     if (!stream)
         return false;
-    int fd = stream->_fileno;
+    int fd = stream_descriptor(stream);
     if (!table_maybe_tcp(fd) || !traffic_begin(&file->traffic, fd, name, caller))
         return false;
     file->writes = stream->_IO_write_ptr > stream->_IO_write_base;

@@ -55,6 +55,8 @@ DOOR int clone(int (*function)(void *), void *stack, int flags, void *argument, 
     bool borrows = (flags & CLONE_VM) && (flags & CLONE_VFORK);
     if (borrows)
         process_vfork_begin();
+    else if (flags & CLONE_VM)
+        process_shares_memory();
     int child = REAL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
     if (borrows)
         process_vfork_end();

@@ -1,8 +1,9 @@
 /*
  * Writes. A write on a connection that is over raises SIGPIPE, which may end the process before anything is told;
  * so on a TCP socket the call is made without the signal (MSG_NOSIGNAL; a write() becomes the same send()), and
- * the signal is raised afterwards, with the kernel's siginfo. In a sandbox, where the program's own calls are all
- * that is known to be allowed, calls stay as they are.
+ * the signal is raised afterwards, with the kernel's siginfo. Not where another preloaded library stands between us
+ * and libc, which may want to see a write(): then the signal is held back where it is due. In a sandbox, where the
+ * program's own calls are all that is known to be allowed, calls stay as they are.
  */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -14,6 +15,12 @@
 #include "sandbox.h"
 #include "traffic.h"
 
+/*
+ * A write() of more than the kernel takes at once checks the whole range before it cuts it (rw_verify_area(),
+ * access_ok()), a send() after: then the call must stay what it is.
+ */
+enum { MOST_AT_ONCE = 0x7ffff000 };
+
 /* Flags for a call whose SIGPIPE is ours to raise, if the program wanted one. */
 static int without_sigpipe(struct traffic *traffic, int flags) {
     traffic->may_raise = !(flags & MSG_NOSIGNAL) && !sandbox_up;
@@ -22,13 +29,26 @@ static int without_sigpipe(struct traffic *traffic, int flags) {
 
 DOOR ssize_t write(int fd, const void *buffer, size_t count) {
     struct traffic traffic;
-    if (!table_maybe_tcp(fd) || count == 0 || sandbox_up || !traffic_begin(&traffic, fd, "write", CALLER))
+    bool plain = !table_maybe_tcp(fd) || count == 0 || count > MOST_AT_ONCE || sandbox_up;
+    if (plain || !traffic_begin(&traffic, fd, "write", CALLER))
         return REAL(write)(fd, buffer, count);
-    ssize_t result = REAL(send)(fd, buffer, count, without_sigpipe(&traffic, 0));
+    ssize_t result;
+    if (real_writes_are_libc()) {
+        result = REAL(send)(fd, buffer, count, without_sigpipe(&traffic, 0));
+    } else {
+        traffic_hold_sigpipe(&traffic);
+        result = REAL(write)(fd, buffer, count);
+    }
     traffic_wrote(&traffic, result);
     return result;
 }
 TWIN_DOOR(__write, write);
+
+/* An error of the connection's, not of the arguments': the kernel has read the parts, so that we can. */
+static bool blames_connection(int error) {
+    return error == EPIPE || error == ECONNRESET || error == EAGAIN || error == ENOTCONN || error == ETIMEDOUT ||
+           error == EHOSTUNREACH;
+}
 
 static bool is_empty(const struct iovec *parts, int count) {
     for (int i = 0; i < count; i++)
@@ -43,7 +63,7 @@ static ssize_t send_parts(struct traffic *traffic, int fd, const struct iovec *p
     int saved = errno;
     ssize_t result = REAL(sendmsg)(fd, &message, without_sigpipe(traffic, 0));
     /* A writev() of nothing succeeds, whatever has become of the connection. */
-    if (result == -1 && errno == EPIPE && is_empty(parts, count)) {
+    if (result == -1 && blames_connection(errno) && is_empty(parts, count)) {
         errno = saved;
         return 0;
     }
@@ -56,7 +76,12 @@ DOOR ssize_t writev(int fd, const struct iovec *parts, int count) {
     bool plain = !table_maybe_tcp(fd) || count <= 0 || count > IOV_MAX || sandbox_up;
     if (plain || !traffic_begin(&traffic, fd, "writev", CALLER))
         return REAL(writev)(fd, parts, count);
-    return send_parts(&traffic, fd, parts, count);
+    if (real_writes_are_libc())
+        return send_parts(&traffic, fd, parts, count);
+    traffic_hold_sigpipe(&traffic);
+    ssize_t result = REAL(writev)(fd, parts, count);
+    traffic_wrote(&traffic, result);
+    return result;
 }
 
 DOOR ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
@@ -124,7 +149,10 @@ DOOR int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
         return result;
     }
     int result = REAL(sendmmsg)(fd, messages, count, without_sigpipe(&traffic, flags));
-    traffic_wrote(&traffic, result);
+    if (result > 0 && (unsigned)result < count)
+        traffic_wrote_part(&traffic, result);
+    else
+        traffic_wrote(&traffic, result);
     return result;
 }
 

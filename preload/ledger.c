@@ -249,7 +249,7 @@ static int pid_of(uint32_t who) {
 }
 
 static bool is_dead(int pid) {
-    return pid > 0 && raw6(SYS_kill, pid, 0, 0, 0, 0, 0) == -ESRCH;
+    return pid > 0 && probe(SYS_kill, pid, 0, 0, 0, 0, 0) == -ESRCH;
 }
 
 static bool give_place(uint32_t place, uint64_t entry, uint32_t pid) {

@@ -101,7 +101,8 @@ static void write_event(struct scratch *scratch, struct counters *counters) {
 }
 
 static void write_start(struct counters *counters, uint64_t when) {
-    if (atomic_exchange(&counters->started, true))
+    int none = NOT_STARTED;
+    if (!atomic_compare_exchange_strong(&counters->framed, &none, STARTED))
         return;
     struct scratch *scratch = scratch_take();
     if (!scratch)
@@ -130,7 +131,8 @@ void log_emit(struct scratch *scratch) {
 
 void log_end(void) {
     struct counters *counters = process_counters();
-    if (!atomic_exchange(&counters->started, false))
+    int started = STARTED; /* what other threads log after the end stands behind it */
+    if (!atomic_compare_exchange_strong(&counters->framed, &started, ENDED))
         return;
     struct scratch *scratch = scratch_take();
     if (!scratch)

@@ -12,7 +12,7 @@
 #include "sandbox.h"
 
 /* A descriptor table grows to its highest number, and every fork copies it: so not higher than this. */
-enum { HIGHEST = 4096, ROOM = 64, MOVES_MAX = 64 };
+enum { HIGHEST = 16384, ROOM = 64, MOVES_MAX = 64 };
 
 struct owned {
     _Atomic int fd; /* plus one, so that zeroed memory means none */
@@ -73,7 +73,7 @@ static long duplicate_high(int fd) {
     if (limit.rlim_cur <= HIGHEST)
         high = with_raised_limit(&limit, SYS_fcntl, fd, F_DUPFD_CLOEXEC, (long)limit.rlim_cur);
     unsigned long top = limit.rlim_cur < HIGHEST ? limit.rlim_cur : HIGHEST;
-    for (unsigned long back = 2; high < 0 && back <= top; back *= 2)
+    for (unsigned long back = 1; high < 0 && back <= top; back *= 2)
         high = duplicate_from(fd, top - back);
     return high;
 }
@@ -110,6 +110,15 @@ int own_descriptor_status(enum own_descriptor which, struct stat *status) {
     if (!sandbox_up && !process_is_borrowed())
         atomic_store(&own->fd, 0);
     return -1;
+}
+
+void own_move_up(void) {
+    for (int which = 0; which < OWN_COUNT; which++) {
+        int fd = process_is_borrowed() ? -1 : own_descriptor((enum own_descriptor)which);
+        struct rlimit limit;
+        if (fd >= 0 && set_limit(NULL, &limit) == 0 && (rlim_t)fd < limit.rlim_cur && fd < HIGHEST - ROOM)
+            own_adopt((enum own_descriptor)which, fd);
+    }
 }
 
 static enum own_descriptor which_is(int fd) {

@@ -36,6 +36,9 @@ void own_make_way(int fd);
 /* The first of ours in the range, or -1. */
 int own_first_in(unsigned first, unsigned last);
 
+/* The limit has changed: those that stand within the program's range go above it again. */
+void own_move_up(void);
+
 /* Closes it. */
 void own_drop(enum own_descriptor which);
 

@@ -8,10 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Whether a process's `start` and `end` were logged. */
+enum framed { NOT_STARTED, STARTED, ENDED };
+
 /* What is counted for a process's `end` event. */
 struct counters {
     _Atomic uint64_t events, lost, asked, contradicted;
-    _Atomic bool started; /* its `start` event was logged */
+    _Atomic int framed; /* enum framed */
 };
 
 /* Once, before main. */
@@ -38,6 +41,9 @@ bool process_fork_unseen(void);
 /* The thread is about to vfork; and, in the parent, the child has gone on to exec or exit. */
 void process_vfork_begin(void);
 void process_vfork_end(void);
+
+/* A process was made that shares our memory for good (clone): from now on it is asked each time who this is. */
+void process_shares_memory(void);
 
 /* The name of the way a program ends, remembered from exit() until the kernel takes over; NULL: none was called. */
 void process_ends_by(const char *call, const void *caller, int status);

@@ -10,6 +10,7 @@
 #include "own.h"
 #include "raw.h"
 #include "real.h"
+#include "sandbox.h"
 #include "table.h"
 
 /* What is in the range, around what is ours. */
@@ -53,8 +54,10 @@ static int close_all(unsigned first, unsigned last, const char *name, const void
 
 int range_close(unsigned first, unsigned last, int flags, const char *name, const void *caller) {
     bool plain = !table_on || first > last || (flags & ~CLOSE_RANGE_UNSHARE) != 0;
+    bool allowed = !sandbox_up || (sandbox_allows(SYS_close, (long)first, 0, 0, 0, 0, 0) &&
+                                   (!flags || sandbox_allows(SYS_unshare, CLONE_FILES, 0, 0, 0, 0, 0)));
     bool concerned = first < (unsigned)table_end() || own_first_in(first, last) >= 0;
-    if (plain || !concerned)
+    if (plain || !concerned || !allowed)
         return REAL(close_range)(first, last, flags);
     if (flags & CLOSE_RANGE_UNSHARE) {
         long result = raw6(SYS_unshare, CLONE_FILES, 0, 0, 0, 0, 0);
@@ -69,7 +72,7 @@ int range_close(unsigned first, unsigned last, int flags, const char *name, cons
 void range_close_from(int lowest, const char *name, const void *caller) {
     unsigned first = lowest < 0 ? 0 : (unsigned)lowest;
     int saved = errno;
-    if (!table_on) {
+    if (!table_on || (sandbox_up && !sandbox_allows(SYS_close, lowest, 0, 0, 0, 0, 0))) {
         REAL(closefrom)(lowest);
         return;
     }

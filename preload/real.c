@@ -38,7 +38,26 @@ void *real_find(enum real_symbol symbol) {
     return *slot;
 }
 
+static bool writes_are_libc;
+
+static const void *object_of(const void *function) {
+    Dl_info info;
+    return dladdr(function, &info) ? info.dli_fbase : NULL;
+}
+
+/* qsort() is nobody's to wrap. */
+static bool is_libc(const void *function) {
+    const void *libc = object_of((const void *)qsort);
+    return libc && object_of(function) == libc;
+}
+
 void real_start(void) {
     for (int symbol = 0; symbol < REAL_COUNT; symbol++)
         real_find((enum real_symbol)symbol);
+    writes_are_libc = is_libc((const void *)real.write) && is_libc((const void *)real.writev) &&
+                      is_libc((const void *)real.send) && is_libc((const void *)real.sendmsg);
+}
+
+bool real_writes_are_libc(void) {
+    return writes_are_libc;
 }

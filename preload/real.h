@@ -5,6 +5,8 @@
 #ifndef CLOSETRACE_REAL_H
 #define CLOSETRACE_REAL_H
 
+#include <stdbool.h>
+
 #include "libc.h"
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): names, not expressions */
@@ -32,6 +34,9 @@ extern struct real real;
 
 /* All of them. Before main. */
 void real_start(void);
+
+/* Whether write() and send() behind us are libc's own, and not those of another preloaded library. */
+bool real_writes_are_libc(void);
 
 /* One of them. Never NULL: what libc has not got fails with ENOSYS. */
 void *real_find(enum real_symbol symbol);

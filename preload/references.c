@@ -36,7 +36,7 @@ static unsigned in_flight(uint64_t cookie, struct scratch *scratch, bool *partia
 bool references_flights_unsure(struct scratch *scratch) {
     bool unreadable;
     unsigned there = search_in_flight(false, scratch, &unreadable);
-    return there > 0 && there > in_flight(0, scratch, &unreadable);
+    return there > 0 && (flight_met_strangers() || there > in_flight(0, scratch, &unreadable));
 }
 
 /* Whether a reference of the ledger's is there. What cannot be looked at is believed as long as its process lives. */
@@ -45,7 +45,7 @@ static bool is_there(const struct ledger_reference *reference, uint64_t inode) {
         return true;
     enum looked looked = search_look(reference->pid, reference->fd, inode);
     if (looked == LOOKED_UNREADABLE)
-        return raw6(SYS_kill, reference->pid, 0, 0, 0, 0, 0) != -ESRCH;
+        return probe(SYS_kill, reference->pid, 0, 0, 0, 0, 0) != -ESRCH;
     return looked == LOOKED_THERE;
 }
 
@@ -94,14 +94,20 @@ void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct
     references->in_flight = in_flight(cookie, scratch, &references->partial);
 }
 
-void references_look_closer(int fd, uint64_t cookie, struct scratch *scratch, struct references *references) {
+void references_look_closer(uint64_t cookie, struct scratch *scratch, struct references *references) {
     bool unreadable = false;
-    references->calls = search_calls_in_progress(fd, cookie, scratch, references->call, CALLS_SHOWN);
+    references->calls = search_calls_in_progress(cookie, scratch, references->call, CALLS_SHOWN);
     /* Into a queue that only garbage collection will purge. */
     bool sent = flight_any() && flight_next_queue(cookie, 0) != 0;
     if (!references->calls && !references->in_flight && (sent || search_in_flight(true, scratch, &unreadable) > 0))
         references->in_flight = 1;
-    references->partial = references->partial || unreadable;
+    /* Where nothing was found it is a guess. */
+    references->partial = references->partial || unreadable || (references->in_flight && !references->calls);
+}
+
+void references_look_at_calls(uint64_t cookie, bool ends, struct scratch *scratch, struct references *references) {
+    if (references->known && !references->row.descriptors && (ends || references->in_flight))
+        references->calls = search_known_calls(cookie, ends, scratch, references->call, CALLS_SHOWN);
 }
 
 void references_leave_out(struct references *references, int fd) {

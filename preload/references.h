@@ -32,17 +32,23 @@ void references_count(uint64_t inode, uint64_t cookie, struct scratch *scratch, 
 /* The same from /proc in any case: the ledger was wrong. */
 void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references);
 
-/* Copies are under way of which nothing is known: counts may be too low. */
+/* Copies are under way of which nothing is known, or which strangers may have sent or taken: counts may be wrong. */
 bool references_flights_unsure(struct scratch *scratch);
 
 /* Only the copies in flight, added to what is there. */
 void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct references *references);
 
 /*
- * The kernel says that something refers to the socket, and no descriptor was found: a call in progress (fd: the
- * number that was just closed in this process, or -1), or copies in flight that were not counted.
+ * The kernel says that something refers to the socket, and no descriptor was found: a call in progress, or copies in
+ * flight that were not counted.
  */
-void references_look_closer(int fd, uint64_t cookie, struct scratch *scratch, struct references *references);
+void references_look_closer(uint64_t cookie, struct scratch *scratch, struct references *references);
+
+/*
+ * Calls in progress beside copies in flight, as far as they are known of. ends: this process's threads are about to
+ * go, and the kernel cannot be asked, so that they count where nothing else is left.
+ */
+void references_look_at_calls(uint64_t cookie, bool ends, struct scratch *scratch, struct references *references);
 
 /*
  * Our own fd was just closed. If it was found all the same, it was closed by a dup2() of the same socket over it: that

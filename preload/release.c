@@ -8,7 +8,13 @@
 #include "memory.h"
 #include "process.h"
 
-enum { EXPECTED_MAX = 64 };
+enum { EXPECTED_MAX = 64, CLOSED_MAX = 1024 };
+
+/* fd was closed in the process, when it was the connection's. cookie: 0 while it is being filled in. */
+struct closed {
+    _Atomic uint64_t cookie;
+    _Atomic uint64_t where; /* pid << 32 | fd */
+};
 
 struct expectation {
     atomic_int tid; /* 0: free; below 0: being filled in */
@@ -20,6 +26,9 @@ struct expectation {
 struct expectations {
     _Atomic int count;
     struct expectation list[EXPECTED_MAX];
+    _Atomic uint64_t told[EXPECTED_MAX]; /* cookies of connections of whose end a thread has told, by their hash */
+    _Atomic uint64_t turns;
+    struct closed closed[CLOSED_MAX]; /* a ring: the place of turn n is n % CLOSED_MAX */
 };
 
 static _Atomic int nothing;
@@ -32,7 +41,64 @@ void release_start(void) {
         release_expected = &expectations->count;
 }
 
+static uint64_t where_of(int pid, int fd) {
+    return (uint64_t)(uint32_t)pid << 32 | (uint32_t)fd;
+}
+
+void release_closed(uint64_t cookie, int fd) {
+    if (!expectations || process_is_borrowed())
+        return;
+    struct closed *closed = &expectations->closed[atomic_fetch_add(&expectations->turns, 1) % CLOSED_MAX];
+    atomic_store(&closed->cookie, 0);
+    atomic_store(&closed->where, where_of(process_id(), fd));
+    atomic_store(&closed->cookie, cookie);
+}
+
+/* The one that was closed at turn, if it is still there. */
+static uint64_t closed_at_turn(uint64_t turn, uint64_t *where) {
+    struct closed *closed = &expectations->closed[turn % CLOSED_MAX];
+    uint64_t cookie = atomic_load(&closed->cookie);
+    *where = atomic_load(&closed->where);
+    return atomic_load(&closed->cookie) == cookie ? cookie : 0;
+}
+
+uint64_t release_closed_at(int pid, int fd) {
+    uint64_t end = expectations ? atomic_load(&expectations->turns) : 0;
+    for (uint64_t i = 1, where; i <= CLOSED_MAX && i <= end; i++) {
+        uint64_t cookie = closed_at_turn(end - i, &where);
+        if (cookie && where == where_of(pid, fd))
+            return cookie;
+    }
+    return 0;
+}
+
+/* turn: one above the last that was looked at. */
+bool release_next_place(uint64_t cookie, struct release_place *place) {
+    uint64_t end = expectations ? atomic_load(&expectations->turns) : 0;
+    if (place->turn == 0)
+        place->turn = end + 1;
+    while (place->turn > 1 && place->turn + CLOSED_MAX > end + 1) {
+        uint64_t where;
+        place->turn--;
+        if (closed_at_turn(place->turn - 1, &where) != cookie)
+            continue;
+        place->pid = (int)(where >> 32);
+        place->fd = (int)(uint32_t)where;
+        return true;
+    }
+    return false;
+}
+
+static bool is_expected(int tid, uint64_t cookie) {
+    for (int i = 0; expectations && i < EXPECTED_MAX; i++)
+        if (atomic_load(&expectations->list[i].tid) == tid && expectations->list[i].identity.cookie == cookie)
+            return true;
+    return false;
+}
+
 void release_expect(const struct identity *identity, int fd, const struct before *before, const struct holder *holder) {
+    if (is_expected(holder->tid, identity->cookie))
+        return;
     for (int i = 0; expectations && i < EXPECTED_MAX; i++) {
         int none = 0;
         struct expectation *expectation = &expectations->list[i];
@@ -60,7 +126,8 @@ static struct verdict say(enum event_fin fin, enum event_why why, bool verified)
 
 /*
  * Its last reference is gone now, the kernel says so. What stood in its receive queue when the call returned nobody
- * could see: not found after something came in is an RST, most likely, unless the peer's end tells otherwise.
+ * could see, nor whether the peer's FIN had come: not found after something came in is an RST, most likely, unless the
+ * peer's end tells otherwise, and what for is not proved.
  */
 static struct verdict judge(const struct expectation *expectation, const struct diag_answer *answer, long result,
                             bool reset, struct scratch *scratch) {
@@ -70,18 +137,26 @@ static struct verdict judge(const struct expectation *expectation, const struct 
                     before->state == STATE_CLOSING || before->state == STATE_LAST_ACK;
     enum event_fin orderly = had_left ? FIN_ALREADY : FIN_SENT;
     enum event_why why = had_left ? WHY_AFTER_SHUTDOWN : WHY_LAST_REFERENCE;
+    /* Its RST leaves when the peer has acknowledged the FIN. */
+    if (answer->found && before->linger2_negative && answer->state == STATE_FIN_WAIT1)
+        return say(FIN_RESET, WHY_LINGER2, false);
     if (answer->found)
         return say(answer->fin_unsent ? FIN_QUEUED : orderly, why, true);
     if (reset || (result < 0 && errno == ECONNRESET))
         return say(FIN_NONE, WHY_PEER_RESET, true);
-    if (before->linger_zero)
-        return say(FIN_RESET, WHY_LINGER_ZERO, true);
-    if (before->linger2_negative && before->state != STATE_CLOSE_WAIT)
-        return say(FIN_RESET, WHY_LINGER2, true);
     diag_look_up_peer(&expectation->identity, scratch, &peer);
-    if (peer.found || result == 0)
+    if (peer.found)
         return say(orderly, why, true);
-    return result > 0 ? say(FIN_RESET, WHY_UNREAD_DATA, false) : say(orderly, why, false);
+    if (before->linger_zero)
+        return say(FIN_RESET, WHY_LINGER_ZERO, result == 0);
+    if (before->linger2_negative && before->state != STATE_CLOSE_WAIT && result <= 0)
+        return say(FIN_RESET, WHY_LINGER2, false);
+    return result > 0 ? say(FIN_RESET, WHY_UNREAD_DATA, false) : say(orderly, why, result == 0);
+}
+
+/* Of several threads that were inside calls on it, all may find it gone: the first tells. */
+static bool is_told(uint64_t cookie) {
+    return atomic_exchange(&expectations->told[cookie % EXPECTED_MAX], cookie) == cookie;
 }
 
 static void report(const struct expectation *expectation, const struct call *call, long result, bool reset) {
@@ -90,8 +165,8 @@ static void report(const struct expectation *expectation, const struct call *cal
     if (!scratch)
         return;
     diag_look_up(&expectation->identity, scratch, &answer);
-    /* Somebody else has it still, and will tell. */
-    if (answer.asked && !(answer.found && answer.inode)) {
+    /* Attached: somebody else has it still, and will tell. */
+    if (answer.asked && !(answer.found && answer.inode) && !is_told(expectation->identity.cookie)) {
         struct verdict verdict = judge(expectation, &answer, result, reset, scratch);
         struct event *event = log_event(scratch, OP_RELEASE, call);
         event->has |= HAS_FD;

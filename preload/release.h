@@ -1,7 +1,8 @@
 /*
  * References that are no descriptors and end without a call: a thread that was inside a call on a socket whose
  * last descriptor was closed meanwhile. When the call returns, the stream ends; the thread then says so. Processes
- * that were forked share what is expected of whom: the last descriptor may have been another's.
+ * that were forked share what is expected of whom: the last descriptor may have been another's, and the number on
+ * which the thread called may have been closed long before.
  */
 #ifndef CLOSETRACE_RELEASE_H
 #define CLOSETRACE_RELEASE_H
@@ -16,6 +17,19 @@ extern _Atomic int *release_expected;
 
 /* Before main. */
 void release_start(void);
+
+/* This process's fd was closed, which was the connection's: a thread may be inside a call on that number still. */
+void release_closed(uint64_t cookie, int fd);
+
+/* Where a connection was closed lately, in whichever process of ours: the next such number, the last closed first. */
+struct release_place {
+    uint64_t turn; /* 0 at first */
+    int pid, fd;
+};
+bool release_next_place(uint64_t cookie, struct release_place *place);
+
+/* Whose number fd was when it was last closed in that process; 0: not known. */
+uint64_t release_closed_at(int pid, int fd);
 
 /* The holder's thread will let go of the connection, which stood so, when its call returns. */
 void release_expect(const struct identity *identity, int fd, const struct before *before, const struct holder *holder);

@@ -183,9 +183,14 @@ enum looked search_look(int pid, int fd, uint64_t inode) {
     long length = probe(SYS_readlink, (long)path, (long)link, LINK - 1, 0, 0, 0);
     if (length == -EACCES || length == -EPERM)
         return LOOKED_UNREADABLE;
-    if (length < 0 && raw6(SYS_kill, pid, 0, 0, 0, 0, 0) != -ESRCH && !is_proc_there())
+    if (length < 0 && probe(SYS_kill, pid, 0, 0, 0, 0, 0) != -ESRCH && !is_proc_there())
         return LOOKED_UNREADABLE;
     return inode_in(link, length) == inode ? LOOKED_THERE : LOOKED_NOT_THERE;
+}
+
+/* A process that ends holds nothing any more; one that does so while it is read is ENOENT from there on. */
+static bool says_gone(long error) {
+    return error == -ENOENT || error == -ESRCH;
 }
 
 static void search_process(struct search *search, int pid, bool own, struct scratch *scratch) {
@@ -194,7 +199,7 @@ static void search_process(struct search *search, int pid, bool own, struct scra
     proc_path(path, sizeof path, pid, 0, "/fd");
     long opened = listing_open(&listing, path, scratch->entries);
     if (opened < 0) {
-        search->partial = search->partial || (opened != -ENOENT && opened != -ESRCH);
+        search->partial = search->partial || !says_gone(opened);
         return;
     }
     for (int fd; (fd = listing_next(&listing)) >= 0;) {
@@ -203,7 +208,7 @@ static void search_process(struct search *search, int pid, bool own, struct scra
         if (row)
             search_row_add(row, pid, fd, own);
     }
-    search->partial = search->partial || listing.filled < 0;
+    search->partial = search->partial || (listing.filled < 0 && !says_gone(listing.filled));
     listing_close(&listing);
 }
 
@@ -297,25 +302,47 @@ static bool copy_from(int pid, uint64_t from, void *to, size_t size) {
     return probe(SYS_process_vm_readv, pid, (long)&local, 1, (long)&remote, 1, 0) == (long)size;
 }
 
-static bool in_poll_set(int pid, uint64_t set, uint64_t count, int fd) {
+/* Which numbers are looked for. */
+struct wanted {
+    int pid;
+    int fd; /* below 0: any that is not open any more, and was nobody else's as far as is known */
+    uint64_t cookie;
+};
+
+static bool is_open_in(int pid, int fd) {
+    char path[PATH], link[8];
+    descriptor_path(path, sizeof path, pid, "/fd/", fd);
+    return probe(SYS_readlink, (long)path, (long)link, sizeof link, 0, 0, 0) >= 0;
+}
+
+static bool is_wanted(const struct wanted *wanted, uint64_t number) {
+    enum { HIGHEST = 1 << 20 };
+    if (wanted->fd >= 0 || number >= HIGHEST)
+        return wanted->fd >= 0 && number == (uint64_t)wanted->fd;
+    uint64_t last = release_closed_at(wanted->pid, (int)number);
+    return (last == 0 || last == wanted->cookie) && !is_open_in(wanted->pid, (int)number);
+}
+
+static bool in_poll_set(const struct wanted *wanted, uint64_t set, uint64_t count) {
     for (uint64_t i = 0; i < count && i < 4096; i++) {
         struct pollfd entry = {0};
-        if (!copy_from(pid, set + i * sizeof entry, &entry, sizeof entry))
+        if (!copy_from(wanted->pid, set + i * sizeof entry, &entry, sizeof entry))
             return false;
-        if (entry.fd == fd)
+        if (entry.fd >= 0 && is_wanted(wanted, (uint64_t)entry.fd))
             return true;
     }
     return false;
 }
 
-static bool in_select_sets(int pid, const uint64_t arguments[4], int fd) {
-    if ((uint64_t)fd >= arguments[0])
-        return false;
-    for (int set = 1; set <= 3; set++) {
-        uint64_t word = 0;
-        if (arguments[set] && copy_from(pid, arguments[set] + (unsigned)fd / 64 * 8, &word, sizeof word) &&
-            word >> ((unsigned)fd % 64) & 1)
-            return true;
+static bool in_select_sets(const struct wanted *wanted, const uint64_t arguments[4]) {
+    for (uint64_t at = 0; at < arguments[0] && at < FD_SETSIZE; at += 64) {
+        uint64_t bits = 0, word;
+        for (int set = 1; set <= 3; set++)
+            if (arguments[set] && copy_from(wanted->pid, arguments[set] + at / 8, &word, sizeof word))
+                bits |= word;
+        for (uint64_t bit = 0; bit < 64 && at + bit < arguments[0]; bit++)
+            if (bits >> bit & 1 && is_wanted(wanted, at + bit))
+                return true;
     }
     return false;
 }
@@ -344,52 +371,68 @@ static bool parse_call(const char *text, uint64_t *number, uint64_t arguments[4]
     return true;
 }
 
-static bool is_open_in(int pid, int fd) {
-    char path[PATH], link[8];
-    descriptor_path(path, sizeof path, pid, "/fd/", fd);
-    return probe(SYS_readlink, (long)path, (long)link, sizeof link, 0, 0, 0) >= 0;
-}
-
-static const char *call_of_thread(int pid, int tid, int fd, struct scratch *scratch) {
+static const char *call_of_thread(const struct wanted *wanted, int tid, struct scratch *scratch) {
     char path[PATH];
     uint64_t number, arguments[4];
-    proc_path(path, sizeof path, pid, tid, "/syscall");
+    proc_path(path, sizeof path, wanted->pid, tid, "/syscall");
     if (read_file(path, scratch->text, 256) <= 0 || !parse_call(scratch->text, &number, arguments))
         return NULL;
     const char *call = call_on_descriptor(number);
-    if (call) {
-        bool it =
-            fd >= 0 ? arguments[0] == (uint64_t)fd : arguments[0] < 1U << 20 && !is_open_in(pid, (int)arguments[0]);
-        /* splice() may have it at its other end */
-        return it || (fd >= 0 && number == SYS_splice && arguments[2] == (uint64_t)fd) ? call : NULL;
-    }
+    if (call) /* splice() may have it at its other end */
+        return is_wanted(wanted, arguments[0]) || (number == SYS_splice && is_wanted(wanted, arguments[2])) ? call
+                                                                                                            : NULL;
     call = call_on_set(number);
-    if (!call || fd < 0)
-        return NULL;
-    if (number == SYS_poll || number == SYS_ppoll)
-        return in_poll_set(pid, arguments[0], arguments[1], fd) ? call : NULL;
-    return in_select_sets(pid, arguments, fd) ? call : NULL;
+    if (call && (number == SYS_poll || number == SYS_ppoll))
+        return in_poll_set(wanted, arguments[0], arguments[1]) ? call : NULL;
+    return call && in_select_sets(wanted, arguments) ? call : NULL;
 }
 
-static unsigned search_threads(int pid, int fd, uint64_t cookie, struct scratch *scratch, struct holder *list,
-                               unsigned max) {
+/* Threads that were found. */
+struct threads {
+    struct holder *list;
+    unsigned count, max;
+    int but; /* none of that process's */
+};
+
+static bool is_listed(const struct threads *threads, int tid) {
+    for (unsigned i = 0; i < threads->count; i++)
+        if (threads->list[i].tid == tid)
+            return true;
+    return false;
+}
+
+static void search_threads(const struct wanted *wanted, struct scratch *scratch, struct threads *threads) {
     char path[PATH];
-    struct listing threads;
+    struct listing listing;
     int self = process_thread_id();
-    unsigned found = 0;
-    proc_path(path, sizeof path, pid, 0, "/task");
-    if (listing_open(&threads, path, scratch->entries) < 0)
-        return 0;
-    for (int tid; found < max && (tid = listing_next(&threads)) >= 0;) {
-        const char *call = tid == self ? NULL : call_of_thread(pid, tid, fd, scratch);
-        if (!call || release_is_other(tid, cookie))
+    proc_path(path, sizeof path, wanted->pid, 0, "/task");
+    if (listing_open(&listing, path, scratch->entries) < 0)
+        return;
+    for (int tid; threads->count < threads->max && (tid = listing_next(&listing)) >= 0;) {
+        const char *call = tid == self ? NULL : call_of_thread(wanted, tid, scratch);
+        if (!call || is_listed(threads, tid) || release_is_other(tid, wanted->cookie))
             continue;
-        list[found] = (struct holder){.pid = pid, .fd = -1, .tid = tid, .call = call};
-        search_comm(pid, tid, list[found].comm);
-        found++;
+        struct holder *holder = &threads->list[threads->count++];
+        *holder = (struct holder){.pid = wanted->pid, .fd = -1, .tid = tid, .call = call};
+        search_comm(wanted->pid, tid, holder->comm);
     }
-    listing_close(&threads);
-    return found;
+    listing_close(&listing);
+}
+
+/*
+ * On the numbers that were its own. again: where such a number has come to be another descriptor's since, the thread
+ * may be inside a call on that.
+ */
+static void search_where_closed(uint64_t cookie, bool again, struct scratch *scratch, struct threads *threads) {
+    struct release_place place = {0};
+    while (threads->count < threads->max && release_next_place(cookie, &place)) {
+        if (place.pid == threads->but)
+            continue;
+        struct wanted wanted = {.pid = place.pid, .fd = place.fd, .cookie = cookie};
+        bool used_again = is_open_in(place.pid, place.fd) || release_closed_at(place.pid, place.fd) != cookie;
+        if (used_again == again)
+            search_threads(&wanted, scratch, threads);
+    }
 }
 
 /* The parent's id: the fourth field of /proc/PID/stat, behind a name that may hold anything but ends in ')'. */
@@ -410,17 +453,33 @@ static bool is_relative(int pid, int self, struct scratch *scratch) {
     return pid == our_parent || parent == self || (parent == our_parent && parent > 0);
 }
 
-unsigned search_calls_in_progress(int fd, uint64_t cookie, struct scratch *scratch, struct holder *list, unsigned max) {
+unsigned search_known_calls(uint64_t cookie, bool ends, struct scratch *scratch, struct holder *list, unsigned max) {
+    struct threads threads = {.list = list, .max = max, .but = ends ? process_id() : 0};
+    search_where_closed(cookie, false, scratch, &threads);
+    return threads.count;
+}
+
+static void search_among_relatives(uint64_t cookie, struct scratch *scratch, struct threads *threads) {
     int self = process_id();
-    unsigned found = fd >= 0 ? search_threads(self, fd, cookie, scratch, list, max) : 0;
     struct listing processes;
-    if (found || listing_open(&processes, "/proc", scratch->processes) < 0)
-        return found;
-    for (int pid; found < max && (pid = listing_next(&processes)) >= 0;)
+    if (listing_open(&processes, "/proc", scratch->processes) < 0)
+        return;
+    for (int pid; threads->count < threads->max && (pid = listing_next(&processes)) >= 0;) {
+        struct wanted wanted = {.pid = pid, .fd = -1, .cookie = cookie};
         if (pid == self || is_relative(pid, self, scratch))
-            found += search_threads(pid, -1, cookie, scratch, list + found, max - found);
+            search_threads(&wanted, scratch, threads);
+    }
     listing_close(&processes);
-    return found;
+}
+
+unsigned search_calls_in_progress(uint64_t cookie, struct scratch *scratch, struct holder *list, unsigned max) {
+    struct threads threads = {.list = list, .max = max};
+    search_where_closed(cookie, false, scratch, &threads);
+    if (!threads.count)
+        search_where_closed(cookie, true, scratch, &threads);
+    if (!threads.count)
+        search_among_relatives(cookie, scratch, &threads);
+    return threads.count;
 }
 
 /* The number behind "scm_fds:" in a unix socket's fdinfo (unix_show_fdinfo), or 0. */
@@ -435,20 +494,38 @@ static unsigned scm_fds(const char *fdinfo) {
     return parse_number(at, &number) ? (unsigned)number : 0;
 }
 
-static unsigned in_flight_of(int pid, struct scratch *scratch, bool *partial) {
+/* Queues with copies in them, each counted once, however many descriptors it has. */
+struct queues {
+    uint64_t seen[64];
+    unsigned count;
+};
+
+static bool is_new(struct queues *queues, int pid, int fd) {
+    char path[PATH], link[LINK] = "";
+    descriptor_path(path, sizeof path, pid, "/fd/", fd);
+    uint64_t inode = inode_in(link, probe(SYS_readlink, (long)path, (long)link, LINK - 1, 0, 0, 0));
+    for (unsigned i = 0; inode && i < queues->count; i++)
+        if (queues->seen[i] == inode)
+            return false;
+    if (queues->count < sizeof queues->seen / sizeof *queues->seen)
+        queues->seen[queues->count++] = inode;
+    return true;
+}
+
+static unsigned in_flight_of(int pid, struct queues *queues, struct scratch *scratch, bool *partial) {
     char path[PATH];
     struct listing descriptors;
-    unsigned count = 0;
+    unsigned count = 0, copies;
     proc_path(path, sizeof path, pid, 0, "/fdinfo");
     long opened = listing_open(&descriptors, path, scratch->entries);
     if (opened < 0) {
-        *partial = *partial || (opened != -ENOENT && opened != -ESRCH);
+        *partial = *partial || !says_gone(opened);
         return 0;
     }
     for (int fd; (fd = listing_next(&descriptors)) >= 0;) {
         descriptor_path(path, sizeof path, pid, "/fdinfo/", fd);
-        if (read_file(path, scratch->text, 512) > 0)
-            count += scm_fds(scratch->text);
+        if (read_file(path, scratch->text, 512) > 0 && (copies = scm_fds(scratch->text)) && is_new(queues, pid, fd))
+            count += copies;
     }
     listing_close(&descriptors);
     return count;
@@ -471,6 +548,7 @@ static bool is_in_network(int pid, const char *network) {
 
 unsigned search_in_flight(bool among_relatives, struct scratch *scratch, bool *partial) {
     struct listing processes;
+    struct queues queues = {.count = 0};
     unsigned count = 0;
     *partial = false;
     if (listing_open(&processes, "/proc", scratch->processes) < 0) {
@@ -482,7 +560,7 @@ unsigned search_in_flight(bool among_relatives, struct scratch *scratch, bool *p
     network_of(self, ours);
     for (int pid; (pid = listing_next(&processes)) >= 0;)
         if (pid == self || (among_relatives ? is_relative(pid, self, scratch) : is_in_network(pid, ours)))
-            count += in_flight_of(pid, scratch, partial);
+            count += in_flight_of(pid, &queues, scratch, partial);
     listing_close(&processes);
     return count;
 }

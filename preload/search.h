@@ -39,11 +39,15 @@ void search_descriptors(struct search *search, struct scratch *scratch);
 void search_descriptors_of(struct search *search, int pid, struct scratch *scratch);
 
 /*
- * A thread of this process inside a system call on the number fd, which was just closed (fd < 0: none); or one of a
- * relative (parent, child, sibling) on any number that is no longer open there; but not one that is known to be
- * inside a call on another socket than that of the cookie. Fills in pid, tid, comm and call of at most max; how many.
+ * Threads inside a system call on a number that was the connection's until it was closed (release.h); where there is
+ * none, of this process and its relatives (parent, child, siblings) on any number that is no longer open there, and
+ * of which nothing is known; but none that is known to be inside a call on another connection than that of the cookie.
+ * Fills in pid, tid, comm and call of at most max; how many.
  */
-unsigned search_calls_in_progress(int fd, uint64_t cookie, struct scratch *scratch, struct holder *list, unsigned max);
+unsigned search_calls_in_progress(uint64_t cookie, struct scratch *scratch, struct holder *list, unsigned max);
+
+/* Only those on a number that was the connection's and is not in use again; ends: none of this process's threads. */
+unsigned search_known_calls(uint64_t cookie, bool ends, struct scratch *scratch, struct holder *list, unsigned max);
 
 /*
  * Copies of descriptors (of anything) that wait in unix sockets' queues, as far as they can be read; of all

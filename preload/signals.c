@@ -64,7 +64,7 @@ void signal_raise_sigpipe(void) {
     info.si_signo = SIGPIPE;
     info.si_code = SI_USER;
     info.si_pid = pid;
-    info.si_uid = (unsigned)raw6(SYS_getuid, 0, 0, 0, 0, 0, 0);
-    if (raw6(SYS_rt_tgsigqueueinfo, pid, tid, SIGPIPE, (long)&info, 0, 0) < 0)
-        raw6(SYS_tgkill, pid, tid, SIGPIPE, 0, 0, 0);
+    info.si_uid = (unsigned)probe(SYS_getuid, 0, 0, 0, 0, 0, 0);
+    if (probe(SYS_rt_tgsigqueueinfo, pid, tid, SIGPIPE, (long)&info, 0, 0) < 0)
+        probe(SYS_tgkill, pid, tid, SIGPIPE, 0, 0, 0);
 }

@@ -9,37 +9,50 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <termios.h>
 
 #include "own.h"
 #include "process.h"
 #include "pure/settings.h"
 #include "sandbox.h"
+#include "scratch.h"
 
 enum { STDERR = 2, PATH_SIZE = 4096, KERNEL_SIGSET = 8 };
 
-static struct {
-    bool usable;
-    uint64_t device, inode, special;
-} standard_error;
+/* What tells a file from another: an inode's number is used again, its birth is not (statx(2)). */
+struct file_identity {
+    uint64_t device, inode, special, born;
+};
+
+static bool standard_error_usable;
+static struct file_identity standard_error;
 
 static bool to_file;
 static bool per_process;     /* the name has a %p */
 static char name[PATH_SIZE]; /* absolute, %p not replaced */
 
+static struct file_identity identity_of(int fd, const struct stat *status) {
+    struct file_identity identity = {status->st_dev, status->st_ino, status->st_rdev, 0};
+    struct statx extended = {0};
+    if (S_ISREG(status->st_mode) &&
+        probe(SYS_statx, fd, (long)"", AT_EMPTY_PATH, STATX_BTIME, (long)&extended, 0) == 0 &&
+        (extended.stx_mask & STATX_BTIME))
+        identity.born = (uint64_t)extended.stx_btime.tv_sec * 1000000000 + extended.stx_btime.tv_nsec;
+    return identity;
+}
+
 void sink_start(void) {
     struct stat status;
     if (raw6(SYS_fstat, STDERR, (long)&status, 0, 0, 0, 0) < 0 || S_ISSOCK(status.st_mode))
         return;
-    standard_error.usable = true;
-    standard_error.device = status.st_dev;
-    standard_error.inode = status.st_ino;
-    standard_error.special = status.st_rdev;
+    standard_error_usable = true;
+    standard_error = identity_of(STDERR, &status);
 }
 
 bool sink_is_terminal(void) {
     char settings[64]; /* the kernel's struct termios */
-    return standard_error.usable && raw6(SYS_ioctl, STDERR, TCGETS, (long)settings, 0, 0, 0) == 0;
+    return standard_error_usable && raw6(SYS_ioctl, STDERR, TCGETS, (long)settings, 0, 0, 0) == 0;
 }
 
 /* The signals that a write can bring to the writer. */
@@ -54,13 +67,41 @@ static void swallow(uint64_t pending_before) {
         probe(SYS_rt_sigtimedwait, (long)&raised, 0, (long)&now, KERNEL_SIGSET, 0, 0);
 }
 
+typedef long write_call(int fd, const char *text, size_t length);
+
+static long plain_write(int fd, const char *text, size_t length) {
+    return probe(SYS_write, fd, (long)text, (long)length, 0, 0, 0);
+}
+
+/*
+ * To a pipe, which must not block, and whose O_NONBLOCK is not ours to set. Newer kernels take the wish with the call;
+ * else the pipe is opened anew for the time of the write.
+ */
+static long pipe_write(int fd, const char *text, size_t length) {
+    static bool unsupported;
+    struct iovec part = {(void *)(uintptr_t)text, length};
+    if (!unsupported) {
+        long result = probe(SYS_pwritev2, fd, (long)&part, 1, -1, -1, RWF_NOWAIT);
+        if (result != -EOPNOTSUPP && result != -EINVAL && result != -ENOSYS && result != -EPERM)
+            return result;
+        unsupported = true;
+    }
+    long own =
+        own_open(SYS_open, (long)(fd == STDERR ? "/proc/self/fd/2" : name), O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
+    if (own < 0)
+        return own;
+    long result = plain_write((int)own, text, length);
+    probe(SYS_close, own, 0, 0, 0, 0, 0);
+    return result;
+}
+
 /* A write that may raise a signal: the signal is blocked for its time, and taken off again. */
-static long guarded_write(int fd, const char *text, size_t length) {
+static long guarded(write_call *call, int fd, const char *text, size_t length) {
     uint64_t old = 0, pending = 0;
     if (probe(SYS_rt_sigprocmask, SIG_BLOCK, (long)&write_signals, (long)&old, KERNEL_SIGSET, 0, 0) < 0)
         return -EPERM;
     probe(SYS_rt_sigpending, (long)&pending, KERNEL_SIGSET, 0, 0, 0, 0);
-    long result = probe(SYS_write, fd, (long)text, (long)length, 0, 0, 0);
+    long result = call(fd, text, length);
     if (result == -EPIPE || result == -EFBIG)
         swallow(pending);
     probe(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, KERNEL_SIGSET, 0, 0);
@@ -72,39 +113,60 @@ static bool has_room(int fd) {
     return probe(SYS_poll, (long)&room, 1, 0, 0, 0, 0) == 1 && (room.revents & (POLLOUT | POLLERR)) == POLLOUT;
 }
 
-/* In a sandbox that does not let us ask, what was found before it went up. */
-static bool is_size_limited(void) {
-    static bool limited = true;
+/* Up to where a file may grow. In a sandbox that does not let us ask, what was found before it went up. */
+static uint64_t size_limit(void) {
+    static uint64_t last = 0;
     struct rlimit limit;
     if (probe(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, (long)&limit, 0, 0) == 0)
-        limited = limit.rlim_cur != RLIM_INFINITY;
-    return limited;
+        last = limit.rlim_cur;
+    return last;
+}
+
+/* A line that could only be written in part (a full disk): the next one begins on a line of its own. */
+static _Atomic bool torn;
+
+static bool all_written(long result, size_t length) {
+    if (result > 0 && (size_t)result < length)
+        torn = true;
+    return result == (long)length;
+}
+
+static bool to_file_of(int fd, const struct stat *status, const char *text, size_t length) {
+    uint64_t limit = size_limit();
+    if (limit != RLIM_INFINITY && (uint64_t)status->st_size + length > limit)
+        return false;
+    write_call *call = plain_write;
+    if (torn && (limit == RLIM_INFINITY ? call(fd, "\n", 1) : guarded(call, fd, "\n", 1)) == 1)
+        torn = false;
+    return all_written(limit == RLIM_INFINITY ? call(fd, text, length) : guarded(call, fd, text, length), length);
 }
 
 static bool write_line(int fd, const struct stat *status, const char *text, size_t length) {
-    if (S_ISREG(status->st_mode) && !is_size_limited())
-        return probe(SYS_write, fd, (long)text, (long)length, 0, 0, 0) == (long)length;
-    if (!S_ISREG(status->st_mode) && !has_room(fd))
+    if (S_ISREG(status->st_mode))
+        return to_file_of(fd, status, text, length);
+    if (!has_room(fd))
         return false;
-    return guarded_write(fd, text, length) == (long)length;
+    return all_written(guarded(S_ISFIFO(status->st_mode) ? pipe_write : plain_write, fd, text, length), length);
 }
 
 static bool to_standard_error(const char *text, size_t length) {
     struct stat status;
-    if (!standard_error.usable || probe(SYS_fstat, STDERR, (long)&status, 0, 0, 0, 0) < 0)
+    if (!standard_error_usable || probe(SYS_fstat, STDERR, (long)&status, 0, 0, 0, 0) < 0)
         return false;
-    if (status.st_dev != standard_error.device || status.st_ino != standard_error.inode ||
-        status.st_rdev != standard_error.special)
-        return false;
-    return write_line(STDERR, &status, text, length);
+    struct file_identity now = identity_of(STDERR, &status);
+    return memcmp(&now, &standard_error, sizeof now) == 0 && write_line(STDERR, &status, text, length);
 }
 
-static long open_log(int pid, bool make) {
-    char path[PATH_SIZE];
-    if (!settings_output_path(name, pid, path, sizeof path))
-        return -ENAMETOOLONG;
-    int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (make ? O_CREAT : 0);
-    return own_open(SYS_open, (long)path, flags, 0666);
+static long open_log(int pid) {
+    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_CREAT;
+    struct scratch *scratch = scratch_take(); /* not on the stack, which may be a handler's */
+    if (!scratch)
+        return -ENOMEM;
+    long fd = settings_output_path(name, pid, scratch->entries, sizeof scratch->entries)
+                  ? own_open(SYS_open, (long)scratch->entries, flags, 0666)
+                  : -ENAMETOOLONG;
+    scratch_give(scratch);
+    return fd;
 }
 
 /* A file that will be made when there is a line for it: is its directory there, and can it be written? */
@@ -153,7 +215,7 @@ bool sink_to_file(const char *output, int *error) {
         return false;
     to_file = true;
     per_process = names_process(output);
-    long result = per_process ? try_directory() : open_log(process_id(), true);
+    long result = per_process ? try_directory() : open_log(process_id());
     if (result < 0) {
         *error = (int)-result;
         return false;
@@ -171,7 +233,7 @@ bool sink_to_file(const char *output, int *error) {
 /* A vfork child has a file of its own to write, and no table of its own to keep it in. */
 static bool to_borrowed_file(const char *text, size_t length) {
     struct stat status;
-    long fd = open_log(process_id(), true);
+    long fd = open_log(process_id());
     if (fd < 0)
         return false;
     bool written = probe(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 && write_line((int)fd, &status, text, length);
@@ -187,7 +249,7 @@ static bool to_log(const char *text, size_t length) {
     if (fd < 0) {
         if (process_is_borrowed())
             return to_borrowed_file(text, length);
-        long opened = open_log(process_id(), true);
+        long opened = open_log(process_id());
         fd = opened < 0 || own_adopt(OWN_LOG, (int)opened) < 0 ? -1 : own_descriptor_status(OWN_LOG, &status);
     }
     return fd >= 0 && write_line(fd, &status, text, length);

@@ -16,9 +16,17 @@ struct stream_call {
 
 bool stream_found(struct stream_call *call, FILE *file, const char *name, const void *caller);
 
+/* FILE's flags, which its ABI has fixed: libio.h of glibc. */
+enum { STREAM_HAS_DESCRIPTOR = 0x2000 };
+
+/* The descriptor under a stream; -1 for one in memory, whose field for it is never set. */
+static inline int stream_descriptor(const FILE *file) {
+    return file && (file->_flags & STREAM_HAS_DESCRIPTOR) ? file->_fileno : -1;
+}
+
 /* False: no TCP socket under it. */
 static inline bool stream_begin(struct stream_call *call, FILE *file, const char *name, const void *caller) {
-    return file && table_maybe_tcp(file->_fileno) && stream_found(call, file, name, caller);
+    return table_maybe_tcp(stream_descriptor(file)) && stream_found(call, file, name, caller);
 }
 
 /* Before output of that many bytes (SIZE_MAX: not known): if it may have to write, SIGPIPE is held. */

@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "closing.h"
+#include "flight.h"
 #include "ledger.h"
 #include "memory.h"
 #include "process.h"
 #include "references.h"
+#include "release.h"
 #include "sandbox.h"
 #include "table.h"
 
@@ -131,6 +133,7 @@ unsigned sweep_count(void) {
 
 unsigned sweep_left_across_exec(void) {
     struct sweep sweep;
+    flight_meet_strangers();
     if (!gather(&sweep, LEFT_ACROSS_EXEC))
         return 0;
     for (size_t i = 0; i < sweep.count; i++)
@@ -151,6 +154,7 @@ static struct search search_of(struct sweep *sweep) {
 unsigned sweep_shared_with(int pid) {
     struct sweep sweep;
     unsigned shared = 0;
+    flight_meet_strangers();
     if (!gather(&sweep, ALL))
         return 0;
     struct scratch *scratch = scratch_take();
@@ -193,8 +197,10 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     struct references references;
     struct standing standing;
     standing_of(socket->fd, &socket->identity, true, &standing);
+    standing_count_unread(&socket->identity, &standing, scratch);
     take_away(sweep, i, search, !exec, &references);
     references_count_in_flight(socket->identity.cookie, scratch, &references);
+    references_look_at_calls(socket->identity.cookie, true, scratch, &references);
     struct remaining remaining = references_remaining(&references);
     struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &standing.before, &remaining);
     struct event *event = log_event(scratch, exec ? OP_EXEC : OP_EXIT, call);
@@ -216,6 +222,8 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     }
     if (verdict.fin == FIN_WITHHELD)
         references_name_holders(&references, event);
+    for (unsigned c = 0; c < references.calls; c++)
+        release_expect(&socket->identity, socket->fd, &standing.before, &references.call[c]);
     log_emit(scratch);
 }
 
@@ -267,6 +275,7 @@ void sweep_exec(const struct call *call) {
     int saved = errno;
     report(true, call, -1);
     tell_ledger(false);
+    flight_meet_strangers();
     errno = saved;
 }
 

@@ -20,6 +20,7 @@ bool traffic_begin(struct traffic *traffic, int fd, const char *name, const void
     traffic->fd = fd;
     traffic->holds_sigpipe = false;
     traffic->may_raise = false;
+    traffic->errno_before = saved;
     traffic->call = call_begin(name, caller);
     return true;
 }
@@ -120,8 +121,10 @@ static void see_refused(struct traffic *traffic, long result) {
         emit(traffic, OP_WRITE, result, EPIPE, state_now(traffic), effect);
     if (effect == SIGPIPE_FATAL)
         sweep_end("SIGPIPE", NULL, -1);
-    if (traffic->may_raise && effect != SIGPIPE_IGNORED)
-        signal_raise_sigpipe();
+    if (!traffic->may_raise || effect == SIGPIPE_IGNORED)
+        return;
+    errno = traffic->errno_before;
+    signal_raise_sigpipe();
 }
 
 void traffic_wrote(struct traffic *traffic, long result) {
@@ -138,9 +141,24 @@ void traffic_wrote(struct traffic *traffic, long result) {
     release_check(traffic->call.name, traffic->call.caller, result, false);
 }
 
+/* A write would be refused: its own FIN has left, or the connection is dead. */
+static bool refuses_writes(enum tcp_state state) {
+    return state != STATE_UNSET && state != STATE_ESTABLISHED && state != STATE_CLOSE_WAIT && state != STATE_SYN_SENT &&
+           state != STATE_SYN_RECV;
+}
+
 void traffic_hold_sigpipe(struct traffic *traffic) {
     int saved = errno;
-    if (signal_disposition(SIGPIPE) == DISPOSITION_DEFAULT && !signal_is_blocked(SIGPIPE))
+    if (signal_disposition(SIGPIPE) == DISPOSITION_DEFAULT && !signal_is_blocked(SIGPIPE) &&
+        refuses_writes(state_now(traffic)))
         traffic->holds_sigpipe = signal_block(SIGPIPE, &traffic->old_mask);
     errno = saved;
+}
+
+void traffic_wrote_part(struct traffic *traffic, long result) {
+    int saved = errno;
+    if (traffic->may_raise && refuses_writes(state_now(traffic)))
+        see_refused(traffic, -1);
+    errno = saved;
+    traffic_wrote(traffic, result);
 }

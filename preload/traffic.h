@@ -17,6 +17,7 @@ struct traffic {
     bool holds_sigpipe; /* SIGPIPE is blocked by us, for the time of the call */
     bool may_raise;     /* the call was made without its SIGPIPE: it is ours to raise */
     uint64_t old_mask;
+    int errno_before; /* which a SIGPIPE handler sees */
     struct identity identity;
 };
 
@@ -29,9 +30,13 @@ void traffic_read(struct traffic *traffic, long result, size_t wanted);
 /* After a write. */
 void traffic_wrote(struct traffic *traffic, long result);
 
+/* The same of sendmmsg() that sent some messages and not all: what stopped it may have been a refusal. */
+void traffic_wrote_part(struct traffic *traffic, long result);
+
 /*
- * A call that raises SIGPIPE by itself (sendfile, stdio) and may be fatal: where it would be, the signal waits
- * until traffic_wrote() has told of it. Costs one system call, three where SIGPIPE has its default action.
+ * A call that raises SIGPIPE by itself (sendfile, stdio) and may be fatal: where the connection is over already, so
+ * that the call will fail at once, the signal waits until traffic_wrote() has told of it. (Where the call may block the
+ * signal stays as the program has it.) Costs one system call, two where SIGPIPE has its default action.
  */
 void traffic_hold_sigpipe(struct traffic *traffic);
 

@@ -9,7 +9,10 @@ load helpers/servers
 # shellcheck disable=SC2317 # try calls it
 neutral() {
   case $1 in
-    postgres.err) sed -nE '/LOG:|due to administrator command$|not yet accepting|recovery state has not/d; s/^[0-9-]{10} [0-9:.]{12} [A-Z]+ \[[0-9]+\] //p' | sort ;;
+    postgres.err)
+      sed -nE -e '/LOG:|due to administrator command$|not yet accepting|recovery state has not/d' \
+        -e 's/^[0-9-]{10} [0-9:.]{12} [A-Z]+ \[[0-9]+\] //p' | sort
+      ;;
     redis.out) sed -E -e 's/^[0-9]+:([A-Z]) [0-9]+ [A-Z][a-z]+ [0-9]{4} [0-9:.]{12} /PID:\1 /; s/pid=[0-9]+/pid=N/' \
       -e 's/pid [0-9]+/pid N/; s/-bg-[0-9]+/-bg-N/; s/^[0-9]+:signal-handler \([0-9]+\)/signal:/' ;;
     dump.out) sed '/^\\\(un\)\?restrict/d' ;;
@@ -190,7 +193,8 @@ redis_commands() {
   ask kill bash -c "redis-cli client kill type normal skipme yes"
   ask_end blocked
   ask quit bash -c 'exec 5<>/dev/tcp/127.0.0.1/6379; printf "QUIT\r\n" >&5; cat <&5'
-  ask garbage bash -c 'exec 5<>/dev/tcp/127.0.0.1/6379; printf "GET / HTTP/1.0\r\nHost: x\r\n\r\n" >&5; cat <&5 >/dev/null 2>&1 || :'
+  ask garbage bash -c 'exec 5<>/dev/tcp/127.0.0.1/6379; printf "GET / HTTP/1.0\r\nHost: x\r\n\r\n" >&5
+    cat <&5 >/dev/null 2>&1 || :'
   ask_start open redis-cli blpop nothing 30
   until_true redis_has_blocked
   ask shutdown redis-cli shutdown nosave

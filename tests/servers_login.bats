@@ -6,6 +6,10 @@ load helpers/servers
 
 # shellcheck disable=SC2317 # try calls it
 neutral() {
+  if [[ $1 == *.err ]]; then without_numbers | sort; else without_numbers; fi
+}
+
+without_numbers() {
   sed -E -e 's/port [0-9]+/port N/g; s/ID [0-9]+/ID N/; s/\[[0-9]+\]/[N]/; s/pid [0-9]+/pid N/' \
     -e 's/after [0-9.]+ seconds/after N seconds/; s/SHA256:.*/KEY/; s/[0-9a-f]{40}/COMMIT/; s/\[[^]]*\] "GET/TIME "GET/'
 }
@@ -121,7 +125,8 @@ refused() {
   ssh_there nobody -l nobody-at-all there true
   ssh_there key -o PubkeyAuthentication=no there true
   # shellcheck disable=SC2016
-  ask scanner bash -c 'exec 5<>/dev/tcp/127.0.0.1/2222; read -r line <&5; echo "${line%%_*}"; printf "GET / HTTP/1.0\r\n\r\n" >&5
+  ask scanner bash -c 'exec 5<>/dev/tcp/127.0.0.1/2222; read -r line <&5; echo "${line%%_*}"
+    printf "GET / HTTP/1.0\r\n\r\n" >&5
     cat <&5 >/dev/null 2>&1 || :'
   # shellcheck disable=SC2016
   ask silent bash -c 'exec 5<>/dev/tcp/127.0.0.1/2222; read -r line <&5; echo "${line%%_*}"'
@@ -190,7 +195,8 @@ repositories() {
 
 git_daemon() {
   repositories
-  serve git 9418 "$(git --exec-path)/git-daemon" --reuseaddr --listen=127.0.0.1 --export-all --base-path="$WORK/base" "$WORK/base"
+  serve git 9418 "$(git --exec-path)/git-daemon" --reuseaddr --listen=127.0.0.1 --export-all \
+    --base-path="$WORK/base" "$WORK/base"
   ask clone git clone -q git://127.0.0.1/project "$WORK/clone"
   cmp "$WORK/source/file" "$WORK/clone/file"
   git -C "$WORK/clone" commit -q --allow-empty -m two
@@ -198,7 +204,8 @@ git_daemon() {
   ask remote git ls-remote -q git://127.0.0.1/project
   ask none git clone -q git://127.0.0.1/nothing "$WORK/nothing"
   ask fetch git -C "$WORK/clone" fetch -q
-  ask abort bash -c 'exec 5<>/dev/tcp/127.0.0.1/9418; printf "002cgit-upload-pack /project\0host=127.0.0.1\0" >&5; head -c 4 <&5'
+  ask abort bash -c 'exec 5<>/dev/tcp/127.0.0.1/9418
+    printf "002cgit-upload-pack /project\0host=127.0.0.1\0" >&5; head -c 4 <&5'
   until_true has_no_children git
   killed "${SERVER[git]}"
   stop git TERM

@@ -36,7 +36,8 @@ END
 shells() {
   ask pipe bash -c 'set -o pipefail; seq 1000 | grep 7 | sort -rn | head -n 3 | tee >(cat >&2) | sed "s/^/> /"; exit 4'
   ask here bash -c 'cat <<<"a string"; cat < <(echo a process); exec 7>&1; echo seven >&7; exec 7>&-; echo no >&7'
-  ask coproc bash -c 'coproc cat; echo in >&"${COPROC[1]}"; read -r line <&"${COPROC[0]}"; echo "$line"; kill $COPROC_PID; wait $COPROC_PID; echo $?'
+  ask coproc bash -c 'coproc cat; echo in >&"${COPROC[1]}"; read -r line <&"${COPROC[0]}"; echo "$line"
+    kill $COPROC_PID; wait $COPROC_PID; echo $?'
   ask traps bash -c 'trap "echo trapped" EXIT; (exit 3); echo $?; kill -TERM $$'
   ask killed bash -c 'kill -9 $$'
   ask dash dash -c 'echo one | while read x; do echo "$x"; done; exec 9<&-; exit 200'

@@ -32,6 +32,8 @@
 #   listens PORT            whether somebody listens there
 #   connections [STATE]     how many sockets are in this state ("established"), as ss counts them
 #
+# KEEP_EVIDENCE=FOLDER in the environment: log, capture and comparison of each test are copied to there.
+#
 # Afterwards: logged JQ: how many events meet it; assert_wire_at_least KEY=N...: the numbers of compare_capture.py
 # (fin, rst, answers, pending, killed, connections ...) are as large, or with KEY=0 exactly zero.
 
@@ -64,6 +66,10 @@ teardown() {
     done <"$BATS_TEST_TMPDIR/netns"
   fi
   netns_remove_all
+  if [ -n "${KEEP_EVIDENCE-}" ]; then
+    mkdir -p "$KEEP_EVIDENCE/$BATS_TEST_NAME"
+    cp -r "$PLACE/." "$KEEP_EVIDENCE/$BATS_TEST_NAME"
+  fi
   rm -rf "$PLACE"
 }
 
@@ -195,14 +201,7 @@ try() {
   mapfile -t option < <(sed 's/^/--killed=/' "$PLACE/killed")
   capture_show >"$PLACE/capture"
   python3 "$BATS_TEST_DIRNAME/helpers/compare_capture.py" "${option[@]}" "$LOG" "$PLACE/capture" >"$PLACE/compared" ||
-    { cat "$PLACE/compared" && keep_evidence && return 1; }
-}
-
-# KEEP_EVIDENCE=FOLDER in the environment: where log and capture of a test that failed are copied to.
-keep_evidence() {
-  [ -n "${KEEP_EVIDENCE-}" ] || return 0
-  mkdir -p "$KEEP_EVIDENCE"
-  cp "$LOG" "$PLACE/capture" "$PLACE/compared" "$KEEP_EVIDENCE"
+    { cat "$PLACE/compared" && return 1; }
 }
 
 logged() {

@@ -76,6 +76,7 @@ class Sock(File):
         self.shut_known = set()  # of those that, or whose parents, have shut it down
         self.doubtful = 0  # how many copies in flight were dropped with a queue, or moved between sessions
         self.filled_at = 0
+        self.fin_announced = True  # some event must have said of the queued FIN that it will leave
 
     @property
     def over(self):
@@ -256,6 +257,7 @@ class Model:
     def send_fin(self, sock, claim, pid):
         if sock.unsent:
             sock.fin_queued = True
+            sock.fin_announced = claim == "must"
             self.emit(sock, "FIN", claim, pid, sure=False)
             return
         sock.fin_sent = True
