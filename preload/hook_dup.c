@@ -6,11 +6,12 @@
 #include "own.h"
 
 DOOR int dup(int fd) {
+    if (!table_on)
+        return REAL(dup)(fd);
+    struct call call = table_maybe_tcp(fd) ? call_begin("dup", CALLER) : (struct call){0};
     int result = REAL(dup)(fd);
-    if (result >= 0 && table_on) {
-        struct call call = call_begin("dup", CALLER);
+    if (result >= 0)
         duplicated(fd, result, &call);
-    }
     return result;
 }
 
@@ -64,11 +65,12 @@ DOOR int fcntl(int fd, int command, ...) {
     va_start(arguments, command);
     void *argument = va_arg(arguments, void *);
     va_end(arguments);
+    if (!table_on || (command != F_DUPFD && command != F_DUPFD_CLOEXEC))
+        return REAL(fcntl)(fd, command, argument);
+    struct call call = table_maybe_tcp(fd) ? call_begin("fcntl", CALLER) : (struct call){0};
     int result = REAL(fcntl)(fd, command, argument);
-    if ((command == F_DUPFD || command == F_DUPFD_CLOEXEC) && result >= 0 && table_on) {
-        struct call call = call_begin("fcntl", CALLER);
+    if (result >= 0)
         duplicated(fd, result, &call);
-    }
     return result;
 }
 TWIN_DOOR(__fcntl, fcntl);

@@ -37,6 +37,14 @@ static inline struct call call_begin(const char *name, const void *caller) {
     return (struct call){.name = name, .caller = caller, .begun = log_now()};
 }
 
+/* It has come back just now, unless its end was noted before. */
+static inline struct call call_ended(const struct call *call) {
+    struct call ended = *call;
+    if (!ended.done)
+        ended.done = log_now();
+    return ended;
+}
+
 /* An empty event in the workspace, of that call. */
 struct event *log_event(struct scratch *scratch, enum event_op op, const struct call *call);
 

@@ -33,7 +33,8 @@ static void emit_open(enum event_op op, int fd, long result, int error, const st
     struct scratch *scratch = log_wants(TRACE_OPEN) ? scratch_take() : NULL;
     if (!scratch)
         return;
-    struct event *event = log_event(scratch, op, call);
+    struct call ended = call_ended(call);
+    struct event *event = log_event(scratch, op, &ended);
     event->has |= HAS_FD | HAS_RET;
     event->fd = fd;
     event->ret = result;
@@ -116,7 +117,8 @@ static void emit_reference(enum event_op op, int fd, long result, int taken, uns
         return;
     int open_fd = op == OP_SEND_FD ? fd : (int)result;
     references_count(socket_inode(open_fd), identity->cookie, scratch, &references);
-    struct event *event = log_event(scratch, op, call);
+    struct call ended = call_ended(call);
+    struct event *event = log_event(scratch, op, &ended);
     event->has |= HAS_FD | HAS_RET;
     event->fd = fd;
     event->ret = result;
@@ -244,7 +246,8 @@ void forked(unsigned shared, int child, const struct call *call) {
     int saved = errno;
     struct scratch *scratch = shared && log_wants(TRACE_REFS) ? scratch_take() : NULL;
     if (scratch) {
-        struct event *event = log_event(scratch, OP_FORK, call);
+        struct call ended = call_ended(call);
+        struct event *event = log_event(scratch, OP_FORK, &ended);
         event->has |= HAS_SHARED;
         event->shared = shared;
         if (child > 0) {

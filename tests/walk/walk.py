@@ -429,6 +429,9 @@ class Walk:
                 verdicts = verdicts | {("withheld", why) for why in ("hidden", "in-flight", "call-in-progress")
                                        if ("withheld", "references") not in verdicts}
                 doubts[sock.id] = (doubts[sock.id][0], doubts[sock.id][1] + 1)  # it may be taken for a copy in flight
+                if op != "close":  # a prediction: the kernel was not asked
+                    verdicts = verdicts | predicted[sock.id]
+                    self.step.forgiven.add(str(sock.cookie))
             if op != "close" and sock.id in outcomes and sock.id not in over and not predicted[sock.id] <= verdicts:
                 # its peer goes in the same call: which of them the kernel ends first is no part of the prediction
                 verdicts = verdicts | predicted[sock.id]
@@ -1091,7 +1094,9 @@ class Walk:
         marked = [fd for fd in sorted(child.fds) if fd in child.cloexec]
         if variant == "fork":
             child.unseen = set(process.unseen)  # until the exec
+            self.processes.append(child)
             self.release(child, marked, "exec", calls=("execv",), verified=False)
+            self.processes.remove(child)
             child.unseen = set()
         else:
             for sock in child.socks():
