@@ -113,8 +113,8 @@ static void ask(const struct closing *closing, struct scratch *scratch, struct d
 }
 
 /*
- * Who holds it, if the kernel says that somebody does or cannot say. A holder may let go between the kernel's
- * answer and our search: where the search finds nobody the kernel is asked again.
+ * Who holds it, if the kernel says that somebody does or cannot say. A holder may let go between the kernel's answer
+ * and our search, which then finds nobody: it held when the call came back all the same, and the FIN is its end's.
  */
 static void find_references(const struct closing *closing, struct scratch *scratch, struct diag_answer *answer,
                             struct references *references) {
@@ -136,9 +136,14 @@ static void find_references(const struct closing *closing, struct scratch *scrat
         references_look_closer(closing->identity.cookie, scratch, references);
         if (references->calls || references->in_flight)
             return;
-        ask(closing, scratch, answer);
+        struct diag_answer again;
+        ask(closing, scratch, &again);
+        references->came_too_late = !is_attached(&again);
+        if (references->came_too_late)
+            break;
     }
-    references->known = references->known || (answer->asked && !is_attached(answer));
+    if (is_attached(answer))
+        references_prove_one(references);
 }
 
 static struct after after_of(const struct diag_answer *answer) {

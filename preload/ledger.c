@@ -202,19 +202,26 @@ static void walk_take_out(const struct walk *walk) {
         atomic_fetch_sub(&bucket_at(walk->cookie, 0)->strays, 1);
 }
 
-bool ledger_collect(uint64_t cookie, struct ledger_reference *list, unsigned max, unsigned *count) {
-    uint32_t marks;
-    if (!ledger || !marks_of(cookie, &marks) || marks)
-        return false;
-    *count = 0;
+unsigned ledger_collect_known(uint64_t cookie, struct ledger_reference *list, unsigned max) {
+    unsigned count = 0;
+    if (!ledger)
+        return 0;
     for (struct walk walk = walk_over(cookie); walk_on(&walk);) {
         int pid = pid_of((uint32_t)(walk.holder >> 32));
         if (pid == 0)
             continue;
-        if (*count < max)
-            list[*count] = (struct ledger_reference){.pid = pid, .fd = (int)(uint32_t)walk.holder};
-        ++*count;
+        if (count < max)
+            list[count] = (struct ledger_reference){.pid = pid, .fd = (int)(uint32_t)walk.holder};
+        count++;
     }
+    return count;
+}
+
+bool ledger_collect(uint64_t cookie, struct ledger_reference *list, unsigned max, unsigned *count) {
+    uint32_t marks;
+    if (!ledger || !marks_of(cookie, &marks) || marks)
+        return false;
+    *count = ledger_collect_known(cookie, list, max);
     return true;
 }
 

@@ -40,6 +40,9 @@ struct ledger_reference {
  */
 bool ledger_collect(uint64_t cookie, struct ledger_reference *list, unsigned max, unsigned *count);
 
+/* The same of what it knows, be that all or not. */
+unsigned ledger_collect_known(uint64_t cookie, struct ledger_reference *list, unsigned max);
+
 /* That reference was looked for, and is not there. */
 void ledger_strike(uint64_t cookie, const struct ledger_reference *reference);
 

@@ -147,3 +147,8 @@ void log_end(void) {
     write_event(scratch, counters);
     scratch_give(scratch);
 }
+
+void log_resume(void) {
+    int ended = ENDED;
+    atomic_compare_exchange_strong(&process_counters()->framed, &ended, STARTED);
+}

@@ -51,6 +51,9 @@ struct event *log_event(struct scratch *scratch, enum event_op op, const struct 
 /* Completes, filters, writes. The event must be the workspace's. */
 void log_emit(struct scratch *scratch);
 
+/* It lives on after its `end`. */
+void log_resume(void);
+
 /* The process's `end`, if it has had a `start`. */
 void log_end(void);
 

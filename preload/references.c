@@ -7,6 +7,7 @@
 #include "ledger.h"
 #include "process.h"
 #include "sandbox.h"
+#include "socket.h"
 #include "table.h"
 
 /*
@@ -40,9 +41,11 @@ bool references_flights_unsure(struct scratch *scratch) {
 }
 
 /* Whether a reference of the ledger's is there. What cannot be looked at is believed as long as its process lives. */
-static bool is_there(const struct ledger_reference *reference, uint64_t inode) {
+static bool is_there(const struct ledger_reference *reference, uint64_t inode, uint64_t cookie) {
     if (reference->pid < 0)
         return true;
+    if (reference->pid == process_id())
+        return socket_cookie(reference->fd) == cookie || sandbox_up;
     enum looked looked = search_look(reference->pid, reference->fd, inode);
     if (looked == LOOKED_UNREADABLE)
         return probe(SYS_kill, reference->pid, 0, 0, 0, 0, 0) != -ESRCH;
@@ -61,7 +64,7 @@ bool references_from_ledger(uint64_t inode, uint64_t cookie, struct search_row *
         for (unsigned i = 0; i < count && i < LOOKED_AT; i++) {
             if ((list[i].pid == self) != own)
                 continue;
-            if (is_there(&list[i], inode))
+            if (is_there(&list[i], inode, cookie))
                 search_row_add(row, list[i].pid, list[i].fd, own);
             else
                 ledger_strike(cookie, &list[i]);
@@ -79,13 +82,28 @@ void references_count(uint64_t inode, uint64_t cookie, struct scratch *scratch, 
         references_search(inode, cookie, scratch, references);
 }
 
+void references_add_unreadable(struct search_row *row, uint64_t cookie) {
+    enum { LOOKED_AT = 16 };
+    struct ledger_reference list[LOOKED_AT];
+    int self = process_id();
+    unsigned count = ledger_collect_known(cookie, list, LOOKED_AT);
+    for (int own = 0; own <= 1; own++)
+        for (unsigned i = 0; i < count && i < LOOKED_AT; i++)
+            if ((list[i].pid == self) == own && list[i].pid > 0 &&
+                search_look(list[i].pid, list[i].fd, row->inode) == LOOKED_UNREADABLE &&
+                probe(SYS_kill, list[i].pid, 0, 0, 0, 0, 0) != -ESRCH)
+                search_row_add(row, list[i].pid, list[i].fd, own);
+}
+
 void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references) {
     memset(references, 0, sizeof *references);
     references->row.inode = inode;
     struct search search = {.rows = &references->row, .count = 1};
     search_descriptors(&search, scratch);
-    references->known = search.possible && inode != 0;
+    references->known = inode != 0;
     references->partial = search.partial;
+    if (search.partial)
+        references_add_unreadable(&references->row, cookie);
     references_count_in_flight(cookie, scratch, references);
     references->partial = references->partial || references_flights_unsure(scratch);
 }
@@ -120,6 +138,15 @@ void references_leave_out(struct references *references, int fd) {
         row->descriptors--;
         row->own--;
     }
+}
+
+void references_prove_one(struct references *references) {
+    bool all_seen = references->known && !references->partial && !references->came_too_late;
+    if (references_total(references) || references->calls || all_seen)
+        return;
+    references->row.descriptors = 1;
+    references->known = true;
+    references->partial = true;
 }
 
 unsigned references_total(const struct references *references) {

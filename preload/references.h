@@ -16,7 +16,8 @@ struct references {
     bool known; /* /proc could be read, at least in part */
     bool partial;
     bool from_ledger;
-    unsigned calls; /* threads inside a call, where there is no descriptor */
+    bool came_too_late; /* whoever held it had let go when it was searched for */
+    unsigned calls;     /* threads inside a call, where there is no descriptor */
     struct holder call[CALLS_SHOWN];
 };
 
@@ -28,6 +29,12 @@ bool references_from_ledger(uint64_t inode, uint64_t cookie, struct search_row *
 
 /* Descriptors (from the ledger, else from /proc) and copies in flight. */
 void references_count(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references);
+
+/*
+ * Where /proc does not show everybody, the ledger knows some of the others, though perhaps not all: those of processes
+ * that live and cannot be looked at, and where it shows nobody, our own.
+ */
+void references_add_unreadable(struct search_row *row, uint64_t cookie);
 
 /* The same from /proc in any case: the ledger was wrong. */
 void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references);
@@ -55,6 +62,12 @@ void references_look_at_calls(uint64_t cookie, bool ends, struct scratch *scratc
  * reference is the next event's.
  */
 void references_leave_out(struct references *references, int fd);
+
+/*
+ * The kernel says that something refers to the socket, and the search has found nothing where it could not look at
+ * everybody, or came too late: one at least is certain, and no name.
+ */
+void references_prove_one(struct references *references);
 
 unsigned references_total(const struct references *references);
 

@@ -13,6 +13,7 @@
 #include "release.h"
 #include "pure/line.h"
 #include "sandbox.h"
+#include "table.h"
 
 /* struct linux_dirent64 of getdents64(2) */
 struct entry {
@@ -425,11 +426,15 @@ static void search_threads(const struct wanted *wanted, struct scratch *scratch,
  */
 static void search_where_closed(uint64_t cookie, bool again, struct scratch *scratch, struct threads *threads) {
     struct release_place place = {0};
+    int self = process_id();
     while (threads->count < threads->max && release_next_place(cookie, &place)) {
         if (place.pid == threads->but)
             continue;
         struct wanted wanted = {.pid = place.pid, .fd = place.fd, .cookie = cookie};
-        bool used_again = is_open_in(place.pid, place.fd) || release_closed_at(place.pid, place.fd) != cookie;
+        /* What dup2() has put there in closing it is no connection that a thread could be inside of. */
+        bool replaced = place.pid == self && table_kind(place.fd) != SLOT_TCP;
+        bool used_again =
+            (is_open_in(place.pid, place.fd) && !replaced) || release_closed_at(place.pid, place.fd) != cookie;
         if (used_again == again)
             search_threads(&wanted, scratch, threads);
     }

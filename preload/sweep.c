@@ -238,6 +238,9 @@ static void count_references(struct search *search, struct sweep *sweep, struct 
     for (size_t i = 0; i < sweep->count; i++)
         sweep->rows[i] = (struct search_row){.inode = sweep->rows[i].inode};
     search_descriptors(search, scratch);
+    for (size_t i = 0; search->partial && i < sweep->count; i++)
+        references_add_unreadable(&sweep->rows[i], sweep->sockets[i].identity.cookie);
+    search->possible = true; /* as far as it goes: our own are known in any case */
     search->partial = search->partial || references_flights_unsure(scratch);
 }
 
@@ -320,6 +323,7 @@ void sweep_forked(void) {
 }
 
 void sweep_survived(void) {
+    log_resume();
     sweep_forked();
     ledger_enter(table_inherit);
 }
