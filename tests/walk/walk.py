@@ -336,9 +336,10 @@ class Walk:
         return want
 
     def raw_descriptors(self, sock):
-        """How many descriptors of the socket no hook saw come; as many as there ever were at a time, since the ledger
-        may go on without them."""
+        """How many descriptors of the socket no hook saw come, and copies that may have been sent from them; as many as
+        there ever were at a time, since the ledger may go on without them."""
         now = sum(process.fds.get(fd) is sock for process in self.processes for fd in process.unseen)
+        now += sock.flights if now else 0
         sock.raw = 0 if self.options.exact else max(now, getattr(sock, "raw", 0))
         return sock.raw
 
