@@ -12,6 +12,7 @@ setup() {
   run -0 --separate-stderr examples/demo/run
   # shellcheck disable=SC2154 # run sets it
   [ "$stderr" = "" ]
+  output=$(tr -s ' \n' ' ' <<<"$output") # wherever its lines were wrapped
   [[ $output == *'1. A trace'*nginx*curl*'close('*'FIN sent'*'2. The same again'* ]]
   [[ $output == *'takes a connection from 127.0.0.1:'* ]]
   [[ $output == *"that the peer's FIN has come"* ]]

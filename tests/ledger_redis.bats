@@ -41,6 +41,7 @@ redis() {
 
 setup_place() {
   netns_create NETNS
+  # shellcheck disable=SC2034 # helpers/servers.bash
   MODE=traced KEPT=$PLACE/kept
   mkdir -p "$KEPT"
 }

@@ -44,6 +44,9 @@ static void make_event(struct event *event, const char *const *words) {
     event->injected = number(3) ? NULL : words[1];
     event->command = number(3) ? words : NULL;
     event->rules = number(3) ? NULL : words + 1;
+    event->holders_named = number(HOLDERS_SHOWN + 1);
+    if (event->holder_count < event->holders_named)
+        event->holder_count = event->holders_named;
     for (unsigned i = 0; i < HOLDERS_SHOWN; i++)
         event->holders[i].call = number(2) ? words[0] : NULL;
 }
