@@ -197,7 +197,8 @@ static bool says_gone(long error) {
 static void search_process(struct search *search, int pid, bool own, struct scratch *scratch) {
     char path[PATH];
     struct listing listing;
-    proc_path(path, sizeof path, pid, 0, "/fd");
+    /* The process's own folder is empty when its first thread has ended: then ours has the descriptors. */
+    proc_path(path, sizeof path, pid, own ? process_thread_id() : 0, "/fd");
     long opened = listing_open(&listing, path, scratch->entries);
     if (opened < 0) {
         search->partial = search->partial || !says_gone(opened);

@@ -141,6 +141,13 @@ class Want:
             return (event.get("fin"), event.get("why")) in RELEASES
         return event.get("refs_partial") and event["op"] in ("exec", "exit")
 
+    def foresees_queue(self, event):
+        """exit and exec are told of before they happen: whether the peer has room for what is unsent shows after."""
+        why = event.get("why")
+        sent = {("sent", why), ("already", why), ("queued", why)}
+        return event["op"] in ("exec", "exit") and event.get("fin") in ("queued", "sent", "already") and \
+            event.get("unsent") and bool(sent & set(self.verdicts))
+
     def check_one(self, event, last):
         verdict = (event.get("fin"), event.get("why"))
         if self.any_verdict:
@@ -150,7 +157,7 @@ class Want:
             if "fin" in event:
                 yield f"has a verdict: {verdict}"
         elif verdict not in self.verdicts and (last or verdict != ("withheld", "references")) and \
-                not self.cannot_know(event) and not (self.foreign and verdict[0] == "withheld"):
+                not self.cannot_know(event) and not self.foresees_queue(event) and not (self.foreign and verdict[0] == "withheld"):
             yield f"verdict {verdict[0]}/{verdict[1]}"
         if self.alone and event.get("refs_partial"):
             yield "refs_partial, and nobody else is there"
