@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "calls.h"
 #include "flight.h"
 #include "ledger.h"
 #include "process.h"
+#include "queues.h"
 #include "sandbox.h"
 #include "socket.h"
 #include "table.h"
@@ -16,7 +18,7 @@
  */
 static unsigned in_queue(uint64_t cookie, uint64_t receiver, struct scratch *scratch, bool *partial) {
     bool unreadable = false;
-    int there = search_queue(receiver, scratch, &unreadable);
+    int there = queues_of(receiver, scratch, &unreadable);
     if (there < 0) {
         *partial = *partial || unreadable;
         return unreadable ? flight_among_last(cookie, receiver, ~0U) : 0;
@@ -36,7 +38,7 @@ static unsigned in_flight(uint64_t cookie, struct scratch *scratch, bool *partia
 
 bool references_flights_unsure(struct scratch *scratch) {
     bool unreadable;
-    unsigned there = search_in_flight(false, scratch, &unreadable);
+    unsigned there = queues_all(false, scratch, &unreadable);
     return there > 0 && (flight_met_strangers() || there > in_flight(0, scratch, &unreadable));
 }
 
@@ -114,10 +116,10 @@ void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct
 
 void references_look_closer(uint64_t cookie, struct scratch *scratch, struct references *references) {
     bool unreadable = false;
-    references->calls = search_calls_in_progress(cookie, scratch, references->call, CALLS_SHOWN);
+    references->calls = calls_in_progress(cookie, scratch, references->call, CALLS_SHOWN);
     /* Into a queue that only garbage collection will purge. */
     bool sent = flight_any() && flight_next_queue(cookie, 0) != 0;
-    if (!references->calls && !references->in_flight && (sent || search_in_flight(true, scratch, &unreadable) > 0))
+    if (!references->calls && !references->in_flight && (sent || queues_all(true, scratch, &unreadable) > 0))
         references->in_flight = 1;
     /* Where nothing was found it is a guess. */
     references->partial = references->partial || unreadable || (references->in_flight && !references->calls);
@@ -125,7 +127,7 @@ void references_look_closer(uint64_t cookie, struct scratch *scratch, struct ref
 
 void references_look_at_calls(uint64_t cookie, bool ends, struct scratch *scratch, struct references *references) {
     if (references->known && !references->row.descriptors && (ends || references->in_flight))
-        references->calls = search_known_calls(cookie, ends, scratch, references->call, CALLS_SHOWN);
+        references->calls = calls_known(cookie, ends, scratch, references->call, CALLS_SHOWN);
 }
 
 void references_leave_out(struct references *references, int fd) {
@@ -172,7 +174,7 @@ void references_name_holders(const struct references *references, struct event *
             event_add_holder(event, NULL); /* a child that is being made has no name yet */
             continue;
         }
-        search_comm(holder.pid, 0, holder.comm);
+        proc_comm(holder.pid, 0, holder.comm);
         if (holder.pid == self && table_kind(holder.fd) == SLOT_OTHER)
             table_set_found(holder.fd); /* it came there unseen */
         event_add_holder(event, &holder);

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 
+#include "procfs.h"
 #include "scratch.h"
 
 enum { FOUND_SHOWN = HOLDERS_SHOWN };
@@ -38,35 +39,7 @@ void search_descriptors(struct search *search, struct scratch *scratch);
 /* Only those of one process. */
 void search_descriptors_of(struct search *search, int pid, struct scratch *scratch);
 
-/*
- * Threads inside a system call on a number that was the connection's until it was closed (release.h); where there is
- * none, of this process and its relatives (parent, child, siblings) on any number that is no longer open there, and
- * of which nothing is known; but none that is known to be inside a call on another connection than that of the cookie.
- * Fills in pid, tid, comm and call of at most max; how many.
- */
-unsigned search_calls_in_progress(uint64_t cookie, struct scratch *scratch, struct holder *list, unsigned max);
-
-/* Only those on a number that was the connection's and is not in use again; ends: none of this process's threads. */
-unsigned search_known_calls(uint64_t cookie, bool ends, struct scratch *scratch, struct holder *list, unsigned max);
-
-/*
- * Copies of descriptors (of anything) that wait in unix sockets' queues, as far as they can be read; of all
- * processes in our network namespace, or only of this one and its relatives.
- */
-unsigned search_in_flight(bool among_relatives, struct scratch *scratch, bool *partial);
-
-/*
- * Copies of descriptors in the queue of the unix socket with that inode; -1 if no process has it (unreadable: that
- * could not be found out of all).
- */
-int search_queue(uint64_t inode, struct scratch *scratch, bool *unreadable);
-
 /* The descriptor numbers of this process, one after the other, from /proc/self/fd. */
-struct listing {
-    int fd;
-    char *buffer;
-    long filled, at;
-};
 bool search_own_begin(struct listing *listing, struct scratch *scratch);
 int search_own_next(struct listing *listing); /* -1 at the end */
 void search_own_end(struct listing *listing);
@@ -77,8 +50,5 @@ enum looked search_look(int pid, int fd, uint64_t inode);
 
 /* Adds a descriptor that somebody has found; others' must come before our own. */
 void search_row_add(struct search_row *row, int pid, int fd, bool own);
-
-/* Fills comm (of the process, or of its thread tid where that is not 0); empty if it cannot be read. */
-void search_comm(int pid, int tid, char comm[COMM_SIZE]);
 
 #endif
