@@ -5,12 +5,14 @@ load helpers/safety
 
 export OWN_PIDS=1
 
-# children SCENE: in the end the parent closes C, and that is told, once and right.
+# children SCENE [JQ]: in the end the parent closes C, and that is told, once and right: as the last reference's close,
+# unless it may be told otherwise.
 children() {
+  local told=${2:-'.fin == "sent" and .refs_before == 1 and .refs_after == 0'}
   same CLOSETRACE_TRACE=open,refs,end,eof safety_children "$1"
   assert_log
   assert_logged 0 '.op == "end" and .lost != 0'
-  assert_events 1 C op=close pid="$(fact PID)" fin=sent verified=true refs=1-0 role=client
+  assert_events 1 C op=close pid="$(fact PID)" verified=true role=client "($told)"
   assert_events 0 C 'fin=reset|none|already'
 }
 
@@ -44,7 +46,8 @@ by_children() {
 }
 
 @test "children: vfork in a vfork, both ended by a signal" {
-  children vfork-killed
+  # The kernel lets the parent go on before it has closed what the killed child had: then that is what still holds it.
+  children vfork-killed '(.fin == "sent" and .refs_after == 0) or (.fin == "withheld" and .refs_after >= 1)'
 }
 
 @test "children: none to be had" {

@@ -46,6 +46,9 @@ declare -gA SERVER=() ASKED=()
 setup() {
   PLACE=$(mktemp -d /tmp/closetrace-servers.XXXXXX)
   chmod 755 "$PLACE"
+  # Where every user can read it, wherever this checkout is.
+  install -m 755 "$LIB" "$PLACE/libclosetrace.so"
+  LIB=$PLACE/libclosetrace.so
   LOG=$PLACE/log
   WORK=$PLACE/work
   PATH=$PATH:/usr/sbin:/sbin
