@@ -3,15 +3,12 @@
 #include <stdint.h>
 
 #include "door.h"
-#include "flight.h"
 #include "log.h"
 #include "sweep.h"
 
 static struct call begin(const char *name, const void *caller) {
     struct call call = {0};
-    if (table_on)
-        flight_meet_strangers();
-    if (table_on && table_end()) {
+    if (table_on) {
         call = call_begin(name, caller);
         sweep_exec(&call);
     }

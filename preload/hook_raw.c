@@ -183,11 +183,9 @@ static long raw_fork(const long arguments[6], const void *caller) {
 
 static long raw_exec(long number, const long arguments[6], const void *caller) {
     struct call call = call_begin(name, caller);
-    if (table_end())
-        sweep_exec(&call);
+    sweep_exec(&call);
     long result = call_real(number, arguments);
-    if (table_end())
-        sweep_exec_failed(&call, errno);
+    sweep_exec_failed(&call, errno);
     return result;
 }
 

@@ -14,7 +14,8 @@ unsigned sweep_count(void);
 unsigned sweep_left_across_exec(void);
 unsigned sweep_shared_with(int pid);
 
-/* An exec is about to be made. And it failed: takes back what was said. errno is kept. */
+/* An exec is about to be made, with or without TCP sockets: what waits in queues goes out of sight too. And it failed:
+ * takes back what was said. errno is kept. */
 void sweep_exec(const struct call *call);
 void sweep_exec_failed(const struct call *call, int error);
 

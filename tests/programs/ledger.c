@@ -43,10 +43,8 @@ static int holder_killed(char **arguments) {
     return 0;
 }
 
-static int holder_lives(char **arguments) {
-    (void)arguments;
-    struct pair pair = make_pair();
-    pid_t child = child_that_stays();
+/* We close C while the child has it; then the child is killed. */
+static int close_before(pid_t child, struct pair pair) {
     tell("CHILD=%d", child);
     MUST(close(pair.c));
     EXPECT(!ended(pair.s));
@@ -54,6 +52,13 @@ static int holder_lives(char **arguments) {
     wait_until_gone(child);
     tell_end(pair.s);
     return 0;
+}
+
+static int holder_lives(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    pid_t child = child_that_stays();
+    return close_before(child, pair);
 }
 
 /* The child goes on as a program into which nothing is preloaded, with the socket left open. */
@@ -71,13 +76,7 @@ static int holder_without_hooks(char **arguments) {
     }
     MUST(close(gone_on[1]));
     EXPECT(read(gone_on[0], &byte, 1) == 0); /* close-on-exec: the new program runs */
-    tell("CHILD=%d", child);
-    MUST(close(pair.c));
-    EXPECT(!ended(pair.s));
-    MUST(kill(child, SIGKILL));
-    wait_until_gone(child);
-    tell_end(pair.s);
-    return 0;
+    return close_before(child, pair);
 }
 
 /* COUNT children are forked and end, one after the other, each with its references: nothing of theirs stays behind. */
