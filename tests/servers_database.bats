@@ -10,7 +10,9 @@ load helpers/servers
 neutral() {
   case $1 in
     postgres.err)
+      # How often a waiting client asked before the server was up is chance.
       sed -nE -e '/LOG:|due to administrator command$|not yet accepting|recovery state has not/d' \
+        -e '/is (starting up|in recovery mode|shutting down)$/d' \
         -e 's/^[0-9-]{10} [0-9:.]{12} [A-Z]+ \[[0-9]+\] //p' | sort
       ;;
     redis.out) sed -E -e 's/^[0-9]+:([A-Z]) [0-9]+ [A-Z][a-z]+ [0-9]{4} [0-9:.]{12} /PID:\1 /; s/pid=[0-9]+/pid=N/' \
