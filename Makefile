@@ -4,6 +4,7 @@ VERSION = 0.1.0
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
+BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 INSTALL ?= install
 
@@ -12,6 +13,7 @@ CFLAGS ?= -O2 -g
 WERROR ?= -Werror
 BUILD = build
 LIB = libclosetrace.so
+COMMAND = closetrace
 FUZZ_CC ?= clang
 
 STANDARD = -std=gnu11
@@ -33,6 +35,7 @@ MAP = preload/libclosetrace.map
 PURE := $(patsubst %.c,%,$(sort $(wildcard preload/pure/*.c)))
 SOURCES := $(sort $(wildcard preload/*.c preload/*.S preload/pure/*.c))
 OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(SOURCES)))
+COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard cli/*.c)))
 MANPAGES := $(sort $(wildcard docs/*.1 docs/*.7))
 
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
@@ -64,12 +67,23 @@ TOGETHER = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(LIB)
+all: $(LIB) $(COMMAND)
 
 $(LIB): $(OBJECTS) $(MAP) $(BUILD)/flags
 	$(say) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $(OBJECTS) $(LIBRARIES) $(LDLIBS)
+
+# The command shares the pure parts with the library.
+$(COMMAND): $(COMMAND_OBJECTS) $(PURE:%=$(BUILD)/%.o) $(BUILD)/flags
+	$(say) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(COMMAND_OBJECTS) $(PURE:%=$(BUILD)/%.o) $(LDLIBS)
+
+$(BUILD)/cli/%.o: cli/%.c $(BUILD)/flags
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON) -MMD -MP $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 $(BUILD)/preload/%.o: preload/%.c $(BUILD)/flags
 	$(say) CC $<
@@ -96,7 +110,7 @@ deps:
 # Everything that the tests run. T names parts of them: make test T="unit close" (see tests/run --help).
 test:
 	+@$(TOGETHER) all test-programs
-	@BUILD=$(abspath $(BUILD)) LIB=$(abspath $(LIB)) tests/run $(T)
+	@BUILD=$(abspath $(BUILD)) LIB=$(abspath $(LIB)) COMMAND=$(abspath $(COMMAND)) tests/run $(T)
 
 test-programs: $(PROGRAMS) $(UNIT_PLAIN) $(UNIT_SAN) $(FUZZERS)
 
@@ -152,10 +166,13 @@ format:
 	@tests/lint --fix
 
 # The loader finds LD_PRELOAD=libclosetrace.so by its plain name in its cache, or in /lib and /usr/lib.
-install: $(LIB)
+install: $(LIB) $(COMMAND)
 	$(say) INSTALL $(DESTDIR)$(LIBDIR)/libclosetrace.so
 	$(Q)$(INSTALL) -d $(DESTDIR)$(LIBDIR)
 	$(Q)$(INSTALL) -m 644 $(LIB) $(DESTDIR)$(LIBDIR)/libclosetrace.so
+	$(say) INSTALL $(DESTDIR)$(BINDIR)/closetrace
+	$(Q)$(INSTALL) -d $(DESTDIR)$(BINDIR)
+	$(Q)$(INSTALL) -m 755 $(COMMAND) $(DESTDIR)$(BINDIR)/closetrace
 	$(Q)for page in $(MANPAGES); do \
 		section=$(DESTDIR)$(MANDIR)/man$${page##*.}; \
 		$(INSTALL) -d "$$section" && $(INSTALL) -m 644 "$$page" "$$section" || exit; \
@@ -172,16 +189,16 @@ REFRESH = if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then PATH=$$PATH:/sbin:
 
 uninstall:
 	$(say) RM $(DESTDIR)$(LIBDIR)/libclosetrace.so
-	$(Q)rm -f $(DESTDIR)$(LIBDIR)/libclosetrace.so
+	$(Q)rm -f $(DESTDIR)$(LIBDIR)/libclosetrace.so $(DESTDIR)$(BINDIR)/closetrace
 	$(Q)for page in $(MANPAGES); do rm -f "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}"; done
 	$(Q)$(REFRESH)
 
 clean:
-	$(say) RM "$(BUILD) $(LIB)"
-	$(Q)rm -rf $(BUILD) $(LIB)
+	$(say) RM "$(BUILD) $(LIB) $(COMMAND)"
+	$(Q)rm -rf $(BUILD) $(LIB) $(COMMAND)
 
 help:
-	@echo 'make            builds ./libclosetrace.so (needs gcc, make, libc6-dev)'
+	@echo 'make            builds ./libclosetrace.so and ./closetrace (needs gcc, make, libc6-dev)'
 	@echo 'make demo       nginx and curl on loopback, traced, the trace explained on the screen'
 	@echo 'make deps       installs what is missing for demo and tests, as Debian packages (tests/deps --help)'
 	@echo 'make test       lint, unit tests (plain and sanitized), fuzzers for a moment, bats suites'
@@ -193,8 +210,8 @@ help:
 	@echo 'make clean      removes what was built'
 	@echo
 	@echo 'Settings: CC, CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS; WERROR= (warnings do not stop the build); V=1 shows the'
-	@echo 'commands; PREFIX, LIBDIR, MANDIR, DESTDIR; BUILD and LIB put the output elsewhere.'
+	@echo 'commands; PREFIX, BINDIR, LIBDIR, MANDIR, DESTDIR; BUILD, LIB and COMMAND put the output elsewhere.'
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d)
 -include $(PROGRAMS:=.d) $(UNIT_PLAIN:=.d) $(UNIT_SAN:=.d) $(FUZZERS:=.d)
 -include $(PURE:%=$(BUILD)/sanitized/%.d) $(PURE:%=$(BUILD)/fuzzed/%.d)

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
-#include "memory.h"
+#include "session.h"
 #include "sandbox.h"
 #include "search.h"
 
@@ -50,7 +50,7 @@ static bool has_unix_sockets(void) {
 }
 
 void flight_start(void) {
-    flights = memory_map(sizeof *flights, true);
+    flights = session_memory(SESSION_FLIGHT, sizeof *flights);
     if (has_unix_sockets())
         flight_meet_strangers();
 }

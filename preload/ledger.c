@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#include "memory.h"
+#include "session.h"
 #include "process.h"
 #include "sandbox.h"
 
@@ -314,7 +314,7 @@ static void forget_dead_in(uint64_t cookie) {
 void ledger_start(void) {
     if (!CLOSETRACE_LEDGER)
         return;
-    ledger = memory_map(sizeof *ledger, true);
+    ledger = session_memory(SESSION_LEDGER, sizeof *ledger);
     if (!ledger)
         return;
     self = take_place((uint32_t)process_id());

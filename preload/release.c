@@ -5,7 +5,7 @@
 
 #include "closing.h"
 #include "diag.h"
-#include "memory.h"
+#include "session.h"
 #include "process.h"
 
 enum { EXPECTED_MAX = 64, CLOSED_MAX = 1024 };
@@ -36,7 +36,7 @@ _Atomic int *release_expected = &nothing;
 static struct expectations *expectations;
 
 void release_start(void) {
-    expectations = memory_map(sizeof *expectations, true);
+    expectations = session_memory(SESSION_RELEASE, sizeof *expectations);
     if (expectations)
         release_expected = &expectations->count;
 }

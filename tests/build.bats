@@ -5,7 +5,8 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
   cd "$BATS_TEST_DIRNAME/.." || return
-  make -j2 LIB="$BATS_FILE_TMPDIR/lib.so" BUILD="$BATS_FILE_TMPDIR/build" V=1 >"$BATS_FILE_TMPDIR/make.log" 2>&1 ||
+  make -j2 LIB="$BATS_FILE_TMPDIR/lib.so" COMMAND="$BATS_FILE_TMPDIR/command" BUILD="$BATS_FILE_TMPDIR/build" V=1 \
+    >"$BATS_FILE_TMPDIR/make.log" 2>&1 ||
     { cat "$BATS_FILE_TMPDIR/make.log" && return 1; }
 }
 
@@ -17,12 +18,12 @@ setup() {
 
 # A make of this test's own: no flags of another one, its output in a folder of its own.
 own_make() {
-  make -j2 LIB="$BATS_TEST_TMPDIR/lib.so" BUILD="$BATS_TEST_TMPDIR/build" "$@"
+  make -j2 LIB="$BATS_TEST_TMPDIR/lib.so" COMMAND="$BATS_TEST_TMPDIR/command" BUILD="$BATS_TEST_TMPDIR/build" "$@"
 }
 
 # The same without the compilation: what was built in setup_file is what gets installed.
 built_make() {
-  make LIB="$BATS_FILE_TMPDIR/lib.so" BUILD="$BATS_FILE_TMPDIR/build" "$@"
+  make LIB="$BATS_FILE_TMPDIR/lib.so" COMMAND="$BATS_FILE_TMPDIR/command" BUILD="$BATS_FILE_TMPDIR/build" "$@"
 }
 
 # loads COMMAND...: whether the program, run with LD_PRELOAD=libclosetrace.so, has the library mapped.
@@ -45,7 +46,7 @@ loads() {
 
 @test "build: a plain make fails on a warning" {
   mkdir "$BATS_TEST_TMPDIR/copy"
-  cp -r Makefile preload "$BATS_TEST_TMPDIR/copy"
+  cp -r Makefile preload cli "$BATS_TEST_TMPDIR/copy"
   cd "$BATS_TEST_TMPDIR/copy"
   echo 'static int closetrace_unused;' >>preload/pure/event.c
   run -2 make build/preload/pure/event.o
@@ -72,7 +73,7 @@ loads() {
 
 @test "build: a changed header makes anew what includes it" {
   mkdir "$BATS_TEST_TMPDIR/copy"
-  cp -r Makefile preload "$BATS_TEST_TMPDIR/copy"
+  cp -r Makefile preload cli "$BATS_TEST_TMPDIR/copy"
   cd "$BATS_TEST_TMPDIR/copy"
   make build/preload/pure/event.o >/dev/null
   touch -d '+2 seconds' preload/pure/event.h
@@ -183,11 +184,12 @@ loads() {
 
 @test "clean: removes what was built, and nothing else" {
   mkdir "$BATS_TEST_TMPDIR/copy"
-  cp -r Makefile preload "$BATS_TEST_TMPDIR/copy"
+  cp -r Makefile preload cli "$BATS_TEST_TMPDIR/copy"
   cd "$BATS_TEST_TMPDIR/copy"
   find . | sort >../before
   make >/dev/null
   [ -f libclosetrace.so ]
+  [ -x closetrace ]
   make clean >/dev/null
   find . | sort >../after
   cmp ../before ../after

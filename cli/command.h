@@ -1,0 +1,16 @@
+/*
+ * The subcommands: one row each in main.c's table. A subcommand gets its own arguments (argv[0] is its name) and
+ * returns the exit status. What is wrong with the arguments is said by usage_error(), in one line.
+ */
+#ifndef CLOSETRACE_COMMAND_H
+#define CLOSETRACE_COMMAND_H
+
+/* Exit statuses of our own: the command's own failures and bad usage (as env(1) and timeout(1) have it). */
+enum { EXIT_OK = 0, EXIT_FOUND_WRONG = 1, EXIT_FAILED = 125 };
+
+int command_run(int argc, char **argv);
+int command_print(int argc, char **argv);
+int command_report(int argc, char **argv);
+int command_grep(int argc, char **argv);
+
+#endif
