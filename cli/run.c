@@ -1,9 +1,299 @@
+/* `closetrace run`: starts a program in a session of its own, and follows its tree to the end. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "command.h"
+#include "output.h"
+#include "processes.h"
+#include "reach.h"
+#include "run_options.h"
+#include "session_host.h"
+
+/* epoll's data: a place in the roster, or one of these. */
+enum { FROM_SIGNALS = ROSTER_SIZE, FROM_DOOR };
+
+struct run {
+    struct run_options options;
+    struct session_host host;
+    struct output output;
+    struct processes processes;
+    int epoll, signals;
+    unsigned interrupts;
+};
+
+static const char usage[] =
+    "Usage: closetrace run [OPTION...] [--] COMMAND [ARG...]\n"
+    "\n"
+    "Runs COMMAND, and tells how it and all that it starts end their TCP connections.\n"
+    "\n"
+    "  -o FILE           write the trace to FILE, as JSON lines, instead of text to standard error\n"
+    "  --format=FORMAT   text or json\n"
+    "  -e trace=CLASSES  which events: open, refs, end, eof, data, all, none\n"
+    "  -e only=CONDITIONS\n"
+    "                    only sockets that meet them: lport=8080\n"
+    "  -e inject=RULE    break something: close:as=HOLD:hold=2s (as often as wanted); fault= as in strace\n"
+    "  -e verify=off     predict, and do not ask the kernel\n"
+    "  -E VAR=VALUE      set a variable for COMMAND; -E VAR takes it out\n"
+    "  --seed N          of random choices (prob=)\n"
+    "  --no-wait         end with COMMAND; otherwise with the last process of its tree\n"
+    "  -f                is always on\n"
+    "\n"
+    "Exits as COMMAND does: its status, 128+N for signal N, 126 and 127 as a shell does; 125 for failures of its "
+    "own.\n";
+
+static int fail(const char *what) {
+    fprintf(stderr, "closetrace run: %s: %s\n", what, strerror(errno));
+    return EXIT_FAILED;
+}
+
+/* Beside the command, or where `make install` puts it. */
+static bool find_library(char *path, size_t size) {
+    static const char *const places[] = {"libclosetrace.so", "../lib/libclosetrace.so",
+                                         "../lib/x86_64-linux-gnu/libclosetrace.so", "../lib64/libclosetrace.so"};
+    char self[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    char *slash = length > 0 ? memrchr(self, '/', (size_t)length) : NULL;
+    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
+        if ((size_t)snprintf(path, size, "%.*s/%s", (int)(slash - self), self, places[i]) < size &&
+            access(path, R_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Characters that separate names in LD_PRELOAD cannot be in one. */
+static bool set_preload(struct run *run) {
+    char library[PATH_MAX], *resolved;
+    const char *before = run_options_get(&run->options, "LD_PRELOAD");
+    if (!find_library(library, sizeof library) || !(resolved = realpath(library, NULL))) {
+        fputs("closetrace run: libclosetrace.so is not there: it belongs beside the command, or in ../lib\n", stderr);
+        return false;
+    }
+    if (strpbrk(resolved, " :")) {
+        fprintf(stderr, "closetrace run: %s: LD_PRELOAD takes no blanks and colons: put the library elsewhere\n",
+                resolved);
+        return false;
+    }
+    char *value;
+    if (asprintf(&value, "%s%s%s", before ? before : "", before && *before ? ":" : "", resolved) < 0)
+        return false;
+    run_options_set(&run->options, "LD_PRELOAD", value);
+    free(value);
+    free(resolved);
+    return true;
+}
+
+static bool set_environment(struct run *run) {
+    struct run_options *options = &run->options;
+    run_options_set(options, "CLOSETRACE_SESSION", run->host.where);
+    run_options_set(options, "CLOSETRACE_FORMAT", options->json ? "json" : "text");
+    if (options->output) {
+        /* A percent sign in a name is two in the setting. */
+        char *name = calloc(2, strlen(options->output) + 1), *to = name;
+        for (const char *from = options->output; name && *from; *to++ = *from++)
+            if (*from == '%')
+                *to++ = '%';
+        run_options_set(options, "CLOSETRACE_OUTPUT", name);
+        free(name);
+    }
+    return set_preload(run);
+}
+
+/* 0, or the status to exit with: the program is not there, or cannot be traced. */
+static int check_command(const char *name) {
+    char path[PATH_MAX], program[PATH_MAX];
+    if (!reach_find(name, path, sizeof path)) {
+        int status = errno == ENOENT || errno == ENOTDIR ? 127 : 126;
+        fprintf(stderr, "closetrace run: %s: %s\n", name, strerror(errno));
+        return status;
+    }
+    const char *obstacle = reach_obstacle(path, program, sizeof program);
+    if (!obstacle)
+        return 0;
+    fprintf(stderr, "closetrace run: %s cannot be traced: %s\n", program, obstacle);
+    return EXIT_FAILED;
+}
+
+/* Signals that are passed on. A terminal's stop is not among them: it stops the command like any program. */
+static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH, SIGALRM};
+
+static bool catch_signals(struct run *run, sigset_t *before) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
+        sigaddset(&set, passed_on[i]);
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = FROM_SIGNALS};
+    return sigprocmask(SIG_BLOCK, &set, before) == 0 &&
+           (run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) >= 0 &&
+           epoll_ctl(run->epoll, EPOLL_CTL_ADD, run->signals, &event) == 0;
+}
+
+/* What becomes of a child before it is the program: nothing but its environment differs from ours. */
+static void become(struct run *run, int report, const sigset_t *mask, const struct sigaction *sigpipe,
+                   const struct rlimit *files) {
+    sigaction(SIGPIPE, sigpipe, NULL);
+    setrlimit(RLIMIT_NOFILE, files);
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    execvpe(run->options.command[0], run->options.command, run->options.environment);
+    int reason = errno;
+    ssize_t unused = write(report, &reason, sizeof reason);
+    (void)unused;
+    _exit(EXIT_FAILED);
+}
+
+/* 0, or the status to exit with. */
+static int start(struct run *run, const sigset_t *mask) {
+    int report[2], reason;
+    struct sigaction ignored = {.sa_handler = SIG_IGN}, sigpipe;
+    struct rlimit files, raised;
+    if (pipe2(report, O_CLOEXEC) != 0)
+        return fail("pipe");
+    sigaction(SIGPIPE, &ignored, &sigpipe);
+    getrlimit(RLIMIT_NOFILE, &files);
+    raised = (struct rlimit){files.rlim_max, files.rlim_max}; /* a pidfd for each process, and what is parked */
+    setrlimit(RLIMIT_NOFILE, &raised);
+    pid_t child = fork();
+    if (child < 0)
+        return fail("fork");
+    if (child == 0)
+        become(run, report[1], mask, &sigpipe, &files);
+    close(report[1]);
+    run->processes.command = child;
+    ssize_t got = read(report[0], &reason, sizeof reason);
+    close(report[0]);
+    if (got != sizeof reason)
+        return 0;
+    waitpid(child, NULL, 0);
+    fprintf(stderr, "closetrace run: %s: %s\n", run->options.command[0], strerror(reason));
+    return reason == ENOENT ? 127 : 126;
+}
+
+/* What the terminal sends reaches the program by itself. */
+static void pass_on(struct run *run, const struct signalfd_siginfo *signal) {
+    bool from_terminal = signal->ssi_code == SI_KERNEL;
+    if (from_terminal && signal->ssi_signo == SIGINT)
+        run->interrupts++;
+    if (!from_terminal && !run->processes.command_ended)
+        kill(run->processes.command, (int)signal->ssi_signo);
+}
+
+/* False: the tree has ended. */
+static bool take_signals(struct run *run) {
+    struct signalfd_siginfo signal;
+    while (read(run->signals, &signal, sizeof signal) == sizeof signal)
+        if (signal.ssi_signo != SIGCHLD)
+            pass_on(run, &signal);
+    return processes_reap(&run->processes);
+}
+
+static void serve(struct run *run) {
+    struct session_request request;
+    int parked = session_host_serve(&run->host, &request);
+    if (parked >= 0)
+        close(parked);
+}
+
+static bool is_over(const struct run *run) {
+    enum { INTERRUPTS_TO_STOP_WAITING = 2 };
+    return run->processes.command_ended && (run->options.no_wait || run->interrupts >= INTERRUPTS_TO_STOP_WAITING);
+}
+
+/* How long to sleep: the less, the more came the last time. */
+static int patience(size_t came) {
+    enum { MUCH = RING_SIZE / 16, SHORT_MS = 2, LONG_MS = 20 };
+    return came > MUCH ? SHORT_MS : LONG_MS;
+}
+
+static void follow(struct run *run) {
+    enum { EVENTS = 64 };
+    struct epoll_event events[EVENTS];
+    bool alive = true;
+    for (size_t came = 0; alive && !is_over(run);) {
+        int count = epoll_wait(run->epoll, events, EVENTS, patience(came));
+        processes_look(&run->processes);
+        came = output_drain(&run->output, &run->host.session->ring, false);
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.u64 == FROM_SIGNALS)
+                alive = take_signals(run);
+            else if (events[i].data.u64 == FROM_DOOR)
+                serve(run);
+            else
+                processes_ended(&run->processes, (unsigned)events[i].data.u64);
+        }
+        if (run->processes.command_ended && alive)
+            alive = processes_reap(&run->processes);
+    }
+    output_drain(&run->output, &run->host.session->ring, !alive);
+}
+
+/* It has not told of its end: what it logged comes first. */
+static void died(const struct death *death, void *context) {
+    struct run *run = context;
+    (void)death;
+    output_drain(&run->output, &run->host.session->ring, false);
+}
+
+static void tell_what_was_missed(const struct run *run) {
+    unsigned long long dropped = atomic_load(&run->host.session->ring.dropped),
+                       torn = atomic_load(&run->host.session->ring.abandoned);
+    for (const struct unreached *program = run->processes.unreached; program; program = program->next)
+        fprintf(stderr, "closetrace: %s (process %d%s) ran without the library: what it did is not in the trace\n",
+                program->name, program->pid, program->count > 1 ? " and others" : "");
+    if (dropped)
+        fprintf(stderr, "closetrace: %llu events were lost: they came faster than they could be written\n", dropped);
+    if (torn)
+        fprintf(stderr, "closetrace: %llu events were lost with the processes that wrote them\n", torn);
+}
+
+static bool begin(struct run *run) {
+    struct epoll_event door = {.events = EPOLLIN, .data.u64 = FROM_DOOR};
+    run->epoll = epoll_create1(EPOLL_CLOEXEC);
+    return run->epoll >= 0 && session_host_begin(&run->host) &&
+           processes_begin(&run->processes, &run->host.session->roster, run->epoll) &&
+           epoll_ctl(run->epoll, EPOLL_CTL_ADD, run->host.listener, &door) == 0;
+}
 
 int command_run(int argc, char **argv) {
-    (void)argc;
-    fprintf(stderr, "closetrace: %s is not there yet\n", argv[0]);
-    return EXIT_FAILED;
+    static struct run run;
+    sigset_t mask;
+    enum options_result read = run_options_read(argc, argv, &run.options);
+    if (read == OPTIONS_HELP)
+        return fputs(usage, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
+    if (read == OPTIONS_WRONG)
+        return EXIT_FAILED;
+    int status = check_command(run.options.command[0]);
+    if (status)
+        return status;
+    if (!output_begin(&run.output, run.options.output, run.options.json))
+        return fail(run.options.output ? run.options.output : "standard error");
+    if (!begin(&run))
+        return fail("the session cannot be made");
+    run.processes.died = died;
+    run.processes.context = &run;
+    if (!set_environment(&run))
+        return EXIT_FAILED;
+    if (!catch_signals(&run, &mask))
+        return fail("signals");
+    status = start(&run, &mask);
+    if (status)
+        return status;
+    follow(&run);
+    session_host_end(&run.host);
+    output_drain(&run.output, &run.host.session->ring, true);
+    tell_what_was_missed(&run);
+    return WIFSIGNALED(run.processes.command_status) ? 128 + WTERMSIG(run.processes.command_status)
+                                                     : WEXITSTATUS(run.processes.command_status);
 }

@@ -10,6 +10,7 @@
 #include "opening.h"
 #include "process.h"
 #include "scratch.h"
+#include "session.h"
 #include "sink.h"
 #include "sweep.h"
 #include "table.h"
@@ -22,6 +23,7 @@ static void put_right(void) {
     sweep_forked();
     diag_forked();
     sink_forked();
+    session_forked();
 }
 
 void child_started(void) {

@@ -4,51 +4,55 @@
 
 #include "door.h"
 #include "log.h"
+#include "session.h"
 #include "sweep.h"
 
-static struct call begin(const char *name, const void *caller) {
+static struct call begin(const char *name, const char *path, const void *caller) {
     struct call call = {0};
     if (table_on) {
         call = call_begin(name, caller);
         sweep_exec(&call);
+        session_exec(path);
     }
     return call;
 }
 
 /* An exec that comes back has failed. */
 static int failed(const struct call *call, int result) {
-    if (call->name)
+    if (call->name) {
+        session_exec_failed();
         sweep_exec_failed(call, errno);
+    }
     return result;
 }
 
 DOOR int execve(const char *path, char *const argv[], char *const environment[]) {
-    struct call call = begin("execve", CALLER);
+    struct call call = begin("execve", path, CALLER);
     return failed(&call, REAL(execve)(path, argv, environment));
 }
 
 DOOR int execv(const char *path, char *const argv[]) {
-    struct call call = begin("execv", CALLER);
+    struct call call = begin("execv", path, CALLER);
     return failed(&call, REAL(execv)(path, argv));
 }
 
 DOOR int execvp(const char *file, char *const argv[]) {
-    struct call call = begin("execvp", CALLER);
+    struct call call = begin("execvp", file, CALLER);
     return failed(&call, REAL(execvp)(file, argv));
 }
 
 DOOR int execvpe(const char *file, char *const argv[], char *const environment[]) {
-    struct call call = begin("execvpe", CALLER);
+    struct call call = begin("execvpe", file, CALLER);
     return failed(&call, REAL(execvpe)(file, argv, environment));
 }
 
 DOOR int fexecve(int fd, char *const argv[], char *const environment[]) {
-    struct call call = begin("fexecve", CALLER);
+    struct call call = begin("fexecve", NULL, CALLER);
     return failed(&call, REAL(fexecve)(fd, argv, environment));
 }
 
 DOOR int execveat(int directory, const char *path, char *const argv[], char *const environment[], int flags) {
-    struct call call = begin("execveat", CALLER);
+    struct call call = begin("execveat", path, CALLER);
     return failed(&call, REAL(execveat)(directory, path, argv, environment, flags));
 }
 
@@ -80,14 +84,14 @@ static void collect_arguments(char **argv, const char *first, size_t count, va_l
 DOOR int execl(const char *path, const char *first, ...) {
     ARRAY_OF_ARGUMENTS;
     va_end(arguments);
-    struct call call = begin("execl", CALLER);
+    struct call call = begin("execl", path, CALLER);
     return failed(&call, REAL(execv)(path, argv));
 }
 
 DOOR int execlp(const char *file, const char *first, ...) {
     ARRAY_OF_ARGUMENTS;
     va_end(arguments);
-    struct call call = begin("execlp", CALLER);
+    struct call call = begin("execlp", file, CALLER);
     return failed(&call, REAL(execvp)(file, argv));
 }
 
@@ -96,6 +100,6 @@ DOOR int execle(const char *path, const char *first, ...) {
     (void)va_arg(arguments, char *); /* the array's NULL */
     char *const *environment = va_arg(arguments, char *const *);
     va_end(arguments);
-    struct call call = begin("execle", CALLER);
+    struct call call = begin("execle", path, CALLER);
     return failed(&call, REAL(execve)(path, argv, environment));
 }

@@ -7,6 +7,7 @@
 #include "door.h"
 #include "opening.h"
 #include "process.h"
+#include "session.h"
 #include "sweep.h"
 
 DOOR pid_t fork(void) {
@@ -93,28 +94,30 @@ void vfork_after(int child) {
 }
 
 /* A child that has started its program by now: what it was left is read from the kernel. */
-static int spawned(int result, const pid_t *child, const struct call *call) {
+static int spawned(int result, const pid_t *child, const char *path, const struct call *call) {
     int saved = errno;
+    if (result == 0 && table_on && child)
+        session_spawned(*child, path);
     if (result == 0 && table_on && child)
         forked(sweep_shared_with(*child), *child, call);
     errno = saved;
     return result;
 }
 
-#define SPAWN(name, real_call)                   \
+#define SPAWN(name, path, real_call)             \
     pid_t id = 0;                                \
     struct call call = call_begin(name, CALLER); \
     pid_t *child_id = child ? child : &id;       \
-    return spawned(real_call, child_id, &call)
+    return spawned(real_call, child_id, path, &call)
 
 DOOR int posix_spawn(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
                      const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
-    SPAWN("posix_spawn", REAL(posix_spawn)(child_id, path, actions, attributes, argv, environment));
+    SPAWN("posix_spawn", path, REAL(posix_spawn)(child_id, path, actions, attributes, argv, environment));
 }
 
 DOOR int posix_spawnp(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
                       const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
-    SPAWN("posix_spawnp", REAL(posix_spawnp)(child_id, file, actions, attributes, argv, environment));
+    SPAWN("posix_spawnp", file, REAL(posix_spawnp)(child_id, file, actions, attributes, argv, environment));
 }
 
 /* The older versions try a shell where the file is no program. */
@@ -122,7 +125,7 @@ DOOR int posix_spawn_2_2_5(pid_t *child, const char *path, const posix_spawn_fil
                            const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]);
 DOOR int posix_spawn_2_2_5(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
                            const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
-    SPAWN("posix_spawn", REAL(posix_spawn_2_2_5)(child_id, path, actions, attributes, argv, environment));
+    SPAWN("posix_spawn", path, REAL(posix_spawn_2_2_5)(child_id, path, actions, attributes, argv, environment));
 }
 __asm__(".symver posix_spawn_2_2_5, posix_spawn@GLIBC_2.2.5, remove");
 
@@ -130,7 +133,7 @@ DOOR int posix_spawnp_2_2_5(pid_t *child, const char *file, const posix_spawn_fi
                             const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]);
 DOOR int posix_spawnp_2_2_5(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
                             const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
-    SPAWN("posix_spawnp", REAL(posix_spawnp_2_2_5)(child_id, file, actions, attributes, argv, environment));
+    SPAWN("posix_spawnp", file, REAL(posix_spawnp_2_2_5)(child_id, file, actions, attributes, argv, environment));
 }
 __asm__(".symver posix_spawnp_2_2_5, posix_spawnp@GLIBC_2.2.5, remove");
 

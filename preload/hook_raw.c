@@ -15,6 +15,7 @@
 #include "process.h"
 #include "ranges.h"
 #include "sandbox.h"
+#include "session.h"
 #include "sweep.h"
 #include "traffic.h"
 
@@ -183,8 +184,11 @@ static long raw_fork(const long arguments[6], const void *caller) {
 
 static long raw_exec(long number, const long arguments[6], const void *caller) {
     struct call call = call_begin(name, caller);
+    const char *path = (const char *)arguments[number == SYS_execveat]; // NOLINT(performance-no-int-to-ptr)
     sweep_exec(&call);
+    session_exec(path);
     long result = call_real(number, arguments);
+    session_exec_failed();
     sweep_exec_failed(&call, errno);
     return result;
 }

@@ -10,6 +10,7 @@
 
 #include "process.h"
 #include "sandbox.h"
+#include "session.h"
 #include "sink.h"
 
 struct settings log_settings;
@@ -91,8 +92,9 @@ static void name_thread(struct event *event) {
 
 static void write_event(struct scratch *scratch, struct counters *counters) {
     enum { LINE = sizeof scratch->line < RENDER_LINE_MAX ? sizeof scratch->line : RENDER_LINE_MAX };
-    size_t length = log_settings.format == FORMAT_JSON ? render_json(&scratch->event, scratch->line, LINE)
-                                                       : render_text(&scratch->event, &style, scratch->line, LINE);
+    bool json = log_settings.format == FORMAT_JSON || session_is_open();
+    size_t length = json ? render_json(&scratch->event, scratch->line, LINE)
+                         : render_text(&scratch->event, &style, scratch->line, LINE);
     bool counted = scratch->event.op != OP_START && scratch->event.op != OP_END;
     if (!sink_write(scratch->line, length))
         atomic_fetch_add(&counters->lost, counted);

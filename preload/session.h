@@ -1,18 +1,48 @@
 /*
- * What the processes of a session share. Alone (LD_PRELOAD without the command) that is memory which forked children
- * inherit, and an exec'd program begins anew.
+ * What the processes of a session share. Under `closetrace run` that is the command's memory, which every program of
+ * the tree joins when it starts; alone (LD_PRELOAD without the command) it is memory that forked children inherit, and
+ * an exec'd program begins anew.
  */
 #ifndef CLOSETRACE_SESSION_H
 #define CLOSETRACE_SESSION_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-enum session_part { SESSION_LEDGER, SESSION_FLIGHT, SESSION_RELEASE, SESSION_RULES, SESSION_PARTS };
+#include "pure/session_layout.h"
+
+/*
+ * Joins the session of CLOSETRACE_SESSION's value. False: it cannot be reached (its command is gone, or is of another
+ * version): this program works alone. Before main.
+ */
+bool session_join(const char *where);
+
+/* Whether lines go to the command: joined, and it reads them still. */
+bool session_is_open(void);
+
+/* A line for the command. False: there was no room for it. Async-signal-safe. */
+bool session_put(const char *line, size_t length);
 
 /*
  * Memory for one part, shared with all other processes of the session; zeroed when the session begins. Before main.
  * NULL where there is none.
  */
 void *session_memory(enum session_part part, size_t size);
+
+/* This process: is a forked child; is about to exec (path may be NULL), and that failed; tells of its end. */
+void session_forked(void);
+void session_exec(const char *path);
+void session_exec_failed(void);
+void session_ending(void);
+
+/* A program was started by posix_spawn() and its like. */
+void session_spawned(int pid, const char *path);
+
+/* Who is who: noted for programs that inherit the connection, and for the command. */
+struct identity;
+void session_know(const struct identity *identity);
+/* Fills in the role, if the session knows it. */
+void session_recall(struct identity *identity);
 
 #endif

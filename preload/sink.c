@@ -17,6 +17,7 @@
 #include "pure/settings.h"
 #include "sandbox.h"
 #include "scratch.h"
+#include "session.h"
 
 enum { STDERR = 2, PATH_SIZE = 4096, KERNEL_SIGSET = 8 };
 
@@ -230,6 +231,12 @@ bool sink_to_file(const char *output, int *error) {
     return true;
 }
 
+void sink_to_session(const char *output) {
+    int unused;
+    to_file = output && make_absolute(output, &unused);
+    per_process = to_file && names_process(output);
+}
+
 /* A vfork child has a file of its own to write, and no table of its own to keep it in. */
 static bool to_borrowed_file(const char *text, size_t length) {
     struct stat status;
@@ -256,6 +263,8 @@ static bool to_log(const char *text, size_t length) {
 }
 
 bool sink_write(const char *line, size_t length) {
+    if (session_is_open())
+        return session_put(line, length);
     return to_file ? to_log(line, length) : to_standard_error(line, length);
 }
 

@@ -19,6 +19,7 @@
 #include "real.h"
 #include "release.h"
 #include "search.h"
+#include "session.h"
 #include "sink.h"
 #include "sweep.h"
 #include "table.h"
@@ -117,7 +118,10 @@ static bool read_settings(char **environment, struct settings *settings) {
         static const char message[] = "the settings are longer than 16 kilobytes";
         memcpy(error.parse.message, message, sizeof message);
     } else if (settings_read(kept, settings, &error)) {
-        if (!settings->output || sink_to_file(settings->output, &reason))
+        bool joined = settings->session && session_join(settings->session);
+        if (joined)
+            sink_to_session(settings->output);
+        if (joined || !settings->output || sink_to_file(settings->output, &reason))
             return true;
         unwritable(settings->output, reason, &error);
     }

@@ -14,6 +14,7 @@
 #include "references.h"
 #include "release.h"
 #include "sandbox.h"
+#include "session.h"
 #include "table.h"
 
 /* One socket, through however many descriptors. */
@@ -312,8 +313,10 @@ void sweep_end(const char *name, const void *caller, int status) {
         struct call call = call_begin(name, caller);
         report(false, &call, status);
         log_end();
-        if (!process_is_borrowed())
+        if (!process_is_borrowed()) {
             ledger_leave();
+            session_ending();
+        }
     }
     errno = saved;
 }
@@ -324,6 +327,7 @@ void sweep_forked(void) {
 
 void sweep_survived(void) {
     log_resume();
+    session_forked();
     sweep_forked();
     ledger_enter(table_inherit);
 }

@@ -10,6 +10,7 @@
 #include "memory.h"
 #include "process.h"
 #include "sandbox.h"
+#include "session.h"
 
 /*
  * A writer makes version odd, writes, makes it even again; a reader that saw it odd or changed takes nothing and
@@ -99,8 +100,10 @@ static void tell_ledger(struct slot *slot, int fd, const struct identity *identi
         return;
     if (was)
         ledger_remove(old.cookie, fd);
-    if (identity)
+    if (identity) {
         ledger_add(identity->cookie, fd);
+        session_know(identity);
+    }
 }
 
 static void put(int fd, enum slot_kind kind, const struct identity *identity) {
@@ -157,6 +160,7 @@ static bool learn(int fd, struct identity *identity) {
             return false;
         if (is_new(fd))
             ledger_born(identity->cookie);
+        session_recall(identity);
         table_set(fd, identity);
         return true;
     case SOCKET_OTHER:

@@ -131,16 +131,23 @@ static bool seed_read(const char *text, struct settings *settings, struct parse_
     return true;
 }
 
+static bool session_read(const char *text, struct settings *settings, struct parse_error *error) {
+    (void)error; /* the command's own words: what cannot be understood cannot be joined */
+    settings->session = text;
+    return true;
+}
+
 static const struct variable {
     const char *name;
     bool (*read)(const char *text, struct settings *settings, struct parse_error *error);
 } variables[] = {
-    {PREFIX "OUTPUT", output_read}, {PREFIX "FORMAT", format_read}, {PREFIX "TRACE", trace_read},
-    {PREFIX "ONLY", only_read},     {PREFIX "INJECT", inject_read}, {PREFIX "SEED", seed_read},
-    {PREFIX "VERIFY", verify_read},
+    {PREFIX "OUTPUT", output_read}, {PREFIX "FORMAT", format_read},   {PREFIX "TRACE", trace_read},
+    {PREFIX "ONLY", only_read},     {PREFIX "INJECT", inject_read},   {PREFIX "SEED", seed_read},
+    {PREFIX "VERIFY", verify_read}, {PREFIX "SESSION", session_read},
 };
 
-enum { VARIABLES = sizeof variables / sizeof *variables };
+/* The last is not for users. */
+enum { VARIABLES = sizeof variables / sizeof *variables, TOLD = VARIABLES - 1 };
 
 /* The prefix would make every name like every other. */
 static const char *variable_suffix(unsigned i) {
@@ -150,7 +157,7 @@ static const char *variable_suffix(unsigned i) {
 static bool unknown_variable(const char *entry, size_t name_length, struct settings_error *error) {
     struct line message;
     const size_t prefix = sizeof PREFIX - 1;
-    const char *nearest = nearest_word(entry + prefix, name_length - prefix, variable_suffix, VARIABLES);
+    const char *nearest = nearest_word(entry + prefix, name_length - prefix, variable_suffix, TOLD);
     error->variable = entry;
     error->text = entry;
     complain_about(&message, &error->parse, prefix, "there is no such setting");
@@ -160,8 +167,8 @@ static bool unknown_variable(const char *entry, size_t name_length, struct setti
         line_char(&message, '?');
         return complain(&message, &error->parse);
     }
-    for (unsigned i = 0; i < VARIABLES; i++) {
-        line_text(&message, i == 0 ? ": " : i + 1 == VARIABLES ? " or " : ", ");
+    for (unsigned i = 0; i < TOLD; i++) {
+        line_text(&message, i == 0 ? ": " : i + 1 == TOLD ? " or " : ", ");
         line_text(&message, variables[i].name);
     }
     return complain(&message, &error->parse);

@@ -26,6 +26,7 @@ struct settings {
     bool seed_given;
     uint32_t seed;
     bool verify;
+    const char *session; /* where the command's memory is (session_layout.h), or NULL: alone */
 };
 
 /* What is wrong with a setting: variable, its text, and where and why. */

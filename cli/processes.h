@@ -1,0 +1,55 @@
+/*
+ * The processes of the tree: children are waited for (the command is the subreaper of all, prctl(2)), the others are
+ * known from the session's roster and watched by a pidfd each. Says of each death how it came, and which programs ran
+ * without the library.
+ */
+#ifndef CLOSETRACE_PROCESSES_H
+#define CLOSETRACE_PROCESSES_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "pure/roster.h"
+
+/* A process that ended without having told of it. */
+struct death {
+    int pid;
+    int signal; /* that ended it; 0: none, or not known (status says which) */
+    int status; /* of its exit, or -1: not known */
+    char name[ROSTER_NAME];
+};
+
+struct processes {
+    struct roster *roster;
+    int epoll;
+    unsigned long long changes_seen;
+    struct watched {
+        int pid, pidfd;
+        char name[ROSTER_NAME];
+    } * watched; /* by the place in the roster */
+    struct unreached {
+        char name[ROSTER_NAME];
+        unsigned count;
+        int pid; /* the first */
+        struct unreached *next;
+    } * unreached;
+    pid_t command;
+    bool command_ended;
+    int command_status; /* as waitpid() gives it */
+    void (*died)(const struct death *death, void *context);
+    void *context;
+};
+
+/* epoll: where pidfds are put, with their place in the roster as data.u64. */
+bool processes_begin(struct processes *processes, struct roster *roster, int epoll);
+
+/* New ones in the roster are watched. */
+void processes_look(struct processes *processes);
+
+/* The pidfd of that place is readable. */
+void processes_ended(struct processes *processes, unsigned place);
+
+/* Children that have ended are waited for. False: there is none left, the tree has ended. */
+bool processes_reap(struct processes *processes);
+
+#endif

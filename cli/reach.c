@@ -1,0 +1,124 @@
+#define _GNU_SOURCE
+#include "reach.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 4096, INTERPRETERS_MAX = 5 };
+
+static bool is_program(const char *path, int *reason) {
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return false;
+    if (S_ISREG(status.st_mode) && access(path, X_OK) == 0)
+        return true;
+    *reason = EACCES;
+    return false;
+}
+
+bool reach_find(const char *name, char *path, size_t size) {
+    int reason = ENOENT;
+    const char *folders = getenv("PATH");
+    if (strchr(name, '/')) {
+        if ((size_t)snprintf(path, size, "%s", name) < size && is_program(path, &reason))
+            return true;
+        errno = reason;
+        return false;
+    }
+    for (const char *at = folders ? folders : "/bin:/usr/bin"; *name;) {
+        size_t length = strcspn(at, ":");
+        int written =
+            length ? snprintf(path, size, "%.*s/%s", (int)length, at, name) : snprintf(path, size, "%s", name);
+        if ((size_t)written < size && is_program(path, &reason))
+            return true;
+        if (at[length] == '\0')
+            break;
+        at += length + 1;
+    }
+    errno = reason;
+    return false;
+}
+
+/* The interpreter that a script's first line names. */
+static bool interpreter_of(const char *text, size_t length, char *path, size_t size) {
+    if (length < 3 || text[0] != '#' || text[1] != '!')
+        return false;
+    size_t begin = 2 + strspn(text + 2, " \t");
+    size_t name = strcspn(text + begin, " \t\n");
+    return name > 0 && (size_t)snprintf(path, size, "%.*s", (int)name, text + begin) < size;
+}
+
+/* The loader that the program asks for; false: none, it is static. */
+static bool loader_of(int fd, const Elf64_Ehdr *header, char *loader, size_t size) {
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        Elf64_Phdr segment;
+        off_t at = (off_t)(header->e_phoff + (Elf64_Off)i * header->e_phentsize);
+        if (pread(fd, &segment, sizeof segment, at) != sizeof segment)
+            return false;
+        if (segment.p_type != PT_INTERP)
+            continue;
+        size_t length = segment.p_filesz < size ? segment.p_filesz : size - 1;
+        ssize_t got = pread(fd, loader, length, (off_t)segment.p_offset);
+        loader[got > 0 ? got : 0] = '\0';
+        return got > 0;
+    }
+    return false;
+}
+
+/* Whether the loader will be in secure-execution mode, in which it preloads nothing of ours. */
+static const char *privilege_of(int fd) {
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return NULL;
+    if ((status.st_mode & S_ISUID) && status.st_uid != getuid())
+        return "it is set-user-ID: the loader preloads nothing into it";
+    if ((status.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && status.st_gid != getgid())
+        return "it is set-group-ID: the loader preloads nothing into it";
+    if (getuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0)
+        return "it has file capabilities: the loader preloads nothing into it";
+    return NULL;
+}
+
+static const char *obstacle_of_elf(int fd, const Elf64_Ehdr *header) {
+    char loader[PATH_SIZE];
+    if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_machine != EM_X86_64)
+        return "it is for another architecture than the library (x86-64)";
+    if (!loader_of(fd, header, loader, sizeof loader))
+        return "it is statically linked: there is no loader that could preload anything";
+    const char *slash = strrchr(loader, '/');
+    if (strcmp(slash ? slash + 1 : loader, "ld-linux-x86-64.so.2") != 0)
+        return "its loader is not glibc's, which the library needs";
+    return privilege_of(fd);
+}
+
+const char *reach_obstacle(const char *path, char *program, size_t size) {
+    union {
+        Elf64_Ehdr header;
+        char text[PATH_SIZE];
+    } begin;
+    char interpreter[PATH_SIZE];
+    snprintf(program, size, "%s", path);
+    for (unsigned i = 0; i < INTERPRETERS_MAX; i++) {
+        memset(&begin, 0, sizeof begin);
+        int fd = open(program, O_RDONLY | O_CLOEXEC);
+        ssize_t got = fd < 0 ? -1 : pread(fd, &begin, sizeof begin - 1, 0);
+        if (got >= (ssize_t)sizeof begin.header && memcmp(begin.text, ELFMAG, SELFMAG) == 0) {
+            const char *obstacle = obstacle_of_elf(fd, &begin.header);
+            close(fd);
+            return obstacle;
+        }
+        if (fd >= 0)
+            close(fd);
+        if (got <= 0 || !interpreter_of(begin.text, (size_t)got, interpreter, sizeof interpreter))
+            return NULL;
+        snprintf(program, size, "%s", interpreter);
+    }
+    return NULL;
+}

@@ -1,0 +1,307 @@
+#define _GNU_SOURCE
+#include "run_options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "pure/complaint.h"
+#include "pure/settings.h"
+
+extern char **environ;
+
+/* What becomes of an option. */
+enum option {
+    OPTION_OUTPUT,
+    OPTION_FORMAT,
+    OPTION_EXPRESSION,
+    OPTION_ENVIRONMENT,
+    OPTION_SEED,
+    OPTION_NO_WAIT,
+    OPTION_FOLLOW,
+    OPTION_HELP,
+    OPTION_ATTACH,
+    OPTION_COUNT
+};
+
+static const struct {
+    const char *name;
+    bool takes_value;
+    enum option option;
+} options_known[] = {
+    {"-o", true, OPTION_OUTPUT},       {"--output", true, OPTION_OUTPUT},
+    {"--format", true, OPTION_FORMAT}, {"-e", true, OPTION_EXPRESSION},
+    {"-E", true, OPTION_ENVIRONMENT},  {"--env", true, OPTION_ENVIRONMENT},
+    {"--seed", true, OPTION_SEED},     {"--no-wait", false, OPTION_NO_WAIT},
+    {"-f", false, OPTION_FOLLOW},      {"-ff", false, OPTION_FOLLOW},
+    {"--help", false, OPTION_HELP},    {"-h", false, OPTION_HELP},
+    {"-p", true, OPTION_ATTACH},       {"--attach", true, OPTION_ATTACH},
+    {"-c", false, OPTION_COUNT},       {"--summary-only", false, OPTION_COUNT},
+};
+
+enum { OPTIONS_KNOWN = sizeof options_known / sizeof *options_known };
+
+static bool wrong(const char *format, const char *what) {
+    fputs("closetrace run: ", stderr);
+    fprintf(stderr, format, what);
+    fputc('\n', stderr);
+    return false;
+}
+
+static void *need(void *memory) {
+    if (memory)
+        return memory;
+    fputs("closetrace: there is no memory\n", stderr);
+    exit(EXIT_FAILED);
+}
+
+static char *join(const char *a, const char *between, const char *b) {
+    char *text;
+    return need(asprintf(&text, "%s%s%s", a, between, b) < 0 ? NULL : text);
+}
+
+/* The place of the variable's entry; the end if there is none. */
+static size_t entry_of(const struct run_options *options, const char *name) {
+    size_t length = strlen(name), i = 0;
+    for (; i < options->environment_count; i++)
+        if (strncmp(options->environment[i], name, length) == 0 && options->environment[i][length] == '=')
+            break;
+    return i;
+}
+
+void run_options_set(struct run_options *options, const char *name, const char *value) {
+    size_t place = entry_of(options, name);
+    if (!value) {
+        if (place < options->environment_count)
+            options->environment[place] = options->environment[--options->environment_count];
+    } else {
+        if (place == options->environment_count) {
+            options->environment = need(realloc(options->environment, (place + 2) * sizeof(char *)));
+            options->environment_count++;
+        }
+        options->environment[place] = join(name, "=", value);
+    }
+    options->environment[options->environment_count] = NULL;
+}
+
+const char *run_options_get(const struct run_options *options, const char *name) {
+    size_t place = entry_of(options, name);
+    return place < options->environment_count ? strchr(options->environment[place], '=') + 1 : NULL;
+}
+
+static void copy_environment(struct run_options *options) {
+    size_t count = 0;
+    while (environ[count])
+        count++;
+    options->environment = need(malloc((count + 1) * sizeof(char *)));
+    memcpy(options->environment, environ, (count + 1) * sizeof(char *));
+    options->environment_count = count;
+}
+
+static bool set_output(struct run_options *options, const char *value) {
+    char folder[PATH_MAX];
+    if (value[0] == '\0')
+        return wrong("-o%s: the name of a file is missing", "");
+    if (value[0] == '|' || value[0] == '!')
+        return wrong("-o \"%s\": a trace goes into a file; print it from there (closetrace print FILE -f)", value);
+    if (value[0] == '/')
+        options->output = value;
+    else if (getcwd(folder, sizeof folder))
+        options->output = join(folder, "/", value);
+    else
+        return wrong("the present directory has no name: %s", strerror(errno));
+    return true;
+}
+
+static bool set_format(struct run_options *options, const char *value, bool *given) {
+    if (strcmp(value, "json") != 0 && strcmp(value, "text") != 0)
+        return wrong("--format=%s: text or json would be right", value);
+    options->json = value[0] == 'j';
+    *given = true;
+    return true;
+}
+
+static bool set_variable(struct run_options *options, const char *value) {
+    const char *equals = strchr(value, '=');
+    if (equals == value || !*value)
+        return wrong("-E \"%s\": VAR=VALUE would be right, or VAR to take it out", value);
+    char *name = need(strndup(value, equals ? (size_t)(equals - value) : strlen(value)));
+    run_options_set(options, name, equals ? equals + 1 : NULL);
+    free(name);
+    return true;
+}
+
+/* strace's fault= is inject= with an error, if none is said. */
+static char *fault_rule(const char *rule) {
+    bool acts = strstr(rule, ":error=") || strstr(rule, ":retval=");
+    return join(rule, acts ? "" : ":error=ENOSYS", "");
+}
+
+static bool add_rule(struct run_options *options, const char *rule) {
+    const char *before = run_options_get(options, "CLOSETRACE_INJECT");
+    run_options_set(options, "CLOSETRACE_INJECT", before && *before ? join(before, ";", rule) : rule);
+    return true;
+}
+
+static const char *const expressions[] = {"trace", "only", "inject", "fault", "verify"};
+
+static const char *expression_word(unsigned i) {
+    return expressions[i];
+}
+
+static bool is_called(const char *expression, size_t length, const char *name) {
+    return strlen(name) == length && strncmp(expression, name, length) == 0;
+}
+
+static bool set_expression(struct run_options *options, const char *expression) {
+    size_t length = strcspn(expression, "=");
+    const char *value = expression + length + 1;
+    if (expression[length] == '\0')
+        return wrong("-e \"%s\": trace=, only=, inject=, fault= or verify= would be right", expression);
+    if (is_called(expression, length, "trace"))
+        run_options_set(options, "CLOSETRACE_TRACE", value);
+    else if (is_called(expression, length, "only"))
+        run_options_set(options, "CLOSETRACE_ONLY", value);
+    else if (is_called(expression, length, "verify"))
+        run_options_set(options, "CLOSETRACE_VERIFY", value);
+    else if (is_called(expression, length, "inject"))
+        return add_rule(options, value);
+    else if (is_called(expression, length, "fault"))
+        return add_rule(options, fault_rule(value));
+    else {
+        const char *nearest =
+            nearest_word(expression, length, expression_word, sizeof expressions / sizeof *expressions);
+        fprintf(stderr,
+                "closetrace run: -e %.*s=: there is no such expression%s%s%s: trace, only, inject, fault, verify\n",
+                (int)length, expression, nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
+        return false;
+    }
+    return true;
+}
+
+static const char *option_word(unsigned i) {
+    return options_known[i].name;
+}
+
+static bool unknown(const char *argument) {
+    const char *nearest = nearest_word(argument, strcspn(argument, "="), option_word, OPTIONS_KNOWN);
+    fprintf(stderr, "closetrace run: there is no option %s", argument);
+    if (nearest)
+        fprintf(stderr, ", did you mean %s?\n", nearest);
+    else
+        fputs("; closetrace run --help lists them\n", stderr);
+    return false;
+}
+
+/* Which option the argument is, and its value where it stands in the same one: --seed=7, -e, -etrace=... */
+static int find_option(const char *argument, const char **value) {
+    *value = NULL;
+    for (int i = 0; i < OPTIONS_KNOWN; i++) {
+        const char *name = options_known[i].name;
+        size_t length = strlen(name);
+        bool is_long = name[1] == '-';
+        if (strcmp(argument, name) == 0)
+            return i;
+        if (!options_known[i].takes_value || strncmp(argument, name, length) != 0)
+            continue;
+        if (!is_long || argument[length] == '=') {
+            *value = argument + length + is_long;
+            return i;
+        }
+    }
+    return -1;
+}
+
+struct reading {
+    struct run_options *options;
+    bool format_given, help;
+};
+
+static bool carry_out(struct reading *reading, enum option option, const char *value) {
+    struct run_options *options = reading->options;
+    switch (option) {
+    case OPTION_OUTPUT:
+        return set_output(options, value);
+    case OPTION_FORMAT:
+        return set_format(options, value, &reading->format_given);
+    case OPTION_EXPRESSION:
+        return set_expression(options, value);
+    case OPTION_ENVIRONMENT:
+        return set_variable(options, value);
+    case OPTION_SEED:
+        run_options_set(options, "CLOSETRACE_SEED", value);
+        return true;
+    case OPTION_NO_WAIT:
+        options->no_wait = true;
+        return true;
+    case OPTION_FOLLOW:
+        return true;
+    case OPTION_HELP:
+        reading->help = true;
+        return true;
+    case OPTION_ATTACH:
+        return wrong("-p%s: a running program cannot be preloaded: start it with closetrace run; "
+                     "ss -tanp shows what holds its connections now",
+                     "");
+    case OPTION_COUNT:
+        return wrong("-c%s: there is no counting of calls: closetrace report FILE says what became of every connection",
+                     "");
+    }
+    return false;
+}
+
+static bool read_options(struct reading *reading, int argc, char **argv) {
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-' && argv[i][1] && !reading->help; i++) {
+        const char *value;
+        if (strcmp(argv[i], "--") == 0) {
+            i++;
+            break;
+        }
+        int known = find_option(argv[i], &value);
+        if (known < 0)
+            return unknown(argv[i]);
+        bool refused = options_known[known].option == OPTION_ATTACH;
+        if (options_known[known].takes_value && !value && !refused) {
+            if (i + 1 == argc)
+                return wrong("%s: a value is missing", argv[i]);
+            value = argv[++i];
+        }
+        if (!carry_out(reading, options_known[known].option, value ? value : ""))
+            return false;
+    }
+    reading->options->command = argv + i;
+    return reading->help || i < argc ||
+           wrong("%s", "a COMMAND is missing: closetrace run [OPTION...] COMMAND [ARG...]");
+}
+
+/* As the library will read them, so that a bad one is refused before anything is started. */
+static bool check_settings(const struct run_options *options) {
+    struct settings settings;
+    struct settings_error error;
+    char text[2048];
+    if (settings_read((const char *const *)options->environment, &settings, &error))
+        return true;
+    fwrite(text, 1, settings_error_render(&error, text, sizeof text), stderr);
+    return false;
+}
+
+enum options_result run_options_read(int argc, char **argv, struct run_options *options) {
+    struct reading reading = {.options = options};
+    memset(options, 0, sizeof *options);
+    copy_environment(options);
+    run_options_set(options, "CLOSETRACE_OUTPUT", NULL);
+    run_options_set(options, "CLOSETRACE_FORMAT", NULL);
+    run_options_set(options, "CLOSETRACE_SESSION", NULL);
+    if (!read_options(&reading, argc, argv))
+        return OPTIONS_WRONG;
+    if (reading.help)
+        return OPTIONS_HELP;
+    if (!reading.format_given)
+        options->json = options->output != NULL;
+    return check_settings(options) ? OPTIONS_RUN : OPTIONS_WRONG;
+}

@@ -1,0 +1,30 @@
+/* The options of `closetrace run`, and the environment of the program that they make. */
+#ifndef CLOSETRACE_RUN_OPTIONS_H
+#define CLOSETRACE_RUN_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct run_options {
+    const char *output; /* -o: absolute, or NULL */
+    bool json;          /* lines of JSON, not text */
+    bool no_wait;
+    char **command;     /* argv */
+    char **environment; /* the program's; NULL at its end */
+    size_t environment_count;
+};
+
+enum options_result { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_WRONG };
+
+/*
+ * Reads the options and checks the settings; what is wrong was said on stderr. The environment has all settings but
+ * those of the session itself. What is allocated lives as long as the process.
+ */
+enum options_result run_options_read(int argc, char **argv, struct run_options *options);
+
+/* Sets a variable, or takes it out (value NULL). */
+void run_options_set(struct run_options *options, const char *name, const char *value);
+
+const char *run_options_get(const struct run_options *options, const char *name);
+
+#endif

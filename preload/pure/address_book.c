@@ -1,0 +1,34 @@
+#include "address_book.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+/* Cookies are given out in sequence, a batch a processor. */
+static size_t place_of(uint64_t cookie) {
+    return cookie % ADDRESS_BOOK_SIZE;
+}
+
+/* Being written: whoever dies in between leaves a place that is of no use any more. */
+static const uint64_t BUSY = ~0ULL;
+
+void address_book_note(struct address_book *book, uint64_t cookie, const struct ends *ends) {
+    size_t place = place_of(cookie);
+    uint64_t words[ENDS_WORDS] = {0}, before = atomic_load(&book->list[place].cookie);
+    memcpy(words, ends, sizeof *ends);
+    if (before == BUSY || !atomic_compare_exchange_strong(&book->list[place].cookie, &before, BUSY))
+        return;
+    for (unsigned i = 0; i < ENDS_WORDS; i++)
+        atomic_store(&book->list[place].words[i], words[i]);
+    atomic_store(&book->list[place].cookie, cookie);
+}
+
+bool address_book_find(struct address_book *book, uint64_t cookie, struct ends *ends) {
+    uint64_t words[ENDS_WORDS];
+    size_t place = place_of(cookie);
+    if (!cookie || atomic_load(&book->list[place].cookie) != cookie)
+        return false;
+    for (unsigned i = 0; i < ENDS_WORDS; i++)
+        words[i] = atomic_load(&book->list[place].words[i]);
+    memcpy(ends, words, sizeof *ends);
+    return atomic_load(&book->list[place].cookie) == cookie;
+}

@@ -1,0 +1,30 @@
+/*
+ * The connections of a session, by cookie: who their ends are. For programs that inherit them, and for the command,
+ * which tells what became of those that a killed process had.
+ *
+ * Pure: memory only, zeroed at first. Lock-free, async-signal-safe. What was overwritten is not known any more.
+ */
+#ifndef CLOSETRACE_ADDRESS_BOOK_H
+#define CLOSETRACE_ADDRESS_BOOK_H
+
+#include "event.h"
+
+struct ends {
+    struct address local, remote;
+    uint64_t namespace; /* SO_NETNS_COOKIE */
+    enum event_role role;
+};
+
+enum { ADDRESS_BOOK_SIZE = 1 << 15, ENDS_WORDS = (sizeof(struct ends) + 7) / 8 };
+
+struct address_book {
+    struct {
+        _Atomic uint64_t cookie;
+        _Atomic uint64_t words[ENDS_WORDS];
+    } list[ADDRESS_BOOK_SIZE];
+};
+
+void address_book_note(struct address_book *book, uint64_t cookie, const struct ends *ends);
+bool address_book_find(struct address_book *book, uint64_t cookie, struct ends *ends);
+
+#endif

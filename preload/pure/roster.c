@@ -1,0 +1,88 @@
+#include "roster.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+
+enum { REACH = 128 };
+
+static uint64_t word_of(int pid, enum roster_state state) {
+    return (uint64_t)state << 32 | (uint32_t)pid;
+}
+
+static enum roster_state state_of(uint64_t word) {
+    return (enum roster_state)(word >> 32);
+}
+
+/* An entry is at most REACH from where its process id leads to. */
+static struct roster_entry *entry_at(struct roster *roster, int pid, unsigned i) {
+    return &roster->entries[((uint32_t)pid + i) % ROSTER_SIZE];
+}
+
+static struct roster_entry *find(struct roster *roster, int pid) {
+    for (unsigned i = 0; i < REACH; i++) {
+        uint64_t word = atomic_load(&entry_at(roster, pid, i)->word);
+        if (word && (int)(uint32_t)word == pid)
+            return entry_at(roster, pid, i);
+    }
+    return NULL;
+}
+
+static void set_name(struct roster_entry *entry, const char *name) {
+    char text[ROSTER_NAME] = "";
+    if (!name)
+        return;
+    strncpy(text, name, sizeof text - 1);
+    for (unsigned i = 0; i < ROSTER_NAME / 8; i++) {
+        uint64_t part;
+        memcpy(&part, text + i * sizeof part, sizeof part);
+        atomic_store(&entry->name[i], part);
+    }
+}
+
+static struct roster_entry *enter(struct roster *roster, int pid, enum roster_state state) {
+    for (unsigned i = 0; i < REACH; i++) {
+        uint64_t none = 0;
+        struct roster_entry *entry = entry_at(roster, pid, i);
+        if (atomic_compare_exchange_strong(&entry->word, &none, word_of(pid, state)))
+            return entry;
+    }
+    atomic_fetch_add(&roster->no_place, 1);
+    return NULL;
+}
+
+void roster_note(struct roster *roster, int pid, enum roster_state state, const char *name) {
+    struct roster_entry *entry = find(roster, pid);
+    if (entry)
+        atomic_store(&entry->word, word_of(pid, state));
+    else
+        entry = enter(roster, pid, state);
+    if (entry)
+        set_name(entry, name);
+    atomic_fetch_add(&roster->changes, 1);
+}
+
+void roster_note_spawned(struct roster *roster, int pid, const char *name) {
+    if (!find(roster, pid))
+        roster_note(roster, pid, ROSTER_EXEC, name);
+}
+
+enum roster_state roster_at(struct roster *roster, unsigned i, int *pid, char name[ROSTER_NAME]) {
+    struct roster_entry *entry = &roster->entries[i];
+    uint64_t word = atomic_load(&entry->word);
+    *pid = (int)(uint32_t)word;
+    for (unsigned n = 0; n < ROSTER_NAME / 8; n++) {
+        uint64_t part = atomic_load(&entry->name[n]);
+        memcpy(name + n * sizeof part, &part, sizeof part);
+    }
+    name[ROSTER_NAME - 1] = '\0';
+    return state_of(word);
+}
+
+enum roster_state roster_gone(struct roster *roster, int pid) {
+    struct roster_entry *entry = find(roster, pid);
+    if (!entry)
+        return ROSTER_FREE;
+    uint64_t word = atomic_exchange(&entry->word, 0);
+    return state_of(word);
+}
