@@ -283,10 +283,11 @@ static bool read_options(struct reading *reading, int argc, char **argv) {
 static bool check_settings(const struct run_options *options) {
     struct settings settings;
     struct settings_error error;
-    char text[2048];
+    char text[2048] = "";
     if (settings_read((const char *const *)options->environment, &settings, &error))
         return true;
-    fwrite(text, 1, settings_error_render(&error, text, sizeof text), stderr);
+    size_t length = settings_error_render(&error, text, sizeof text);
+    fwrite(text, 1, length, stderr);
     return false;
 }
 
