@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "claims.h"
 #include "diag.h"
 #include "flight.h"
 #include "ledger.h"
@@ -50,6 +51,17 @@ static void look_before(struct closing *closing) {
         closing->inode = socket_inode(closing->fd);
 }
 
+/*
+ * Somebody has said already that this connection's end was his doing, and here is a descriptor of it: he said it in
+ * advance (exit). Either he is about to go, or he was wrong; then it counts no more.
+ */
+static void drop_stale_claim(const struct closing *closing) {
+    struct claim_winner winner;
+    if (claims_taken(closing->identity.cookie, CLAIM_END, &winner) &&
+        search_look(winner.pid, winner.fd, socket_inode(closing->fd)) == LOOKED_NOT_THERE)
+        claims_forget(closing->identity.cookie);
+}
+
 bool closing_begin(struct closing *closing, int fd, const char *name, const void *caller) {
     int saved = errno;
     memset(closing, 0, sizeof *closing);
@@ -61,6 +73,7 @@ bool closing_begin(struct closing *closing, int fd, const char *name, const void
         if (closing->watched) {
             standing_of(fd, &closing->identity, true, &closing->standing);
             look_before(closing);
+            drop_stale_claim(closing);
         }
         closing->ticket = table_closing(fd);
     }
@@ -200,11 +213,41 @@ static bool correct_ledger(const struct closing *closing, bool answered, unsigne
     return wrong;
 }
 
+/* Whether the verdict says that this call ended the stream, or those in the listener's queue. */
+static bool claims_the_end(const struct closing *closing, const struct references *references,
+                           const struct verdict *verdict) {
+    if (verdict->why == WHY_LISTENING)
+        return closing->standing.before.pending && !references_total(references);
+    return verdict->fin == FIN_RESET || verdict->why == WHY_LAST_REFERENCE;
+}
+
+/*
+ * Others may have given it up, or shut it down, at the same moment: only one of us has ended it. For the rest it was
+ * held by the first of those when they let go, which nobody can prove.
+ */
+static void give_way(const struct closing *closing, struct references *references, struct verdict *verdict) {
+    uint64_t cookie = closing->identity.cookie;
+    struct claim_winner winner;
+    if (!claims_the_end(closing, references, verdict))
+        return;
+    if (verdict->why == WHY_LAST_REFERENCE && claims_taken(cookie, CLAIM_SHUTDOWN, &winner)) {
+        verdict->fin = verdict->fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
+        verdict->why = WHY_AFTER_SHUTDOWN;
+        return;
+    }
+    if (claims_take(cookie, CLAIM_END, closing->fd, &winner))
+        return;
+    search_row_add(&references->row, winner.pid, winner.fd, false);
+    references->row.descriptors = winner.losers;
+    if (verdict->why != WHY_LISTENING)
+        *verdict = (struct verdict){.fin = FIN_WITHHELD, .why = WHY_REFERENCES};
+}
+
 static void report(struct closing *closing, long result, int error, struct scratch *scratch) {
     struct diag_answer answer;
     struct references references;
     unsigned expected = 0;
-    bool answered = ledger_collect(closing->identity.cookie, NULL, 0, &expected);
+    bool answered = ledger_count(closing->identity.cookie, &expected);
     ask(closing, scratch, &answer);
     find_references(closing, scratch, &answer, &references);
     bool ledger_wrong = correct_ledger(closing, answered, expected, &answer, &references);
@@ -212,6 +255,7 @@ static void report(struct closing *closing, long result, int error, struct scrat
     ask_again(closing, scratch, &after);
     struct remaining remaining = references_remaining(&references);
     struct verdict verdict = verdict_decide(ENDING_RELEASE, 0, &closing->standing.before, &remaining, &after);
+    give_way(closing, &references, &verdict);
     struct event *event = log_event(scratch, OP_CLOSE, &closing->call);
     event->has |= HAS_FD | HAS_RET;
     event->fd = closing->fd;

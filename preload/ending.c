@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "claims.h"
 #include "diag.h"
 #include "process.h"
 #include "references.h"
@@ -75,6 +76,20 @@ static struct after stand_after(const struct ending_call *ending, struct standin
     return after;
 }
 
+/* Others may have done the same at the same moment: for all but the first it was done already. */
+static void give_way(const struct ending_call *ending, struct verdict *verdict) {
+    struct claim_winner winner;
+    uint64_t cookie = ending->identity.cookie;
+    if (verdict->why == WHY_SHUTDOWN && !claims_take(cookie, CLAIM_SHUTDOWN, ending->fd, &winner)) {
+        verdict->fin = verdict->fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
+        verdict->why = WHY_AFTER_SHUTDOWN;
+    }
+    if (verdict->fin == FIN_RESET && !claims_take(cookie, CLAIM_DISCONNECT, ending->fd, &winner)) {
+        verdict->fin = FIN_NONE;
+        verdict->why = WHY_NOT_CONNECTED;
+    }
+}
+
 static void report_shutdown(struct ending_call *ending, long result, int error, struct scratch *scratch) {
     struct standing now;
     struct references references;
@@ -83,6 +98,7 @@ static void report_shutdown(struct ending_call *ending, long result, int error, 
     struct verdict verdict = verdict_decide(ENDING_SHUTDOWN, ending->how, &ending->standing.before, &nobody, &after);
     if (verdict.why == WHY_LISTENING && ending->how == SHUT_WR)
         ending->standing.before.pending = 0; /* a listener goes on listening */
+    give_way(ending, &verdict);
     references_count(socket_inode(ending->fd), ending->identity.cookie, scratch, &references);
     struct event *event = fill(ending, OP_SHUTDOWN, &verdict, result, error, scratch);
     event->has |= HAS_HOW;
@@ -125,6 +141,7 @@ static void report_disconnect(struct ending_call *ending, long result, int error
         diag_look_up(&ending->identity, scratch, &answer);
     struct after after = {.asked = answer.asked, .found = answer.found, .state = answer.state};
     struct verdict verdict = verdict_decide(ENDING_DISCONNECT, 0, &ending->standing.before, &nobody, &after);
+    give_way(ending, &verdict);
     struct references references;
     references_count(socket_inode(ending->fd), ending->identity.cookie, scratch, &references);
     struct event *event = fill(ending, OP_CONNECT, &verdict, result, error, scratch);

@@ -202,26 +202,31 @@ static void walk_take_out(const struct walk *walk) {
         atomic_fetch_sub(&bucket_at(walk->cookie, 0)->strays, 1);
 }
 
-unsigned ledger_collect_known(uint64_t cookie, struct ledger_reference *list, unsigned max) {
-    unsigned count = 0;
+bool ledger_next(uint64_t cookie, struct ledger_cursor *cursor, struct ledger_reference *reference) {
     if (!ledger)
-        return 0;
-    for (struct walk walk = walk_over(cookie); walk_on(&walk);) {
+        return false;
+    struct walk walk = walk_over(cookie);
+    walk.bucket = cursor->bucket;
+    walk.place = cursor->place;
+    while (walk_on(&walk)) {
         int pid = pid_of((uint32_t)(walk.holder >> 32));
         if (pid == 0)
             continue;
-        if (count < max)
-            list[count] = (struct ledger_reference){.pid = pid, .fd = (int)(uint32_t)walk.holder};
-        count++;
+        *cursor = (struct ledger_cursor){walk.bucket, walk.place};
+        *reference = (struct ledger_reference){.pid = pid, .fd = (int)(uint32_t)walk.holder};
+        return true;
     }
-    return count;
+    return false;
 }
 
-bool ledger_collect(uint64_t cookie, struct ledger_reference *list, unsigned max, unsigned *count) {
+bool ledger_count(uint64_t cookie, unsigned *count) {
     uint32_t marks;
     if (!ledger || !marks_of(cookie, &marks) || marks)
         return false;
-    *count = ledger_collect_known(cookie, list, max);
+    struct ledger_cursor cursor = {0};
+    struct ledger_reference reference;
+    for (*count = 0; ledger_next(cookie, &cursor, &reference);)
+        ++*count;
     return true;
 }
 

@@ -35,13 +35,14 @@ struct ledger_reference {
     int fd;
 };
 
-/*
- * Its references: how many, the first max of them in list. False: the ledger does not answer for this socket.
- */
-bool ledger_collect(uint64_t cookie, struct ledger_reference *list, unsigned max, unsigned *count);
+/* How many references it has. False: the ledger does not answer for this socket. */
+bool ledger_count(uint64_t cookie, unsigned *count);
 
-/* The same of what it knows, be that all or not. */
-unsigned ledger_collect_known(uint64_t cookie, struct ledger_reference *list, unsigned max);
+/* The same of what it knows, be that all or not, one by one; the cursor is zeroed at first. False: no more. */
+struct ledger_cursor {
+    unsigned bucket, place;
+};
+bool ledger_next(uint64_t cookie, struct ledger_cursor *cursor, struct ledger_reference *reference);
 
 /* That reference was looked for, and is not there. */
 void ledger_strike(uint64_t cookie, const struct ledger_reference *reference);

@@ -55,25 +55,22 @@ static bool is_there(const struct ledger_reference *reference, uint64_t inode, u
 }
 
 bool references_from_ledger(uint64_t inode, uint64_t cookie, struct search_row *row) {
-    enum { LOOKED_AT = 16 };
-    struct ledger_reference list[LOOKED_AT];
     unsigned count;
     int self = process_id();
-    if (process_is_borrowed() || !inode || !ledger_collect(cookie, list, LOOKED_AT, &count))
+    if (process_is_borrowed() || !inode || !ledger_count(cookie, &count))
         return false;
     row->inode = inode;
     for (int own = 0; own <= 1; own++) {
-        for (unsigned i = 0; i < count && i < LOOKED_AT; i++) {
-            if ((list[i].pid == self) != own)
+        struct ledger_reference reference;
+        for (struct ledger_cursor cursor = {0}; ledger_next(cookie, &cursor, &reference);) {
+            if ((reference.pid == self) != own)
                 continue;
-            if (is_there(&list[i], inode, cookie))
-                search_row_add(row, list[i].pid, list[i].fd, own);
+            if (is_there(&reference, inode, cookie))
+                search_row_add(row, reference.pid, reference.fd, own);
             else
-                ledger_strike(cookie, &list[i]);
+                ledger_strike(cookie, &reference);
         }
     }
-    if (count > LOOKED_AT)
-        row->descriptors += count - LOOKED_AT;
     return true;
 }
 
@@ -85,16 +82,14 @@ void references_count(uint64_t inode, uint64_t cookie, struct scratch *scratch, 
 }
 
 void references_add_unreadable(struct search_row *row, uint64_t cookie) {
-    enum { LOOKED_AT = 16 };
-    struct ledger_reference list[LOOKED_AT];
+    struct ledger_reference it;
     int self = process_id();
-    unsigned count = ledger_collect_known(cookie, list, LOOKED_AT);
     for (int own = 0; own <= 1; own++)
-        for (unsigned i = 0; i < count && i < LOOKED_AT; i++)
-            if ((list[i].pid == self) == own && list[i].pid > 0 &&
-                search_look(list[i].pid, list[i].fd, row->inode) == LOOKED_UNREADABLE &&
-                probe(SYS_kill, list[i].pid, 0, 0, 0, 0, 0) != -ESRCH)
-                search_row_add(row, list[i].pid, list[i].fd, own);
+        for (struct ledger_cursor cursor = {0}; ledger_next(cookie, &cursor, &it);)
+            if ((it.pid == self) == own && it.pid > 0 &&
+                search_look(it.pid, it.fd, row->inode) == LOOKED_UNREADABLE &&
+                probe(SYS_kill, it.pid, 0, 0, 0, 0, 0) != -ESRCH)
+                search_row_add(row, it.pid, it.fd, own);
 }
 
 void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references) {

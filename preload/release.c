@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "claims.h"
 #include "closing.h"
 #include "diag.h"
 #include "session.h"
@@ -35,8 +36,10 @@ static _Atomic int nothing;
 _Atomic int *release_expected = &nothing;
 static struct expectations *expectations;
 
+/* The claims stand behind. */
 void release_start(void) {
-    expectations = session_memory(SESSION_RELEASE, sizeof *expectations);
+    expectations = session_memory(SESSION_RELEASE, sizeof *expectations + claims_size());
+    claims_start(expectations ? expectations + 1 : NULL);
     if (expectations)
         release_expected = &expectations->count;
 }
@@ -159,6 +162,13 @@ static bool is_told(uint64_t cookie) {
     return atomic_exchange(&expectations->told[cookie % EXPECTED_MAX], cookie) == cookie;
 }
 
+/* Who closed it at the same moment may have said already that he ended it. */
+static bool is_claimed(const struct expectation *expectation, const struct verdict *verdict) {
+    struct claim_winner winner;
+    bool claims = verdict->fin == FIN_RESET || verdict->why == WHY_LAST_REFERENCE;
+    return claims && !claims_take(expectation->identity.cookie, CLAIM_END, expectation->fd, &winner);
+}
+
 static void report(const struct expectation *expectation, const struct call *call, long result, bool reset) {
     struct diag_answer answer;
     struct scratch *scratch = scratch_take();
@@ -168,6 +178,10 @@ static void report(const struct expectation *expectation, const struct call *cal
     /* Attached: somebody else has it still, and will tell. */
     if (answer.asked && !(answer.found && answer.inode) && !is_told(expectation->identity.cookie)) {
         struct verdict verdict = judge(expectation, &answer, result, reset, scratch);
+        if (is_claimed(expectation, &verdict)) {
+            scratch_give(scratch);
+            return;
+        }
         struct event *event = log_event(scratch, OP_RELEASE, call);
         event->has |= HAS_FD;
         event->fd = expectation->fd;

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "claims.h"
 #include "closing.h"
 #include "flight.h"
 #include "ledger.h"
@@ -192,6 +193,15 @@ static void take_away(const struct sweep *sweep, size_t i, const struct search *
     references->partial = search->partial;
 }
 
+/* It is foreseen that our end will be the stream's. Nobody can have been before us: here is a descriptor still. */
+static void claim(const struct swept *socket, const struct verdict *verdict) {
+    struct claim_winner nobody;
+    if (verdict->fin != FIN_RESET && verdict->why != WHY_LAST_REFERENCE)
+        return;
+    claims_forget(socket->identity.cookie);
+    claims_take(socket->identity.cookie, CLAIM_END, socket->fd, &nobody);
+}
+
 static void predict(const struct sweep *sweep, size_t i, const struct search *search, bool exec,
                     const struct call *call, int status, struct scratch *scratch) {
     const struct swept *socket = &sweep->sockets[i];
@@ -204,6 +214,7 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     references_look_at_calls(socket->identity.cookie, true, scratch, &references);
     struct remaining remaining = references_remaining(&references);
     struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &standing.before, &remaining);
+    claim(socket, &verdict);
     struct event *event = log_event(scratch, exec ? OP_EXEC : OP_EXIT, call);
     event->has |= HAS_FD;
     event->fd = socket->fd;
@@ -296,6 +307,7 @@ void sweep_exec_failed(const struct call *call, int error) {
             event->ret = -1;
             event->error = error;
             event_set_socket(event, &sweep.sockets[i].identity);
+            claims_forget(sweep.sockets[i].identity.cookie);
             log_emit(scratch);
         }
         if (scratch)

@@ -215,6 +215,13 @@ class Actor:
             raise Trouble(f"the actor knows no {answer['unknown']}")
         return answer
 
+    def last_answer(self, ident):
+        """Of a process that has been killed: what it had answered until then, or None."""
+        while ident not in self.channel.answers and not self.channel.closed:
+            if not self.channel.pump(PATIENCE) and not self.channel.closed:
+                raise Trouble(f"process {self.pid} was killed, and its channel is open:\n{self.describe()}")
+        return self.channel.answers.pop(ident, None)
+
     def woken(self, ident):
         """What a thread's call returned."""
         end = time.monotonic() + PATIENCE
