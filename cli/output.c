@@ -1,0 +1,63 @@
+#define _GNU_SOURCE
+#include "output.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pure/complaint.h"
+
+bool output_in_color(void) {
+    const char *no = getenv("NO_COLOR");
+    return (!no || !*no) && isatty(STDOUT_FILENO);
+}
+
+unsigned output_width(void) {
+    struct winsize size;
+    enum { USUAL = 80 };
+    if (!isatty(STDOUT_FILENO))
+        return 0;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : USUAL;
+}
+
+/* Offsets change at full quarters of an hour only. */
+int32_t local_offset(uint64_t time_us) {
+    enum { QUARTER = 900 };
+    static uint64_t quarter = UINT64_MAX;
+    static int32_t offset;
+    const time_t second = (time_t)(time_us / 1000000);
+    struct tm local;
+    if (time_us / 1000000 / QUARTER == quarter)
+        return offset;
+    quarter = time_us / 1000000 / QUARTER;
+    tzset();
+    offset = localtime_r(&second, &local) ? (int32_t)local.tm_gmtoff : 0;
+    return offset;
+}
+
+bool output_flush(void) {
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    fprintf(stderr, "closetrace: standard output: %s\n", strerror(errno));
+    return false;
+}
+
+static const char *const *words;
+
+static const char *word_at(unsigned i) {
+    return words[i];
+}
+
+void unknown_option(const char *subcommand, const char *word, const char *const *options) {
+    struct parse_error error;
+    unsigned count = 0;
+    words = options;
+    while (options[count])
+        count++;
+    complain_of_word(&error, 0, "no such option:", word, strlen(word), word_at, count);
+    fprintf(stderr, "closetrace %s: %s\n", subcommand, error.message);
+}
