@@ -23,8 +23,8 @@ struct trace {
     bool in_long_line, failed;
     size_t start, end; /* of what is in the buffer and not yet taken */
     uint64_t line_number, events, wrong;
-    struct event_wrong first_wrong; /* while no event has been seen: it may be no trace at all */
-    uint64_t first_wrong_line;
+    struct event_wrong kept[TOLD_MAX]; /* while no event has been seen: it may be no trace at all */
+    uint64_t kept_line[TOLD_MAX];
     bool looks_like_text;
     struct event_store store;
     char buffer[BUFFER_SIZE];
@@ -112,11 +112,11 @@ static void tell(struct trace *trace, uint64_t line, const struct event_wrong *w
 
 /* Before the first event it is kept back: perhaps this is no trace at all. */
 static void complain_of(struct trace *trace, const struct event_wrong *wrong) {
-    trace->wrong++;
-    if (trace->events == 0 && trace->wrong == 1) {
-        trace->first_wrong = *wrong;
-        trace->first_wrong_line = trace->line_number;
-    } else if (trace->wrong <= TOLD_MAX)
+    if (trace->wrong++ >= TOLD_MAX)
+        return;
+    trace->kept[trace->wrong - 1] = *wrong;
+    trace->kept_line[trace->wrong - 1] = trace->line_number;
+    if (trace->events > 0)
         tell(trace, trace->line_number, wrong);
 }
 
@@ -136,7 +136,7 @@ static void say_no_trace(struct trace *trace) {
                 trace->name);
     else
         fprintf(stderr, "closetrace: %s: not a trace (JSON lines, as CLOSETRACE_FORMAT=json writes them); line %llu: %s\n",
-                trace->name, (unsigned long long)trace->first_wrong_line, trace->first_wrong.message);
+                trace->name, (unsigned long long)trace->kept_line[0], trace->kept[0].message);
 }
 
 /* The buffer's next line, without its newline. False: there is none, yet or at all. */
@@ -196,8 +196,10 @@ static bool parse_line(struct trace *trace, struct json_text *line, struct event
 }
 
 static void first_event(struct trace *trace) {
-    if (trace->events++ == 0 && trace->wrong > 0)
-        tell(trace, trace->first_wrong_line, &trace->first_wrong);
+    if (trace->events++ > 0)
+        return;
+    for (uint64_t i = 0; i < trace->wrong && i < TOLD_MAX; i++)
+        tell(trace, trace->kept_line[i], &trace->kept[i]);
 }
 
 enum trace_result trace_next(struct trace *trace, bool follow, struct event *event, struct json_text *line) {

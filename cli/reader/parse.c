@@ -547,3 +547,12 @@ const char *event_key_word(const char *key, size_t length, unsigned i) {
             return field->words->word(word);
     return NULL;
 }
+
+bool event_key_is_number(const char *key, size_t length) {
+    const struct json_text text = {key, length};
+    unsigned from = 0;
+    const struct field *field = field_of(&text, &from);
+    return field && (field->read == read_u64 || field->read == read_unsigned || field->read == read_int ||
+                     field->read == read_long || field->read == read_seconds || field->read == read_schema ||
+                     field->read == read_holders_more);
+}

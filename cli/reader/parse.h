@@ -34,4 +34,7 @@ const char *event_key(unsigned i);
 /* The i-th word that the key's value may be, where it is one of a few; NULL behind the last. */
 const char *event_key_word(const char *key, size_t length, unsigned i);
 
+/* Whether the key's value is a number (times too). */
+bool event_key_is_number(const char *key, size_t length);
+
 #endif
