@@ -19,7 +19,7 @@ FUZZ_CC ?= clang
 STANDARD = -std=gnu11
 WARNINGS = -Wall -Wextra $(WERROR)
 DEFINES = -DCLOSETRACE_VERSION='"$(VERSION)"'
-COMMON = $(STANDARD) $(WARNINGS) -Ipreload $(DEFINES)
+COMMON = $(STANDARD) $(WARNINGS) -Ipreload -Icli $(DEFINES)
 
 # Hidden: only hooks are exported. Initial-exec TLS: no hook may end up in malloc. Exceptions: a cancelled thread
 # unwinds through us. No fortify: it would turn our own calls into the __*_chk functions that we wrap. These come
@@ -32,7 +32,7 @@ LINK = -shared -Wl,-soname,libclosetrace.so -Wl,--version-script=$(MAP) -Wl,--no
 LIBRARIES = -Wl,--as-needed -ldl -pthread
 
 MAP = preload/libclosetrace.map
-PURE := $(patsubst %.c,%,$(sort $(wildcard preload/pure/*.c)))
+PURE := $(patsubst %.c,%,$(sort $(wildcard preload/pure/*.c cli/reader/*.c cli/analysis/*.c)))
 SOURCES := $(sort $(wildcard preload/*.c preload/*.S preload/pure/*.c))
 OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(SOURCES)))
 COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard cli/*.c)))
@@ -214,4 +214,5 @@ help:
 
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d)
 -include $(PROGRAMS:=.d) $(UNIT_PLAIN:=.d) $(UNIT_SAN:=.d) $(FUZZERS:=.d)
+-include $(PURE:%=$(BUILD)/%.d)
 -include $(PURE:%=$(BUILD)/sanitized/%.d) $(PURE:%=$(BUILD)/fuzzed/%.d)

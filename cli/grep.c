@@ -1,9 +1,162 @@
+/* closetrace grep: the events that meet conditions, for scripts. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "command.h"
+#include "output.h"
+#include "reader/match.h"
+#include "reader/parse.h"
+#include "trace.h"
+
+enum { GREP_FOUND = 0, GREP_NONE = 1, GREP_TROUBLE = 2 };
+
+static const char help[] =
+    "Usage: closetrace grep FILE [OPTION...] KEY=VALUE...\n"
+    "\n"
+    "Prints the events of a trace that meet all the conditions, each line as it is. FILE - is standard input.\n"
+    "\n"
+    "  -f, --follow   go on as the file grows\n"
+    "  -m, --max-count N   stop after N\n"
+    "  -c, --count    print only how many there are\n"
+    "  -q, --quiet    print nothing, and stop at the first\n"
+    "      --help     this\n"
+    "\n"
+    "KEY!=VALUE negates. A number takes N, N+ (that or more), FIRST..LAST; a word or a text takes * for any\n"
+    "characters; laddr and raddr take a prefix (10.0.0.0/8). Of a list, one item that fits is enough. state is\n"
+    "state_before (state_after where there is none), refs is refs_before.\n"
+    "\n"
+    "Exit status, as grep's: 0 if one was found; 1 if none; 2 for trouble, also where a line could not be read.\n"
+    "\n"
+    "Keys:";
+
+struct search {
+    const char *name;
+    struct match *matches;
+    unsigned match_count;
+    bool follow, count_only, quiet;
+    uint64_t max, found;
+};
+
+static int show_help(void) {
+    enum { WIDTH = 100 };
+    size_t column = WIDTH;
+    const char *key;
+    fputs(help, stdout);
+    for (unsigned i = 0; (key = match_key(i)); i++) {
+        column += strlen(key) + 1;
+        const bool wraps = column > WIDTH;
+        if (wraps)
+            column = strlen(key) + 2;
+        printf("%s%s", wraps ? "\n  " : " ", key);
+    }
+    putchar('\n');
+    return output_flush() ? GREP_FOUND : GREP_TROUBLE;
+}
+
+static bool all_hold(const struct search *search, const struct event *event, const struct json_text *line,
+                     char *store, size_t size) {
+    for (unsigned i = 0; i < search->match_count; i++)
+        if (!match_holds(&search->matches[i], event, line, store, size))
+            return false;
+    return true;
+}
+
+/* Until it ends, has failed, or enough was found. */
+static enum trace_result search_on(struct search *search, struct trace *trace) {
+    static char store[1 << 16];
+    struct event event;
+    struct json_text line;
+    enum trace_result result;
+    while (search->found < search->max &&
+           (result = trace_next(trace, search->follow, &event, &line)) == TRACE_EVENT) {
+        if (!all_hold(search, &event, &line, store, sizeof store))
+            continue;
+        search->found++;
+        if (!search->quiet && !search->count_only) {
+            fwrite(line.start, 1, line.length, stdout);
+            putchar('\n');
+        }
+    }
+    return search->found < search->max ? result : TRACE_EVENT;
+}
+
+static int grep(struct search *search) {
+    enum trace_result result;
+    struct trace *trace = trace_open(search->name);
+    if (!trace)
+        return GREP_TROUBLE;
+    while ((result = search_on(search, trace)) == TRACE_END && search->follow && output_flush())
+        trace_wait(trace);
+    if (search->count_only)
+        printf("%llu\n", (unsigned long long)search->found);
+    const bool whole = trace_close(trace);
+    if (!output_flush() || !whole || result == TRACE_FAILED)
+        return GREP_TROUBLE;
+    return search->found > 0 ? GREP_FOUND : GREP_NONE;
+}
+
+static bool read_max(const char *text, struct search *search) {
+    char *end = NULL;
+    search->max = text ? strtoull(text, &end, 10) : 0;
+    if (text && *text >= '0' && *text <= '9' && *end == '\0' && search->max > 0)
+        return true;
+    fputs("closetrace grep: -m takes a number of 1 or more\n", stderr);
+    return false;
+}
+
+/* Says where in the condition, as settings do. */
+static bool read_match(const char *text, struct search *search) {
+    struct parse_error error;
+    if (match_parse(text, &search->matches[search->match_count++], &error))
+        return true;
+    fprintf(stderr, "closetrace grep: %s\n", error.message);
+    return false;
+}
+
+static bool is_option(const char *word, const char *letter, const char *name) {
+    return strcmp(word, letter) == 0 || strcmp(word, name) == 0;
+}
+
+static bool read_arguments(int argc, char **argv, struct search *search) {
+    static const char *const options[] = {"--follow", "--max-count", "--count", "--quiet", "--help",
+                                          "-f",       "-m",          "-c",      "-q",      NULL};
+    for (int i = 1; i < argc; i++) {
+        if (is_option(argv[i], "-f", "--follow"))
+            search->follow = true;
+        else if (is_option(argv[i], "-c", "--count"))
+            search->count_only = true;
+        else if (is_option(argv[i], "-q", "--quiet"))
+            search->quiet = true;
+        else if (is_option(argv[i], "-m", "--max-count")) {
+            if (!read_max(i + 1 < argc ? argv[++i] : NULL, search))
+                return false;
+        } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
+            unknown_option(argv[0], argv[i], options);
+            return false;
+        } else if (!search->name)
+            search->name = argv[i];
+        else if (!read_match(argv[i], search))
+            return false;
+    }
+    if (!search->name || search->match_count == 0)
+        fputs("closetrace grep: a file and at least one KEY=VALUE are needed: closetrace grep FILE fin=withheld\n",
+              stderr);
+    return search->name && search->match_count > 0;
+}
 
 int command_grep(int argc, char **argv) {
-    (void)argc;
-    fprintf(stderr, "closetrace: %s is not there yet\n", argv[0]);
-    return EXIT_FAILED;
+    struct search search = {.max = UINT64_MAX};
+    for (int i = 1; i < argc; i++)
+        if (is_option(argv[i], "-h", "--help"))
+            return show_help();
+    search.matches = calloc((size_t)argc + 1, sizeof *search.matches);
+    if (!search.matches)
+        return GREP_TROUBLE;
+    const bool understood = read_arguments(argc, argv, &search);
+    if (search.quiet)
+        search.max = 1;
+    const int status = understood ? grep(&search) : GREP_TROUBLE;
+    free(search.matches);
+    return status;
 }

@@ -2,80 +2,62 @@
 #include "output.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER_SIZE = 1 << 18 };
+#include "pure/complaint.h"
 
-bool output_begin(struct output *output, const char *path, bool json) {
-    *output = (struct output){.fd = STDERR_FILENO, .json = json, .buffer = malloc(BUFFER_SIZE)};
-    if (path)
-        output->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
-    return output->buffer && output->fd >= 0;
+bool output_in_color(void) {
+    const char *no = getenv("NO_COLOR");
+    return (!no || !*no) && isatty(STDOUT_FILENO);
 }
 
-void output_flush(struct output *output) {
-    size_t at = 0;
-    while (at < output->length && !output->failed) {
-        ssize_t written = write(output->fd, output->buffer + at, output->length - at);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0) {
-            output->failed = true;
-            fprintf(stderr, "closetrace: the trace cannot be written: %s\n", strerror(errno));
-        } else {
-            at += (size_t)written;
-        }
-    }
-    output->length = 0;
+unsigned output_width(void) {
+    struct winsize size;
+    enum { USUAL = 80 };
+    if (!isatty(STDOUT_FILENO))
+        return 0;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : USUAL;
 }
 
-void output_line(struct output *output, const char *line, size_t length) {
-    if (length > BUFFER_SIZE - output->length)
-        output_flush(output);
-    memcpy(output->buffer + output->length, line, length);
-    output->length += length;
+/* Offsets change at full quarters of an hour only. */
+int32_t local_offset(uint64_t time_us) {
+    enum { QUARTER = 900 };
+    static uint64_t quarter = UINT64_MAX;
+    static int32_t offset;
+    const time_t second = (time_t)(time_us / 1000000);
+    struct tm local;
+    if (time_us / 1000000 / QUARTER == quarter)
+        return offset;
+    quarter = time_us / 1000000 / QUARTER;
+    tzset();
+    offset = localtime_r(&second, &local) ? (int32_t)local.tm_gmtoff : 0;
+    return offset;
 }
 
-static unsigned long long now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (unsigned long long)now.tv_sec * 1000 + (unsigned long long)now.tv_nsec / 1000000;
+bool output_flush(void) {
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    fprintf(stderr, "closetrace: standard output: %s\n", strerror(errno));
+    return false;
 }
 
-/* Its writer is dead, or has not come back to it for too long (it was stopped, or left by a longjmp()). */
-static bool is_given_up(struct output *output, int pid, bool last) {
-    enum { PATIENCE_MS = 2000 };
-    unsigned long long now = now_ms();
-    if (output->busy_since_ms == 0 || output->busy_pid != pid) {
-        output->busy_since_ms = now;
-        output->busy_pid = pid;
-    }
-    return last || now - output->busy_since_ms > PATIENCE_MS || (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH);
+static const char *const *words;
+
+static const char *word_at(unsigned i) {
+    return words[i];
 }
 
-size_t output_drain(struct output *output, struct ring *ring, bool last) {
-    const char *line;
-    size_t length, came = 0;
-    int pid;
-    for (enum ring_next next; (next = ring_peek(ring, &line, &length, &pid)) != RING_EMPTY;) {
-        if (next == RING_LINE) {
-            output->busy_since_ms = 0;
-            output_line(output, line, length);
-            ring_take(ring);
-            came += length;
-        } else if (is_given_up(output, pid, last)) {
-            output->busy_since_ms = 0;
-            ring_give_up(ring);
-        } else {
-            break;
-        }
-    }
-    output_flush(output);
-    return came;
+void unknown_option(const char *subcommand, const char *word, const char *const *options) {
+    struct parse_error error;
+    unsigned count = 0;
+    words = options;
+    while (options[count])
+        count++;
+    complain_of_word(&error, 0, "no such option:", word, strlen(word), word_at, count);
+    fprintf(stderr, "closetrace %s: %s\n", subcommand, error.message);
 }

@@ -1,31 +1,26 @@
-/* Lines on their way from the session's ring to the user. */
+/*
+ * What print, grep and report share on the way to the user: the terminal, the local time, options that nobody knows.
+ */
 #ifndef CLOSETRACE_OUTPUT_H
 #define CLOSETRACE_OUTPUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "pure/ring.h"
+/* Standard output is a terminal, and NO_COLOR is not set (no-color.org). */
+bool output_in_color(void);
 
-struct output {
-    int fd;
-    bool json;   /* else text */
-    bool failed; /* something could not be written: said once, with the reason */
-    char *buffer;
-    size_t length;
-    unsigned long long busy_since_ms; /* a place in the ring is being written by busy_pid since then */
-    int busy_pid;
-};
+/* How many columns standard output has; 0: it is no terminal. */
+unsigned output_width(void);
 
-/* path: truncated; NULL: standard error. False: errno says why. */
-bool output_begin(struct output *output, const char *path, bool json);
+/* Seconds east of Greenwich at that time, as TZ says. */
+int32_t local_offset(uint64_t time_us);
 
-/* All lines that are complete. Returns how many bytes came. last: no writer is left, what is incomplete stays so. */
-size_t output_drain(struct output *output, struct ring *ring, bool last);
+/* Writes out what was printed. False, and said, where that is not possible. */
+bool output_flush(void);
 
-/* A line of JSON of the command's own, or one from the ring. */
-void output_line(struct output *output, const char *line, size_t length);
-
-void output_flush(struct output *output);
+/* "closetrace SUBCOMMAND: no such option: WORD (did you mean THAT?)": options ends with NULL. */
+void unknown_option(const char *subcommand, const char *word, const char *const *options);
 
 #endif

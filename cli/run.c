@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "output.h"
+#include "drain.h"
 #include "processes.h"
 #include "reach.h"
 #include "run_options.h"
@@ -27,7 +27,7 @@ enum { FROM_SIGNALS = ROSTER_SIZE, FROM_DOOR };
 struct run {
     struct run_options options;
     struct session_host host;
-    struct output output;
+    struct drain drain;
     struct processes processes;
     int epoll, signals;
     unsigned interrupts;
@@ -224,7 +224,7 @@ static void follow(struct run *run) {
     for (size_t came = 0; alive && !is_over(run);) {
         int count = epoll_wait(run->epoll, events, EVENTS, patience(came));
         processes_look(&run->processes);
-        came = output_drain(&run->output, &run->host.session->ring, false);
+        came = drain_ring(&run->drain, &run->host.session->ring, false);
         for (int i = 0; i < count; i++) {
             if (events[i].data.u64 == FROM_SIGNALS)
                 alive = take_signals(run);
@@ -236,14 +236,14 @@ static void follow(struct run *run) {
         if (run->processes.command_ended && alive)
             alive = processes_reap(&run->processes);
     }
-    output_drain(&run->output, &run->host.session->ring, !alive);
+    drain_ring(&run->drain, &run->host.session->ring, !alive);
 }
 
 /* It has not told of its end: what it logged comes first. */
 static void died(const struct death *death, void *context) {
     struct run *run = context;
     (void)death;
-    output_drain(&run->output, &run->host.session->ring, false);
+    drain_ring(&run->drain, &run->host.session->ring, false);
 }
 
 static void tell_what_was_missed(const struct run *run) {
@@ -277,7 +277,7 @@ int command_run(int argc, char **argv) {
     int status = check_command(run.options.command[0]);
     if (status)
         return status;
-    if (!output_begin(&run.output, run.options.output, run.options.json))
+    if (!drain_begin(&run.drain, run.options.output, run.options.json))
         return fail(run.options.output ? run.options.output : "standard error");
     if (!begin(&run))
         return fail("the session cannot be made");
@@ -292,7 +292,7 @@ int command_run(int argc, char **argv) {
         return status;
     follow(&run);
     session_host_end(&run.host);
-    output_drain(&run.output, &run.host.session->ring, true);
+    drain_ring(&run.drain, &run.host.session->ring, true);
     tell_what_was_missed(&run);
     return WIFSIGNALED(run.processes.command_status) ? 128 + WTERMSIG(run.processes.command_status)
                                                      : WEXITSTATUS(run.processes.command_status);

@@ -74,6 +74,9 @@ enum event_sigpipe {
     SIGPIPE_COUNT
 };
 
+/* Whether the process itself had read from the connection or written to it. */
+enum event_used { USED_UNSET, USED_NO, USED_YES };
+
 /* The numbers of enum in net/tcp_states.h, which TCP_INFO and inet_diag report; 0 is "not known". */
 enum tcp_state {
     STATE_UNSET,
@@ -120,6 +123,7 @@ enum event_has {
     HAS_SOCKET = 1 << 12, /* cookie, and with it local, remote, role where they are known */
     HAS_STATUS = 1 << 13, /* exit */
     HAS_DURATION = 1 << 14,
+    HAS_IDLE = 1 << 15,
 };
 
 struct event {
@@ -153,7 +157,10 @@ struct event {
     enum tcp_state state_before, state_after;
     uint64_t unread, unsent;
     uint64_t sent, received, unacked;
+    uint64_t idle_us; /* how long no data had been sent or received, just before */
     enum event_sigpipe sigpipe;
+    enum event_used used;
+    enum tcp_state peer_state; /* of the peer's end just before, if it is on this host and has a descriptor */
 
     int child;
     unsigned shared;
@@ -163,9 +170,16 @@ struct event {
     const char *injected; /* the rule's text, or NULL */
 
     /* start */
+    const char *version;        /* NULL: this one */
     const char *const *command; /* argv, NULL at its end */
+    unsigned command_more;      /* how many words of it are left out */
     uint32_t seed;
     const char *const *rules; /* NULL at its end, or NULL */
+    unsigned rules_more;
+    /* finding; the lists as above */
+    const char *finding;
+    const char *const *sockets;
+    const char *const *evidence;
     /* end */
     uint64_t events, lost, asked, contradicted;
 };

@@ -280,6 +280,11 @@ static void connection_members(struct line *line, const struct event *event) {
         member_unsigned(line, "received", event->received);
         member_unsigned(line, "unacked", event->unacked);
     }
+    if (event->has & HAS_IDLE)
+        member_seconds(line, "idle", event->idle_us);
+    if (event->used != USED_UNSET)
+        member_bool(line, "used", event->used == USED_YES);
+    member_word(line, "peer_state", state_name(event->peer_state));
     member_word(line, "sigpipe", sigpipe_name(event->sigpipe));
     member_caller(line, event);
     member_injected(line, event->injected);
@@ -334,20 +339,42 @@ static void command_item(struct line *line, const struct event *event, size_t i)
 
 static void seed_and_rules(struct line *line, const struct event *event) {
     const size_t count = string_count(event->rules);
-    const struct list rules = {"rules", count, count, rule_item, NULL};
+    const struct list rules = {"rules", count + event->rules_more, count, rule_item, NULL};
     member_unsigned(line, "seed", event->seed);
-    if (count > 0)
+    if (rules.count > 0)
         member_list(line, event, &rules);
 }
 
 static void start_event(struct line *line, const struct event *event) {
     const size_t count = string_count(event->command);
-    const struct list command = {"command", count, count, command_item, seed_and_rules};
+    const struct list command = {"command", count + event->command_more, count, command_item, seed_and_rules};
     member_unsigned(line, "schema", 1);
-    member_word(line, "version", CLOSETRACE_VERSION);
+    member_word(line, "version", event->version ? event->version : CLOSETRACE_VERSION);
     if (event->command)
         member_list(line, event, &command);
     seed_and_rules(line, event);
+}
+
+static void socket_item(struct line *line, const struct event *event, size_t i) {
+    string(line, event->sockets[i], strlen(event->sockets[i]));
+}
+
+static void evidence_item(struct line *line, const struct event *event, size_t i) {
+    string(line, event->evidence[i], strlen(event->evidence[i]));
+}
+
+/* The connection is that of its first socket. */
+static void finding_event(struct line *line, const struct event *event) {
+    const size_t evidence_count = string_count(event->evidence);
+    const struct list sockets = {"sockets", string_count(event->sockets), string_count(event->sockets), socket_item,
+                                 NULL};
+    const struct list evidence = {"evidence", evidence_count, evidence_count, evidence_item, NULL};
+    member_word(line, "finding", event->finding);
+    socket_members(line, event);
+    if (event->sockets)
+        member_list(line, event, &sockets);
+    if (event->evidence)
+        member_list(line, event, &evidence);
 }
 
 static void end_event(struct line *line, const struct event *event) {
@@ -369,6 +396,8 @@ size_t render_json(const struct event *event, char *buffer, size_t size) {
         start_event(&line, event);
     else if (event->op == OP_END)
         end_event(&line, event);
+    else if (event->op == OP_FINDING)
+        finding_event(&line, event);
     else
         socket_event(&line, event);
     line.size = size;

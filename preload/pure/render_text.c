@@ -376,7 +376,10 @@ static void happening(struct line *line, const struct event *event, const struct
 static void start_words(struct line *line, const struct event *event) {
     static const char more[] = " ...";
     static const char end[] = " +++";
-    line_text(line, "+++ closetrace " CLOSETRACE_VERSION ":");
+    const char *version = event->version ? event->version : CLOSETRACE_VERSION;
+    line_text(line, "+++ closetrace ");
+    line_printable(line, version, strlen(version));
+    line_char(line, ':');
     if (line->cut)
         return;
     const size_t size = line_reserve(line, strlen(more) + strlen(end));
@@ -387,12 +390,27 @@ static void start_words(struct line *line, const struct event *event) {
         if (line->cut)
             line->length = mark;
     }
-    const bool cut = line->cut;
+    const bool cut = line->cut || event->command_more > 0;
     line_back(line, line->length);
     line->size = size;
     if (cut)
         line_text(line, more);
     line_text(line, end);
+}
+
+/* What does not fit is cut off its end. */
+static void finding_words(struct line *line, const struct event *event, const struct text_style *style) {
+    const char *name = event->finding ? event->finding : "?";
+    line_text(line, "finding ");
+    socket_words(line, event);
+    group(line);
+    paint(line, style, yellow);
+    line_printable(line, name, strlen(name));
+    paint(line, style, plain);
+    for (size_t i = 0; event->evidence && event->evidence[i] && !line->cut; i++) {
+        line_text(line, i == 0 ? ": " : "; ");
+        line_printable(line, event->evidence[i], strlen(event->evidence[i]));
+    }
 }
 
 static void end_words(struct line *line, const struct event *event) {
@@ -416,6 +434,8 @@ size_t render_text(const struct event *event, const struct text_style *style, ch
         start_words(&line, event);
     else if (event->op == OP_END)
         end_words(&line, event);
+    else if (event->op == OP_FINDING)
+        finding_words(&line, event, style);
     else
         happening(&line, event, style);
     line_back(&line, line.length);

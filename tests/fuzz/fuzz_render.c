@@ -44,6 +44,12 @@ static void make_event(struct event *event, const char *const *words) {
     event->injected = number(3) ? NULL : words[1];
     event->command = number(3) ? words : NULL;
     event->rules = number(3) ? NULL : words + 1;
+    event->version = number(2) ? NULL : words[1];
+    event->finding = number(2) ? NULL : words[0];
+    event->sockets = number(2) ? NULL : words;
+    event->evidence = number(2) ? NULL : words + 1;
+    event->used = (enum event_used)number(USED_YES + 1);
+    event->peer_state = (enum tcp_state)number(STATE_COUNT);
     event->holders_named = number(HOLDERS_SHOWN + 1);
     if (event->holder_count < event->holders_named)
         event->holder_count = event->holders_named;

@@ -1,0 +1,81 @@
+#define _GNU_SOURCE
+#include "drain.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BUFFER_SIZE = 1 << 18 };
+
+bool drain_begin(struct drain *drain, const char *path, bool json) {
+    *drain = (struct drain){.fd = STDERR_FILENO, .json = json, .buffer = malloc(BUFFER_SIZE)};
+    if (path)
+        drain->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    return drain->buffer && drain->fd >= 0;
+}
+
+void drain_flush(struct drain *drain) {
+    size_t at = 0;
+    while (at < drain->length && !drain->failed) {
+        ssize_t written = write(drain->fd, drain->buffer + at, drain->length - at);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0) {
+            drain->failed = true;
+            fprintf(stderr, "closetrace: the trace cannot be written: %s\n", strerror(errno));
+        } else {
+            at += (size_t)written;
+        }
+    }
+    drain->length = 0;
+}
+
+void drain_line(struct drain *drain, const char *line, size_t length) {
+    if (length > BUFFER_SIZE - drain->length)
+        drain_flush(drain);
+    memcpy(drain->buffer + drain->length, line, length);
+    drain->length += length;
+}
+
+static unsigned long long now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (unsigned long long)now.tv_sec * 1000 + (unsigned long long)now.tv_nsec / 1000000;
+}
+
+/* Its writer is dead, or has not come back to it for too long (it was stopped, or left by a longjmp()). */
+static bool is_given_up(struct drain *drain, int pid, bool last) {
+    enum { PATIENCE_MS = 2000 };
+    unsigned long long now = now_ms();
+    if (drain->busy_since_ms == 0 || drain->busy_pid != pid) {
+        drain->busy_since_ms = now;
+        drain->busy_pid = pid;
+    }
+    return last || now - drain->busy_since_ms > PATIENCE_MS || (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH);
+}
+
+size_t drain_ring(struct drain *drain, struct ring *ring, bool last) {
+    const char *line;
+    size_t length, came = 0;
+    int pid;
+    for (enum ring_next next; (next = ring_peek(ring, &line, &length, &pid)) != RING_EMPTY;) {
+        if (next == RING_LINE) {
+            drain->busy_since_ms = 0;
+            drain_line(drain, line, length);
+            ring_take(ring);
+            came += length;
+        } else if (is_given_up(drain, pid, last)) {
+            drain->busy_since_ms = 0;
+            ring_give_up(ring);
+        } else {
+            break;
+        }
+    }
+    drain_flush(drain);
+    return came;
+}

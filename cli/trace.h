@@ -1,0 +1,35 @@
+/*
+ * A trace, read line by line: a file, a pipe, or one that grows. What is wrong with it is said on standard error as it
+ * is met, the file and the line named: the first few, then their number (trace_close()).
+ */
+#ifndef CLOSETRACE_TRACE_H
+#define CLOSETRACE_TRACE_H
+
+#include <stdio.h>
+
+#include "reader/parse.h"
+
+enum trace_result {
+    TRACE_EVENT,
+    TRACE_END,    /* or, of a file that is followed, nothing more just now */
+    TRACE_FAILED, /* no trace, from a newer version, or not to be read: it has been said, and there is no more */
+};
+
+struct trace;
+
+/* "-" is standard input. NULL where it cannot be opened, which has been said. */
+struct trace *trace_open(const char *name);
+
+/*
+ * The next event, and its line without the newline; both are the trace's, until the next call. follow: a last line
+ * without its end is still being written, and a file that has become shorter is read anew.
+ */
+enum trace_result trace_next(struct trace *trace, bool follow, struct event *event, struct json_text *line);
+
+/* Waits until there may be more of it. */
+void trace_wait(const struct trace *trace);
+
+/* Says how much more was wrong than has been told, and frees it. True if nothing was. */
+bool trace_close(struct trace *trace);
+
+#endif
