@@ -31,6 +31,7 @@ BEGIN { sorter = "LC_ALL=C sort | sed 's/|[0-9][0-9][0-9][0-9]|/  /'" }
   gsub(/, [0-9]+/, ",")
   gsub(/thread [0-9]+/, "thread")
   sub(/fork\(\) = [0-9]+/, "fork()")
+  sub(/  FIN_WAIT1->FIN_WAIT2$/, "")
   gsub(/FIN_WAIT[12]/, "FIN_WAIT")
   sub(/CLOSE_WAIT->(CLOSE|LAST_ACK)/, "CLOSE_WAIT->")
   emit(names[pid], $0)
