@@ -41,6 +41,7 @@ MANPAGES := $(sort $(wildcard docs/*.1 docs/*.7))
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 PROGRAMS := $(patsubst tests/programs/%.c,$(BUILD)/tests/programs/%,$(sort $(wildcard tests/programs/*.c)))
+LESSONS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/[0-9]*/*.c)))
 UNIT_PLAIN := $(UNIT:%=$(BUILD)/tests/unit/%)
 UNIT_SAN := $(UNIT:%=$(BUILD)/tests/unit-san/%)
 FUZZERS := $(FUZZ:%=$(BUILD)/tests/fuzz/%)
@@ -63,7 +64,7 @@ endif
 # Tests are built on all cores, unless a -j was given.
 TOGETHER = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
 
-.PHONY: all demo deps test test-programs bench stress lint format install uninstall clean help FORCE
+.PHONY: all demo examples examples-update deps test test-programs bench stress lint format install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -104,6 +105,14 @@ $(BUILD)/flags: FORCE
 demo: $(LIB)
 	@LIB=$(abspath $(LIB)) examples/demo/run
 
+# The lessons, one after the other; the recordings in their READMEs made anew.
+examples: $(LIB) $(LESSONS)
+	@for lesson in examples/[0-9]*/run; do \
+		LESSON_BUILT=1 BUILD='$(abspath $(BUILD))' LIB='$(abspath $(LIB))' $$lesson && echo || exit; \
+	done
+examples-update: $(LIB) $(LESSONS)
+	@LESSON_BUILT=1 BUILD='$(abspath $(BUILD))' LIB='$(abspath $(LIB))' examples/update
+
 deps:
 	@tests/deps
 
@@ -112,9 +121,14 @@ test:
 	+@$(TOGETHER) all test-programs
 	@BUILD=$(abspath $(BUILD)) LIB=$(abspath $(LIB)) COMMAND=$(abspath $(COMMAND)) tests/run $(T)
 
-test-programs: $(PROGRAMS) $(UNIT_PLAIN) $(UNIT_SAN) $(FUZZERS)
+test-programs: $(PROGRAMS) $(LESSONS) $(UNIT_PLAIN) $(UNIT_SAN) $(FUZZERS)
 
 $(BUILD)/tests/programs/%: tests/programs/%.c $(BUILD)/flags
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(LDLIBS)
+
+$(BUILD)/examples/%: examples/%.c $(BUILD)/flags
 	$(say) CC $<
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(LDLIBS)
@@ -200,6 +214,8 @@ clean:
 help:
 	@echo 'make            builds ./libclosetrace.so and ./closetrace (needs gcc, make, libc6-dev)'
 	@echo 'make demo       nginx and curl on loopback, traced, the trace explained on the screen'
+	@echo 'make examples   the lessons: small clients and servers, traced, each line explained (examples/README.md);'
+	@echo '                make examples-update: their recordings made anew'
 	@echo 'make deps       installs what is missing for demo and tests, as Debian packages (tests/deps --help)'
 	@echo 'make test       lint, unit tests (plain and sanitized), fuzzers for a moment, bats suites'
 	@echo '                T="lint close": only these parts (tests/run --help)'
@@ -213,6 +229,6 @@ help:
 	@echo 'commands; PREFIX, BINDIR, LIBDIR, MANDIR, DESTDIR; BUILD, LIB and COMMAND put the output elsewhere.'
 
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d)
--include $(PROGRAMS:=.d) $(UNIT_PLAIN:=.d) $(UNIT_SAN:=.d) $(FUZZERS:=.d)
+-include $(PROGRAMS:=.d) $(LESSONS:=.d) $(UNIT_PLAIN:=.d) $(UNIT_SAN:=.d) $(FUZZERS:=.d)
 -include $(PURE:%=$(BUILD)/%.d)
 -include $(PURE:%=$(BUILD)/sanitized/%.d) $(PURE:%=$(BUILD)/fuzzed/%.d)
