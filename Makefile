@@ -75,11 +75,12 @@ $(LIB): $(OBJECTS) $(MAP) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $(OBJECTS) $(LIBRARIES) $(LDLIBS)
 
-# The command shares the pure parts with the library.
-$(COMMAND): $(COMMAND_OBJECTS) $(PURE:%=$(BUILD)/%.o) $(BUILD)/flags
+# The command shares the pure parts with the library, and looks at the kernel and the ledger with the library's eyes.
+LOOKING = $(patsubst %,$(BUILD)/preload/%.o,diag ledger memory own process procfs sandbox scratch)
+$(COMMAND): $(COMMAND_OBJECTS) $(LOOKING) $(PURE:%=$(BUILD)/%.o) $(BUILD)/flags
 	$(say) LD $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(COMMAND_OBJECTS) $(PURE:%=$(BUILD)/%.o) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(COMMAND_OBJECTS) $(LOOKING) $(PURE:%=$(BUILD)/%.o) $(LDLIBS)
 
 $(BUILD)/cli/%.o: cli/%.c $(BUILD)/flags
 	$(say) CC $<

@@ -7,8 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <stddef.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "output.h"
+#include "pure/render.h"
+#include "reader/parse.h"
 
 enum { BUFFER_SIZE = 1 << 18 };
 
@@ -16,6 +21,8 @@ bool drain_begin(struct drain *drain, const char *path, bool json) {
     *drain = (struct drain){.fd = STDERR_FILENO, .json = json, .buffer = malloc(BUFFER_SIZE)};
     if (path)
         drain->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    const char *no_color = getenv("NO_COLOR");
+    drain->color = !json && isatty(drain->fd) && !(no_color && *no_color);
     return drain->buffer && drain->fd >= 0;
 }
 
@@ -35,7 +42,24 @@ void drain_flush(struct drain *drain) {
     drain->length = 0;
 }
 
+/* A line of the library's own version: it cannot be wrong, unless its writer was given up in the middle of it. */
+static size_t as_text(const struct drain *drain, const char *line, size_t length, char text[RENDER_LINE_MAX]) {
+    static max_align_t memory[EVENT_STORE_SIZE(RING_LINE_MAX) / sizeof(max_align_t) + 1];
+    struct event_store store = {memory, sizeof memory};
+    struct event_wrong wrong;
+    struct event event;
+    if (!event_parse(line, length - 1, &event, &store, &wrong))
+        return 0;
+    struct text_style style = {.color = drain->color, .utc_offset = local_offset(event.time_us)};
+    return render_text(&event, &style, text, RENDER_LINE_MAX);
+}
+
 void drain_line(struct drain *drain, const char *line, size_t length) {
+    char text[RENDER_LINE_MAX];
+    if (!drain->json) {
+        length = as_text(drain, line, length, text);
+        line = text;
+    }
     if (length > BUFFER_SIZE - drain->length)
         drain_flush(drain);
     memcpy(drain->buffer + drain->length, line, length);

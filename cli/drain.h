@@ -10,6 +10,7 @@
 struct drain {
     int fd;
     bool json;   /* else text */
+    bool color;  /* of the text */
     bool failed; /* something could not be written: said once, with the reason */
     char *buffer;
     size_t length;

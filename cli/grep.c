@@ -54,8 +54,8 @@ static int show_help(void) {
     return output_flush() ? GREP_FOUND : GREP_TROUBLE;
 }
 
-static bool all_hold(const struct search *search, const struct event *event, const struct json_text *line,
-                     char *store, size_t size) {
+static bool all_hold(const struct search *search, const struct event *event, const struct json_text *line, char *store,
+                     size_t size) {
     for (unsigned i = 0; i < search->match_count; i++)
         if (!match_holds(&search->matches[i], event, line, store, size))
             return false;
@@ -68,8 +68,7 @@ static enum trace_result search_on(struct search *search, struct trace *trace) {
     struct event event;
     struct json_text line;
     enum trace_result result;
-    while (search->found < search->max &&
-           (result = trace_next(trace, search->follow, &event, &line)) == TRACE_EVENT) {
+    while (search->found < search->max && (result = trace_next(trace, search->follow, &event, &line)) == TRACE_EVENT) {
         if (!all_hold(search, &event, &line, store, sizeof store))
             continue;
         search->found++;

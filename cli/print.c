@@ -7,15 +7,16 @@
 #include "pure/render.h"
 #include "trace.h"
 
-static const char help[] = "Usage: closetrace print FILE [-f]\n"
-                           "\n"
-                           "Shows a trace (JSON lines) as text, in local time. FILE - is standard input.\n"
-                           "\n"
-                           "  -f, --follow   go on as the file grows\n"
-                           "      --help     this\n"
-                           "\n"
-                           "Exit status: 0; 1 if a line could not be read (the others are shown); 125 for other trouble.\n"
-                           "On a terminal verdicts have colours, unless NO_COLOR is set.\n";
+static const char help[] =
+    "Usage: closetrace print FILE [-f]\n"
+    "\n"
+    "Shows a trace (JSON lines) as text, in local time. FILE - is standard input.\n"
+    "\n"
+    "  -f, --follow   go on as the file grows\n"
+    "      --help     this\n"
+    "\n"
+    "Exit status: 0; 1 if a line could not be read (the others are shown); 125 for other trouble.\n"
+    "On a terminal verdicts have colours, unless NO_COLOR is set.\n";
 
 static void show(const struct event *event, struct text_style *style) {
     char text[RENDER_LINE_MAX];

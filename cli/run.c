@@ -16,6 +16,7 @@
 
 #include "command.h"
 #include "drain.h"
+#include "killed.h"
 #include "processes.h"
 #include "reach.h"
 #include "run_options.h"
@@ -239,11 +240,17 @@ static void follow(struct run *run) {
     drain_ring(&run->drain, &run->host.session->ring, !alive);
 }
 
+static void add_line(const char *line, size_t length, void *context) {
+    struct run *run = context;
+    drain_line(&run->drain, line, length);
+}
+
 /* It has not told of its end: what it logged comes first. */
 static void died(const struct death *death, void *context) {
     struct run *run = context;
-    (void)death;
     drain_ring(&run->drain, &run->host.session->ring, false);
+    killed_report(death, add_line, run);
+    drain_flush(&run->drain);
 }
 
 static void tell_what_was_missed(const struct run *run) {
@@ -281,6 +288,7 @@ int command_run(int argc, char **argv) {
         return fail(run.options.output ? run.options.output : "standard error");
     if (!begin(&run))
         return fail("the session cannot be made");
+    killed_begin(run.host.session);
     run.processes.died = died;
     run.processes.context = &run;
     if (!set_environment(&run))

@@ -132,10 +132,12 @@ static bool is_time_of_day(const char *text, size_t length) {
 
 static void say_no_trace(struct trace *trace) {
     if (trace->looks_like_text)
-        fprintf(stderr, "closetrace: %s: text lines; only JSON lines can be read (CLOSETRACE_FORMAT=json writes them)\n",
+        fprintf(stderr,
+                "closetrace: %s: text lines; only JSON lines can be read (CLOSETRACE_FORMAT=json writes them)\n",
                 trace->name);
     else
-        fprintf(stderr, "closetrace: %s: not a trace (JSON lines, as CLOSETRACE_FORMAT=json writes them); line %llu: %s\n",
+        fprintf(stderr,
+                "closetrace: %s: not a trace (JSON lines, as CLOSETRACE_FORMAT=json writes them); line %llu: %s\n",
                 trace->name, (unsigned long long)trace->kept_line[0], trace->kept[0].message);
 }
 

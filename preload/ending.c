@@ -9,6 +9,7 @@
 #include "diag.h"
 #include "process.h"
 #include "references.h"
+#include "session.h"
 #include "table.h"
 
 static void count_unread(struct ending_call *ending) {
@@ -111,8 +112,10 @@ static void report_shutdown(struct ending_call *ending, long result, int error, 
 void shutdown_end(struct ending_call *ending, long result, int error) {
     int saved = errno;
     ending->call.done = log_now();
-    if (result == 0 && ending->how != SHUT_RD)
+    if (result == 0 && ending->how != SHUT_RD) {
         table_mark_seen(ending->identity.cookie, SEEN_OWN_FIN);
+        session_fin_left(ending->identity.cookie);
+    }
     struct scratch *scratch = log_wants(TRACE_END) ? scratch_take() : NULL;
     if (scratch) {
         report_shutdown(ending, result, error, scratch);

@@ -316,12 +316,23 @@ static void forget_dead_in(uint64_t cookie) {
     }
 }
 
+/* Those of the program that this process was before an exec. */
+static void leave_earlier_places(void) {
+    for (uint32_t place = 1; place < PLACES; place++) {
+        uint64_t entry = atomic_load(&ledger->places[place]);
+        if ((uint32_t)entry == (uint32_t)process_id())
+            free_place(who_at(place, entry));
+    }
+}
+
 void ledger_start(void) {
     if (!CLOSETRACE_LEDGER)
         return;
     ledger = session_memory(SESSION_LEDGER, sizeof *ledger);
     if (!ledger)
         return;
+    if (session_is_open())
+        leave_earlier_places();
     self = take_place((uint32_t)process_id());
 }
 
@@ -369,4 +380,25 @@ void ledger_leave(void) {
         return;
     free_place(self);
     self = 0;
+}
+
+static uint32_t who_has(int pid, uint32_t *place) {
+    for (; *place < PLACES; ++*place) {
+        uint64_t entry = atomic_load(&ledger->places[*place]);
+        if (*place && (int)(uint32_t)entry == pid)
+            return who_at((*place)++, entry);
+    }
+    return 0;
+}
+
+void ledger_of(int pid, void (*each)(uint64_t cookie, int fd, void *context), void *context) {
+    uint32_t place = 0;
+    for (uint32_t who; ledger && (who = who_has(pid, &place));) {
+        for (size_t i = 0; i < (size_t)BUCKETS * BUCKET_RECORDS; i++) {
+            struct record *record = &ledger->buckets[i / BUCKET_RECORDS].records[i % BUCKET_RECORDS];
+            uint64_t cookie = atomic_load(&record->cookie), holder = atomic_load(&record->holder);
+            if (cookie && (uint32_t)(holder >> 32) == who)
+                each(cookie, (int)(uint32_t)holder, context);
+        }
+    }
 }

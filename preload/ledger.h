@@ -63,4 +63,7 @@ void ledger_enter(void (*descriptors)(void));
 /* The process ends: it holds nothing any more. */
 void ledger_leave(void);
 
+/* What that process has, or had when it died without having left. Looks at everything: for the command. */
+void ledger_of(int pid, void (*each)(uint64_t cookie, int fd, void *context), void *context);
+
 #endif

@@ -86,8 +86,7 @@ void references_add_unreadable(struct search_row *row, uint64_t cookie) {
     int self = process_id();
     for (int own = 0; own <= 1; own++)
         for (struct ledger_cursor cursor = {0}; ledger_next(cookie, &cursor, &it);)
-            if ((it.pid == self) == own && it.pid > 0 &&
-                search_look(it.pid, it.fd, row->inode) == LOOKED_UNREADABLE &&
+            if ((it.pid == self) == own && it.pid > 0 && search_look(it.pid, it.fd, row->inode) == LOOKED_UNREADABLE &&
                 probe(SYS_kill, it.pid, 0, 0, 0, 0, 0) != -ESRCH)
                 search_row_add(row, it.pid, it.fd, own);
 }

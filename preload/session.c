@@ -232,7 +232,8 @@ void session_spawned(int pid, const char *path) {
 void session_know(const struct identity *identity) {
     if (!session)
         return;
-    struct ends ends = {identity->local, identity->remote, identity->namespace, identity->role};
+    struct ends ends = {
+        .local = identity->local, .remote = identity->remote, .namespace = identity->namespace, .role = identity->role};
     address_book_note(&session->book, identity->cookie, &ends);
 }
 
@@ -240,4 +241,12 @@ void session_recall(struct identity *identity) {
     struct ends ends;
     if (session && identity->role == ROLE_UNKNOWN && address_book_find(&session->book, identity->cookie, &ends))
         identity->role = ends.role;
+}
+
+void session_fin_left(uint64_t cookie) {
+    struct ends ends;
+    if (!session || !address_book_find(&session->book, cookie, &ends))
+        return;
+    ends.fin_left = true;
+    address_book_note(&session->book, cookie, &ends);
 }

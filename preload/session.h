@@ -44,5 +44,7 @@ struct identity;
 void session_know(const struct identity *identity);
 /* Fills in the role, if the session knows it. */
 void session_recall(struct identity *identity);
+/* Its FIN has left, and not by a close. */
+void session_fin_left(uint64_t cookie);
 
 #endif

@@ -100,10 +100,8 @@ static void tell_ledger(struct slot *slot, int fd, const struct identity *identi
         return;
     if (was)
         ledger_remove(old.cookie, fd);
-    if (identity) {
+    if (identity)
         ledger_add(identity->cookie, fd);
-        session_know(identity);
-    }
 }
 
 static void put(int fd, enum slot_kind kind, const struct identity *identity) {
@@ -113,6 +111,8 @@ static void put(int fd, enum slot_kind kind, const struct identity *identity) {
     if (!slot)
         return;
     tell_ledger(slot, fd, identity);
+    if (identity)
+        session_know(identity);
     slot_write(slot, kind, identity, 0);
     if (kind == SLOT_TCP)
         raise_end(fd);

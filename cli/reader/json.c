@@ -5,8 +5,7 @@
 enum { DEPTH_MAX = 64 };
 
 void json_init(struct json *json, const char *text, size_t length, char *store, size_t size) {
-    *json =
-        (struct json){.text = text, .at = text, .end = text + length, .store = store, .store_end = store + size};
+    *json = (struct json){.text = text, .at = text, .end = text + length, .store = store, .store_end = store + size};
 }
 
 bool json_fail(struct json *json, const char *wrong) {
@@ -93,10 +92,10 @@ static bool store_code(struct json *json, uint32_t code) {
     if (code < 0x800)
         return store(json, (const char[]){(char)(0xc0 | code >> 6), (char)(0x80 | (code & 0x3f))}, 2);
     if (code < 0x10000)
-        return store(json,
-                     (const char[]){(char)(0xe0 | code >> 12), (char)(0x80 | (code >> 6 & 0x3f)),
-                                    (char)(0x80 | (code & 0x3f))},
-                     3);
+        return store(
+            json,
+            (const char[]){(char)(0xe0 | code >> 12), (char)(0x80 | (code >> 6 & 0x3f)), (char)(0x80 | (code & 0x3f))},
+            3);
     return store(json,
                  (const char[]){(char)(0xf0 | code >> 18), (char)(0x80 | (code >> 12 & 0x3f)),
                                 (char)(0x80 | (code >> 6 & 0x3f)), (char)(0x80 | (code & 0x3f))},

@@ -80,8 +80,8 @@ static bool word_is_possible(const struct match *match, struct parse_error *erro
         possible |= glob_match(match->value.start, match->value.length, word, strlen(word));
     if (possible || count == 0)
         return true;
-    return complain_of_word(error, (size_t)(match->value.start - match->key.start), "no such value:",
-                            match->value.start, match->value.length, word_at, count);
+    return complain_of_word(error, (size_t)(match->value.start - match->key.start),
+                            "no such value:", match->value.start, match->value.length, word_at, count);
 }
 
 static bool number_at(const char **at, const char *end, long double *number) {

@@ -439,8 +439,8 @@ struct holder_key {
 
 static bool holder_member(struct parse *parse, const struct json_text *key, struct holder *holder) {
     static const struct holder_key keys[] = {
-        {"pid", read_int, offsetof(struct holder, pid)},       {"tid", read_int, offsetof(struct holder, tid)},
-        {"comm", read_comm, offsetof(struct holder, comm)},    {"fd", read_int, offsetof(struct holder, fd)},
+        {"pid", read_int, offsetof(struct holder, pid)},      {"tid", read_int, offsetof(struct holder, tid)},
+        {"comm", read_comm, offsetof(struct holder, comm)},   {"fd", read_int, offsetof(struct holder, fd)},
         {"call", read_string, offsetof(struct holder, call)},
     };
     for (unsigned i = 0; i < sizeof keys / sizeof *keys; i++) {

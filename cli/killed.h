@@ -1,0 +1,18 @@
+/*
+ * What became of the connections of a process that was killed: from the session's ledger, which knows what it had, and
+ * from the kernel. The ledger, the netlink socket and /proc are the library's own code, in the command.
+ */
+#ifndef CLOSETRACE_KILLED_H
+#define CLOSETRACE_KILLED_H
+
+#include "processes.h"
+#include "pure/session_layout.h"
+
+/* Once. */
+void killed_begin(struct session *session);
+
+/* An event for each connection that the process had, as a line of JSON. */
+void killed_report(const struct death *death, void (*line)(const char *line, size_t length, void *context),
+                   void *context);
+
+#endif
