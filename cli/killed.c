@@ -86,11 +86,11 @@ static void note_loss(uint64_t cookie, int fd, void *context) {
         losses->list[i].fd = fd;
 }
 
-/* "SIGKILL"; of a process that ended by itself and without a word, how. */
+/* "SIGKILL"; "exit_group" of a process that ended by itself and without a word; "gone" where nobody could see. */
 static const char *name_end(const struct death *death, char *text, size_t size) {
     const char *name = death->signal ? sigabbrev_np(death->signal) : NULL;
     if (!death->signal)
-        return "exit_group";
+        return death->status >= 0 ? "exit_group" : "gone";
     if (name)
         snprintf(text, size, "SIG%s", name);
     else
@@ -98,21 +98,21 @@ static const char *name_end(const struct death *death, char *text, size_t size) 
     return text;
 }
 
-/* Who else has it: a process that has died too does not. */
+/* Who else has it, or had it and has died since: that will be told of in its turn. */
 static unsigned name_holders(uint64_t cookie, int dead, struct event *event) {
     struct ledger_cursor cursor = {0};
     struct ledger_reference other;
-    unsigned living = 0;
+    unsigned others = 0;
     while (ledger_next(cookie, &cursor, &other)) {
         struct holder holder = {.pid = other.pid, .fd = other.fd};
-        if (other.pid == dead || (other.pid > 0 && kill(other.pid, 0) != 0))
+        if (other.pid == dead)
             continue;
         if (other.pid > 0)
             proc_comm(holder.pid, 0, holder.comm);
         event_add_holder(event, other.pid > 0 ? &holder : NULL);
-        living++;
+        others++;
     }
-    return living;
+    return others;
 }
 
 static void say(struct event *event, enum event_fin fin, enum event_why why) {
@@ -135,13 +135,14 @@ static void judge(const struct ends *ends, const struct lost *lost, int dead, st
     event->state_after = answer.found ? answer.state : STATE_CLOSE;
     if (!answer.found)
         return;
-    if (answer.inode) {
-        unsigned living = name_holders(lost->cookie, dead, event);
+    unsigned others = name_holders(lost->cookie, dead, event);
+    if (answer.inode || others) {
         event->has |= HAS_REFS_BEFORE | HAS_REFS_AFTER;
-        event->refs_after = living ? living : 1;
+        event->refs_after = others ? others : 1;
         event->refs_before = event->refs_after + lost->references;
         event->refs_partial = true;
         say(event, FIN_WITHHELD, WHY_REFERENCES);
+        event->verified = answer.inode != 0; /* else they have died too, and who was the last nobody saw */
     } else if (ends->fin_left) {
         say(event, FIN_ALREADY, WHY_AFTER_SHUTDOWN);
     } else {
@@ -184,5 +185,6 @@ void killed_report(const struct death *death, void (*line)(const char *line, siz
     }
     if (scratch)
         scratch_give(scratch);
+    ledger_bury(death->pid);
     free(losses.list);
 }

@@ -121,17 +121,18 @@ static void watch(struct processes *processes, unsigned place, int pid, const ch
     if (watched->pid)
         forget(watched);
     *watched = (struct watched){.pid = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0)};
+    bool gone = watched->pidfd < 0 && errno == ESRCH;
     name_it(watched, name);
     if (watched->pidfd >= 0)
         epoll_ctl(processes->epoll, EPOLL_CTL_ADD, watched->pidfd, &event);
-    else if (errno == ESRCH)
+    else if (gone)
         processes_ended(processes, place);
 }
 
-void processes_look(struct processes *processes) {
+bool processes_look(struct processes *processes) {
     unsigned long long changes = atomic_load(&processes->roster->changes);
     if (changes == processes->changes_seen)
-        return;
+        return false;
     processes->changes_seen = changes;
     for (unsigned i = 0; i < ROSTER_SIZE; i++) {
         char name[ROSTER_NAME];
@@ -139,6 +140,7 @@ void processes_look(struct processes *processes) {
         if (roster_at(processes->roster, i, &pid, name) != ROSTER_FREE)
             watch(processes, i, pid, name);
     }
+    return true;
 }
 
 /* A child that has ended is waited for, so that it is gone. */

@@ -43,8 +43,8 @@ struct processes {
 /* epoll: where pidfds are put, with their place in the roster as data.u64. */
 bool processes_begin(struct processes *processes, struct roster *roster, int epoll);
 
-/* New ones in the roster are watched. */
-void processes_look(struct processes *processes);
+/* New ones in the roster are watched. True: something has changed there. */
+bool processes_look(struct processes *processes);
 
 /* The pidfd of that place is readable. */
 void processes_ended(struct processes *processes, unsigned place);

@@ -212,19 +212,19 @@ static bool is_over(const struct run *run) {
     return run->processes.command_ended && (run->options.no_wait || run->interrupts >= INTERRUPTS_TO_STOP_WAITING);
 }
 
-/* How long to sleep: the less, the more came the last time. */
-static int patience(size_t came) {
+/* How long to sleep: the less, the more came the last time; where processes come, there go some soon. */
+static int patience(size_t came, bool processes_came) {
     enum { MUCH = RING_SIZE / 16, SHORT_MS = 2, LONG_MS = 20 };
-    return came > MUCH ? SHORT_MS : LONG_MS;
+    return came > MUCH || processes_came ? SHORT_MS : LONG_MS;
 }
 
 static void follow(struct run *run) {
     enum { EVENTS = 64 };
     struct epoll_event events[EVENTS];
-    bool alive = true;
+    bool alive = true, processes_came = true;
     for (size_t came = 0; alive && !is_over(run);) {
-        int count = epoll_wait(run->epoll, events, EVENTS, patience(came));
-        processes_look(&run->processes);
+        int count = epoll_wait(run->epoll, events, EVENTS, patience(came, processes_came));
+        processes_came = processes_look(&run->processes);
         came = drain_ring(&run->drain, &run->host.session->ring, false);
         for (int i = 0; i < count; i++) {
             if (events[i].data.u64 == FROM_SIGNALS)

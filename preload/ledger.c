@@ -316,11 +316,10 @@ static void forget_dead_in(uint64_t cookie) {
     }
 }
 
-/* Those of the program that this process was before an exec. */
-static void leave_earlier_places(void) {
-    for (uint32_t place = 1; place < PLACES; place++) {
+void ledger_bury(int pid) {
+    for (uint32_t place = 1; ledger && place < PLACES; place++) {
         uint64_t entry = atomic_load(&ledger->places[place]);
-        if ((uint32_t)entry == (uint32_t)process_id())
+        if ((int)(uint32_t)entry == pid)
             free_place(who_at(place, entry));
     }
 }
@@ -332,7 +331,7 @@ void ledger_start(void) {
     if (!ledger)
         return;
     if (session_is_open())
-        leave_earlier_places();
+        ledger_bury(process_id()); /* what this process was before an exec */
     self = take_place((uint32_t)process_id());
 }
 

@@ -66,4 +66,7 @@ void ledger_leave(void);
 /* What that process has, or had when it died without having left. Looks at everything: for the command. */
 void ledger_of(int pid, void (*each)(uint64_t cookie, int fd, void *context), void *context);
 
+/* It is dead: its references are nobody's. */
+void ledger_bury(int pid);
+
 #endif

@@ -53,6 +53,8 @@ static struct roster_entry *enter(struct roster *roster, int pid, enum roster_st
 
 void roster_note(struct roster *roster, int pid, enum roster_state state, const char *name) {
     struct roster_entry *entry = find(roster, pid);
+    if (state == ROSTER_HERE)
+        atomic_store(&roster->heard[pid % ROSTER_HEARD], pid);
     if (entry)
         atomic_store(&entry->word, word_of(pid, state));
     else
@@ -63,7 +65,7 @@ void roster_note(struct roster *roster, int pid, enum roster_state state, const 
 }
 
 void roster_note_spawned(struct roster *roster, int pid, const char *name) {
-    if (!find(roster, pid))
+    if (!find(roster, pid) && atomic_load(&roster->heard[pid % ROSTER_HEARD]) != pid)
         roster_note(roster, pid, ROSTER_EXEC, name);
 }
 

@@ -17,11 +17,12 @@ enum roster_state {
     ROSTER_ENDING, /* it has told of its end */
 };
 
-enum { ROSTER_SIZE = 8192, ROSTER_NAME = 16 };
+enum { ROSTER_SIZE = 8192, ROSTER_NAME = 16, ROSTER_HEARD = 65536 };
 
 struct roster {
-    _Atomic uint64_t changes;  /* grows with each */
-    _Atomic uint64_t no_place; /* processes that are not in it */
+    _Atomic uint64_t changes;        /* grows with each */
+    _Atomic uint64_t no_place;       /* processes that are not in it */
+    _Atomic int heard[ROSTER_HEARD]; /* the last that spoke, by their ids: it may have ended by now */
     struct roster_entry {
         _Atomic uint64_t word; /* enum roster_state << 32 | pid */
         _Atomic uint64_t name[ROSTER_NAME / 8];
@@ -31,7 +32,7 @@ struct roster {
 /* The process is in that state now. name: of the program, or NULL to leave what is there. */
 void roster_note(struct roster *roster, int pid, enum roster_state state, const char *name);
 
-/* It is about to become another program, by a parent that learns its id too late: noted unless it spoke itself. */
+/* It has become another program, says a parent that learns of it late: noted unless it has spoken itself. */
 void roster_note_spawned(struct roster *roster, int pid, const char *name);
 
 /* For the command. The i-th entry (below ROSTER_SIZE); ROSTER_FREE: there is none. */

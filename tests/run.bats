@@ -1,0 +1,458 @@
+#!/usr/bin/env bats
+# closetrace run: a session of a whole tree of programs. What comes out of it, what it leaves alone, how it ends.
+
+# What stands in single quotes is for the shells that are traced; bats sets stderr_lines.
+# shellcheck disable=SC2016,SC2154
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+  # Where every user can read it, wherever this checkout is.
+  cd "$BATS_TEST_TMPDIR" || return
+  place=$(mktemp -d /tmp/closetrace-run.XXXXXX)
+  chmod 755 "$place"
+  cp "${LIB:-$BATS_TEST_DIRNAME/../libclosetrace.so}" "$place/libclosetrace.so"
+  cp "${CLOSETRACE:-$BATS_TEST_DIRNAME/../closetrace}" "$place/closetrace"
+  chmod 644 "$place/libclosetrace.so"
+  closetrace=$place/closetrace
+  cat >pair.py <<'EOF'
+import os, socket, sys
+def pair():
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    client = socket.create_connection(listener.getsockname())
+    server, _ = listener.accept()
+    listener.close()
+    return client, server
+EOF
+  export PYTHONPATH=$PWD PYTHONDONTWRITEBYTECODE=1
+}
+
+teardown() {
+  local pid
+  for pid in "${started[@]}"; do kill -KILL "$pid" 2>/dev/null || :; done
+  rm -rf "$place"
+}
+
+started=()
+
+# Whoever waits to read from the fifo goes on.
+let_go() { timeout 20 sh -c 'echo >go'; }
+
+until_true() {
+  local _
+  for _ in {1..500}; do
+    "$@" >/dev/null 2>&1 && return
+    sleep 0.02
+  done
+  echo "waited in vain for: $*"
+  return 1
+}
+
+# COUNT JQ: so many events of trace.json meet it.
+assert_count() {
+  local found
+  found=$(jq -s "map(select($2)) | length" trace.json)
+  [ "$found" = "$1" ] || { echo "$found events, not $1: $2" && cat trace.json && return 1; }
+}
+
+@test "status: as the program's; 128+N for a signal; 127 and 126 as a shell; 125 for our own" {
+  run -0 --separate-stderr "$closetrace" run true
+  [ -z "$output$stderr" ]
+  run -7 "$closetrace" run sh -c 'exit 7'
+  run -137 "$closetrace" run sh -c 'kill -KILL $$'
+  run -143 "$closetrace" run sh -c 'kill -TERM $$'
+  run -127 "$closetrace" run no-such-program
+  [ "$output" = "closetrace run: no-such-program: No such file or directory" ]
+  run -126 "$closetrace" run ./pair.py
+  [[ $output == *": Permission denied" ]]
+  run -125 "$closetrace" run
+  [[ $output == *"COMMAND is missing"* ]]
+}
+
+@test "options: what is wrong is said in one line, and nothing is started" {
+  refused() {
+    local says=$1
+    shift
+    run -125 "$closetrace" run "$@" touch was-started
+    [[ ${lines[0]} == *"$says"* ]] || { echo "$output" && return 1; }
+    [ ! -e was-started ]
+  }
+  refused 'there is no option --sed=1, did you mean --seed?' --sed=1
+  refused 'there is no option --no-wiat, did you mean --no-wait?' --no-wiat
+  refused '-p: a running program cannot be preloaded' -p 1
+  refused '-c: there is no counting of calls: closetrace report' -c
+  refused '--format=xml: text or json would be right' --format=xml
+  refused '-e "close": trace=, only=, inject=, fault= or verify= would be right' -e close
+  refused '-e trcae=: there is no such expression (did you mean trace?)' -e trcae=end
+  refused 'CLOSETRACE_TRACE: unknown event class "opne"' -e trace=opne
+  refused 'CLOSETRACE_ONLY: ' -e only=lprot=80
+  refused 'CLOSETRACE_VERIFY: ' -e verify=maybe
+  refused 'CLOSETRACE_SEED: ' --seed x
+  refused 'CLOSETRACE_INJECT: ' -e inject=close:as=SHUT_WRR
+  refused '-E "=x": VAR=VALUE would be right' -E =x
+  refused '-o "|cat": a trace goes into a file' -o '|cat'
+  refused './no/such/folder/trace' -o ./no/such/folder/trace
+  run -125 "$closetrace" run -e
+  [[ $output == *'-e: a value is missing'* ]]
+}
+
+@test "options: strace's -f is accepted, -eX=Y and --seed=N too; -- ends them" {
+  run -0 "$closetrace" run -f -etrace=end --seed=7 -E A=1 -E HOME -- sh -c 'echo "$A$HOME $CLOSETRACE_SEED $CLOSETRACE_TRACE"'
+  [ "$output" = "1 7 end" ]
+}
+
+@test "environment: the library comes after what was preloaded before" {
+  run -0 env LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libpthread.so.0 "$closetrace" run sh -c 'echo "$LD_PRELOAD"'
+  [ "$output" = "/usr/lib/x86_64-linux-gnu/libpthread.so.0:$place/libclosetrace.so" ]
+}
+
+@test "output: text on stderr as it happens, JSON lines with -o, which is made empty first; stdout and stdin are the program's" {
+  program='from pair import *
+print(sys.stdin.read(), end="")
+client, server = pair()
+client.close(); server.recv(1); server.close()'
+  echo something | "$closetrace" run /usr/bin/python3 -c "$program" >out 2>err
+  [ "$(cat out)" = something ]
+  grep -qE 'close\([0-9]+<TCP:\[127.0.0.1:[0-9]+->127.0.0.1:[0-9]+\]>\) = 0  refs 1->0  FIN sent  ESTABLISHED->FIN_WAIT' err
+  echo 'left from before' >trace.json
+  echo something | "$closetrace" run -o trace.json /usr/bin/python3 -c "$program" >out 2>err
+  [ "$(cat out)" = something ]
+  run ! grep -v '^closetrace: ' err
+  assert_count 2 '.op == "close" and .fin == "sent" and .verified'
+  assert_count 1 '.op == "start"'
+  assert_count 1 '.op == "end" and .lost == 0'
+  "$closetrace" run --format=json sh -c : 2>err
+  "$closetrace" run -o trace.txt --format=text /usr/bin/python3 -c "$program" <<<'' >out 2>err
+  grep -q 'FIN sent' trace.txt
+}
+
+@test "descriptors: the program holds none of ours" {
+  run -0 --separate-stderr "$closetrace" run -o trace.json /usr/bin/python3 -c 'import os; print(sorted(os.listdir("/proc/self/fd")))'
+  [ "$output" = "$(/usr/bin/python3 -c 'import os; print(sorted(os.listdir("/proc/self/fd")))')" ]
+}
+
+@test "exec: the new program joins, knows what it inherits, and the references are right" {
+  cat >first.py <<'EOF'
+from pair import *
+client, server = pair()
+os.set_inheritable(client.fileno(), True)
+child = os.fork()
+if child == 0:
+    os.execv("/usr/bin/python3", ["python3", "second.py", str(client.fileno())])
+os.waitpid(child, 0)
+client.close()
+EOF
+  cat >second.py <<'EOF'
+import os, sys
+os.close(int(sys.argv[1]))
+EOF
+  "$closetrace" run -o trace.json /usr/bin/python3 first.py
+  assert_count 3 '.op == "start"'
+  assert_count 1 '.op == "close" and .role == "client" and .refs_before == 2 and .refs_after == 1 and .fin == "withheld"'
+  assert_count 1 '.op == "close" and .role == "client" and .refs_before == 1 and .fin == "sent"'
+}
+
+@test "exec: after a change of user, in a network namespace of its own, with another root" {
+  program='from pair import *
+client, server = pair(); client.close(); server.close()'
+  chmod 755 . && chmod 644 pair.py
+  cp pair.py "$place" && export PYTHONPATH=$place
+  "$closetrace" run -o trace.json setpriv --reuid=65534 --regid=65534 --clear-groups /usr/bin/python3 -c "$program"
+  assert_count 2 '.op == "close" and .fin == "sent"'
+  "$closetrace" run -o trace.json unshare -n sh -c "ip link set lo up; exec /usr/bin/python3 -c '$program'"
+  assert_count 2 '.op == "close" and .fin == "sent"'
+  "$closetrace" run -o trace.json setpriv --reuid=65534 --regid=65534 --clear-groups \
+    sh -c 'exec sh -c "exec /usr/bin/python3 -c \"\$0\"" "$0"' "$program"
+  assert_count 2 '.op == "close" and .fin == "sent"'
+}
+
+@test "session: another user's program is not let in" {
+  mkfifo go
+  "$closetrace" run -o trace.json sh -c 'echo "$CLOSETRACE_SESSION" >session; read -r _ <go' &
+  started+=($!)
+  until_true [ -s session ]
+  # The door is there, and closed to whoever is not of the tree: it gets no answer.
+  run -0 /usr/bin/python3 -c '
+import socket, sys
+where = open("session").read().strip().split(":")[2]
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.settimeout(10)
+s.connect("\0closetrace-" + where)
+try:
+    s.send(b"J" + bytes(23))
+    print("let in" if s.recvmsg(1, 64)[1] else "refused")
+except (ConnectionResetError, BrokenPipeError):
+    print("refused")'
+  [ "$output" = refused ]
+  let_go
+  wait "${started[0]}"
+}
+
+@test "tree: daemons and orphans are followed to their end; --no-wait ends with the command" {
+  cat >daemon.py <<'EOF'
+from pair import *
+client, server = pair()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        open("go").read()
+        client.close()
+        server.close()
+    os._exit(0)
+os._exit(3)
+EOF
+  mkfifo go
+  "$closetrace" run -o trace.json /usr/bin/python3 daemon.py &
+  started+=($!)
+  until_true grep -q '"op":"end"' trace.json
+  kill -0 "${started[0]}"
+  let_go
+  wait "${started[0]}" || [ $? = 3 ]
+  assert_count 2 '.op == "close" and .fin == "sent" and .verified'
+  "$closetrace" run --no-wait -o trace.json /usr/bin/python3 daemon.py >/dev/null 2>&1 3>&- || [ $? = 3 ]
+  # Without the command it goes on, and tells the file.
+  let_go
+  both_sent() { [ "$(grep -c '"op":"close".*"fin":"sent"' trace.json)" = 2 ]; }
+  until_true both_sent
+}
+
+@test "signals: what is sent to the command is passed on; a terminal's interrupt reaches the program once" {
+  cat >trap.sh <<'EOF'
+trap 'echo term; exit 5' TERM
+trap 'echo usr1' USR1
+echo ready
+while :; do sleep 0.05; done
+EOF
+  "$closetrace" run -o trace.json bash trap.sh >out &
+  started+=($!)
+  until_true grep -q ready out
+  kill -USR1 "${started[0]}"
+  until_true grep -q usr1 out
+  kill -TERM "${started[0]}"
+  wait "${started[0]}" || [ $? = 5 ]
+  [ "$(cat out)" = $'ready\nusr1\nterm' ]
+  cat >interrupted.py <<'EOF'
+import os, signal, time
+from pair import *
+client, server = pair()
+count = 0
+def interrupt(*_):
+    global count
+    count += 1
+    print("interrupted", count, flush=True)
+signal.signal(signal.SIGINT, interrupt)
+print("ready", flush=True)
+while not count:
+    time.sleep(0.02)
+time.sleep(0.2)
+client.close()
+EOF
+  run -0 /usr/bin/python3 -c '
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "run", "/usr/bin/python3", "interrupted.py"])
+text = b""
+while b"ready" not in text:
+    text += os.read(terminal, 4096)
+os.write(terminal, b"\x03")
+while True:
+    try:
+        more = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not more:
+        break
+    text += more
+print(text.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))' "$closetrace"
+  [[ $output == *"interrupted 1"* && $output != *"interrupted 2"* && $output == *"FIN"*"sent"* ]]
+}
+
+@test "killed: what became of the connections of a process that nobody could ask" {
+  cat >killed.py <<'EOF'
+import signal, time
+from pair import *
+gone, peer = pair()
+held, _ = pair()
+half, other = pair()
+ready, tell = os.pipe()
+def watched(pid):
+    """The command has seen it: it has a pidfd of it."""
+    folder = f"/proc/{os.getppid()}/fdinfo"
+    for fd in os.listdir(folder):
+        try:
+            if f"Pid:\t{pid}\n" in open(f"{folder}/{fd}").read():
+                return True
+        except OSError:
+            pass
+    return False
+child = os.fork()
+if child == 0:
+    peer.close(); other.close(); _.close()
+    grandchild = os.fork()
+    if grandchild == 0:
+        gone.close(); half.close()
+        os.write(tell, b"x")
+        signal.pause()
+    half.shutdown(socket.SHUT_WR)
+    os.write(tell, b"%d " % grandchild)
+    signal.pause()
+gone.close(); held.close(); half.close()
+said = b""
+while b"x" not in said or b" " not in said:
+    said += os.read(ready, 64)
+grandchild = int(said.replace(b"x", b""))
+deadline = time.monotonic() + 10
+while not (watched(child) and watched(grandchild)):
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+os.kill(child, signal.SIGKILL)
+os.waitpid(child, 0)
+while '"SIGKILL"' not in open("trace.json").read():
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+assert peer.recv(1) == b""
+print(child, grandchild, *(s.getpeername()[1] for s in (peer, _, other)))
+os.kill(grandchild, signal.SIGTERM)
+EOF
+  run -0 --separate-stderr "$closetrace" run -o trace.json /usr/bin/python3 killed.py
+  read -r child grandchild gone held half <<<"$output"
+  died=".op == \"exit\" and .pid == $child and .call == \"SIGKILL\""
+  assert_count 3 "$died"
+  assert_count 1 "$died and .local == \"127.0.0.1:$gone\" and .fin == \"sent\" and .verified and .role == \"client\" and (.state_after | test(\"FIN_WAIT\"))"
+  assert_count 1 "$died and .local == \"127.0.0.1:$held\" and .fin == \"withheld\" and .verified and .holders[0].pid == $grandchild"
+  assert_count 1 "$died and .local == \"127.0.0.1:$half\" and .fin == \"already\" and .why == \"after-shutdown\""
+  # The last one was held by the grandchild: it dies of SIGTERM, which nobody saw either.
+  assert_count 1 ".op == \"exit\" and .pid == $grandchild and .call == \"SIGTERM\" and .local == \"127.0.0.1:$held\" and .fin == \"sent\""
+}
+
+@test "killed: no event is lost that was logged before, at whatever moment" {
+  cat >busy.py <<'EOF'
+import signal
+from pair import *
+for round in range(30):
+    child = os.fork()
+    if child == 0:
+        while True:
+            client, server = pair()
+            client.close(); server.close()
+    os.sched_yield()
+    for _ in range(2000 * (round % 7)):
+        pass
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+client, server = pair()
+client.close()
+EOF
+  "$closetrace" run -o trace.json /usr/bin/python3 busy.py
+  jq -e . trace.json >/dev/null
+  parent=$(jq -r 'select(.op == "start") | .pid' trace.json | head -n 1)
+  assert_count 1 ".pid == $parent and .op == \"close\" and .fin == \"sent\" and .role == \"client\""
+  # Each process's closes follow its connects, none is missing in between: clients are closed in turn.
+  run -0 jq -s '[.[] | select(.role == "client" and (.op == "connect" or .op == "close"))] | group_by(.pid) |
+    map([.[].op] | . as $ops | [range(0; length)] | all($ops[.] == (if . % 2 == 0 then "connect" else "close" end))) | all' trace.json
+  [ "$output" = true ]
+}
+
+@test "reach: static, set-user-ID and foreign programs are refused by name" {
+  printf 'int main(void) { return 0; }\n' >static.c
+  gcc -static -o static static.c
+  run -125 "$closetrace" run ./static
+  [[ $output == *"./static cannot be traced: it is statically linked"* ]]
+  printf '#!%s\n' "$PWD/static" >script && chmod +x script
+  run -125 "$closetrace" run ./script
+  [[ $output == *"$PWD/static cannot be traced"* ]]
+  cp /usr/bin/true "$place/suid" && chmod 4755 "$place/suid"
+  run -125 setpriv --reuid=65534 --regid=65534 --clear-groups "$closetrace" run "$place/suid"
+  [[ $output == *"set-user-ID"* ]]
+  run -0 "$closetrace" run "$place/suid"
+  cp static other && printf '\xb7' | dd of=other bs=1 seek=18 conv=notrunc status=none
+  run -125 "$closetrace" run ./other
+  [[ $output == *"another architecture"* ]]
+}
+
+@test "reach: programs that ran without the library are named, others are not" {
+  printf 'int main(void) { return 0; }\n' >static.c
+  gcc -static -o unreachable static.c
+  run -0 --separate-stderr "$closetrace" run sh -c './unreachable; env -i /usr/bin/true; /usr/bin/true; (/usr/bin/true); :'
+  [ "${#stderr_lines[@]}" = 2 ]
+  [[ $stderr == *"unreachable (process "*") ran without the library"* ]]
+  [[ $stderr == *"true (process "*") ran without the library"* ]]
+}
+
+@test "loss: a ring that nobody empties drops events, says how many, and the program goes on" {
+  cat >many.py <<'EOF'
+from pair import *
+client, server = pair()
+open("pid", "w").write(str(os.getpid()))
+open("go").read()
+for i in range(120000):
+    client.send(b"x")
+    if i % 1000 == 999:
+        server.recv(1000)
+client.close()
+open("finished", "w").write("x")
+EOF
+  mkfifo go
+  "$closetrace" run -e trace=all -o trace.json /usr/bin/python3 many.py 2>err &
+  started+=($!)
+  until_true [ -s pid ]
+  kill -STOP "${started[0]}"
+  let_go
+  until_true [ -s finished ]
+  kill -CONT "${started[0]}"
+  wait "${started[0]}"
+  lost=$(sed -n 's/^closetrace: \([0-9]*\) events were lost: .*/\1/p' err)
+  [ "$lost" -gt 0 ]
+  [ $((lost + $(jq -s 'map(select(.op == "write")) | length' trace.json))) -ge 120000 ]
+  jq -s -e 'map(select(.op == "end"))[0].lost > 0' trace.json || [ "$(jq -s 'map(select(.op == "end")) | length' trace.json)" = 0 ]
+}
+
+@test "the command is killed: the program does not notice, and goes on telling the file" {
+  cat >survivor.py <<'EOF'
+from pair import *
+client, server = pair()
+open("ready", "w").write("x")
+open("go").read()
+for i in range(60000):
+    client.send(b"x") ; server.recv(1)
+client.close()
+open("finished", "w").write("fine")
+EOF
+  mkfifo go
+  "$closetrace" run -e trace=all -o trace.json /usr/bin/python3 survivor.py &
+  started+=($!)
+  until_true [ -s ready ]
+  kill -KILL "${started[0]}"
+  wait "${started[0]}" 2>/dev/null || :
+  let_go
+  until_true grep -q fine finished
+  until_true grep -q '"op":"close".*"role":"client".*"fin":"sent"' trace.json
+}
+
+@test "nothing is left behind: no shared memory, no files, no processes, no sockets" {
+  ls -A /dev/shm >before
+  "$closetrace" run -o trace.json /usr/bin/python3 -c 'from pair import *
+print(os.environ["CLOSETRACE_SESSION"])
+client, server = pair()
+child = os.fork()
+os.kill(os.getpid(), 9)' >session || [ $? = 137 ]
+  ls -A /dev/shm >after
+  cmp before after
+  name=$(cut -d: -f3 session)
+  [ -n "$name" ]
+  run ! grep -q "$name" /proc/net/unix
+}
+
+@test "real: make -j and a pipeline of shells come out as without it" {
+  printf 'all: a b c d\n%%:\n\t@echo $@ >$@.out\n' >Makefile
+  run -0 "$closetrace" run -o trace.json make -s -j4
+  [ -z "$output" ]
+  [ "$(cat a.out b.out c.out d.out)" = $'a\nb\nc\nd' ]
+  run -0 --separate-stderr "$closetrace" run bash -c 'seq 3 | tac & wait; echo done'
+  [ "$output" = $'3\n2\n1\ndone' ]
+  [ -z "$stderr" ]
+}
