@@ -76,11 +76,10 @@ static void state_cell(char cell[CELL_SIZE], const struct event *event) {
     if (event->op == OP_RESET)
         used += (size_t)snprintf(cell, CELL_SIZE, "RST came ");
     if (event->has & HAS_REFS_BEFORE && event->has & HAS_REFS_AFTER)
-        used += (size_t)snprintf(cell + used, CELL_SIZE - used, "refs %u->%u ", event->refs_before,
-                                 event->refs_after);
+        used += (size_t)snprintf(cell + used, CELL_SIZE - used, "refs %u->%u ", event->refs_before, event->refs_after);
     if (after && event->state_before != event->state_after)
-        used += (size_t)snprintf(cell + used, CELL_SIZE - used, "%s%s%s ", before ? before : "",
-                                 before ? "->" : "", after);
+        used +=
+            (size_t)snprintf(cell + used, CELL_SIZE - used, "%s%s%s ", before ? before : "", before ? "->" : "", after);
     if (event->fin == FIN_WITHHELD && event->holders_named > 0 && used < CELL_SIZE)
         snprintf(cell + used, CELL_SIZE - used, "held by %d %.*s", event->holders[0].pid, COMM_SIZE,
                  event->holders[0].comm);
@@ -149,7 +148,10 @@ static void print_wire(FILE *out, const struct rung *rung, bool color) {
     fputs(rung->right && left ? "|<" : "| ", out);
     for (unsigned i = 0; i < pad / 2; i++)
         putc(fill, out);
-    fputs(color && rung->wire[0] ? left && strstr(rung->wire, "RST") ? "\x1b[31m" : left ? "\x1b[32m" : "\x1b[33m" : "",
+    fputs(color && rung->wire[0] ? left && strstr(rung->wire, "RST") ? "\x1b[31m"
+                                   : left                            ? "\x1b[32m"
+                                                                     : "\x1b[33m"
+                                 : "",
           out);
     fputs(rung->wire, out);
     fputs(color && rung->wire[0] ? "\x1b[0m" : "", out);

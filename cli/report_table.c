@@ -154,11 +154,11 @@ void connections_print(const struct analysis *analysis, FILE *out, const struct 
     measure(widths, first);
     for (unsigned i = 0; i < COLUMNS; i++)
         snprintf(row.cells[i], CELL_SIZE, "%s", titles[i]);
-    print_row(out, (const char (*)[CELL_SIZE])row.cells, widths, style->width);
+    print_row(out, (const char(*)[CELL_SIZE])row.cells, widths, style->width);
     for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next) {
         if (!endpoint_stands(endpoint))
             continue;
         fill(&row, endpoint);
-        print_row(out, (const char (*)[CELL_SIZE])row.cells, widths, style->width);
+        print_row(out, (const char(*)[CELL_SIZE])row.cells, widths, style->width);
     }
 }

@@ -78,8 +78,9 @@ void abort_draw(struct analysis *analysis, struct endpoint *endpoint) {
     finding_say(analysis, finding, "EOF was read after %llu bytes; %s %s later ended it without a byte in answer",
                 (unsigned long long)event->received, words_of_call(event),
                 words_of_time(event->time_us > endpoint->eof_us ? event->time_us - endpoint->eof_us : 0));
-    finding_say(analysis, finding, "%s", reading ? "the peer was still reading: its end was in FIN_WAIT2, with a descriptor"
-                                                 : "whether the peer was still reading cannot be seen from here");
+    finding_say(analysis, finding, "%s",
+                reading ? "the peer was still reading: its end was in FIN_WAIT2, with a descriptor"
+                        : "whether the peer was still reading cannot be seen from here");
     if (!due)
         finding_say(analysis, finding, "whether an answer was due cannot be seen: nobody else got one here");
 }

@@ -40,8 +40,7 @@ static void say_caller(struct analysis *analysis, struct finding *finding, const
 
 static void draw_reset(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
     const uint64_t lost = event->unacked + event->unsent;
-    struct finding *finding =
-        finding_add(analysis, FINDING_RESET_ON_CLOSE, lost > 0 ? CERTAIN : NOTE, endpoint, event);
+    struct finding *finding = finding_add(analysis, FINDING_RESET_ON_CLOSE, lost > 0 ? CERTAIN : NOTE, endpoint, event);
     if (event->why == WHY_LINGER_ZERO)
         finding_say(analysis, finding, "%s ended it with an RST: SO_LINGER was on with 0 seconds",
                     words_of_call(event));
@@ -49,8 +48,10 @@ static void draw_reset(struct analysis *analysis, const struct endpoint *endpoin
         finding_say(analysis, finding, "%s ended it with an RST: %llu bytes were unread", words_of_call(event),
                     number(event->unread));
     if (lost > 0)
-        finding_say(analysis, finding, "%llu bytes that it had written were not acknowledged (%llu of them not sent): "
-                    "the peer may have lost them", number(lost), number(event->unsent));
+        finding_say(analysis, finding,
+                    "%llu bytes that it had written were not acknowledged (%llu of them not sent): "
+                    "the peer may have lost them",
+                    number(lost), number(event->unsent));
     else
         finding_say(analysis, finding, "all that it had sent was acknowledged");
     say_caller(analysis, finding, event);
@@ -70,9 +71,10 @@ static void draw_in_use(struct analysis *analysis, const struct endpoint *endpoi
         const struct holder *holder = &event->holders[i];
         if (holder->fd >= 0 || holder->tid == event->tid)
             continue;
-        finding_say(analysis, finding, "thread %d: %s while thread %d was inside %s on it: that goes on, and the FIN "
-                    "waits for it", event->tid, words_of_call(event), holder->tid,
-                    holder->call ? holder->call : "a call");
+        finding_say(analysis, finding,
+                    "%s, by thread %d, while thread %d was inside %s on it: that goes on, and the FIN "
+                    "waits for it",
+                    words_of_call(event), event->tid, holder->tid, holder->call ? holder->call : "a call");
         break;
     }
     say_caller(analysis, finding, event);
@@ -80,8 +82,10 @@ static void draw_in_use(struct analysis *analysis, const struct endpoint *endpoi
 
 static void draw_twice(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
     struct finding *finding = finding_add(analysis, FINDING_DOUBLE_CLOSE, CERTAIN, endpoint, event);
-    finding_say(analysis, finding, "%s failed with EBADF: this process had closed %d as this connection and not got "
-                "it again", words_of_call(event), event->fd);
+    finding_say(analysis, finding,
+                "%s failed with EBADF: this process had closed %d as this connection and not got "
+                "it again",
+                words_of_call(event), event->fd);
     say_caller(analysis, finding, event);
 }
 

@@ -28,7 +28,8 @@ void quiet_look(struct analysis *analysis, struct endpoint *endpoint, const stru
 
 static void draw_close_wait(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
     struct finding *finding = finding_add(analysis, FINDING_CLOSE_WAIT, CERTAIN, endpoint, event);
-    finding_say(analysis, finding, "the peer's FIN was read %s before", words_of_time(event->time_us - endpoint->eof_us));
+    finding_say(analysis, finding, "the peer's FIN was read %s before",
+                words_of_time(event->time_us - endpoint->eof_us));
     finding_say(analysis, finding, "it stayed in CLOSE_WAIT for %s without traffic, until %s",
                 words_of_time(endpoint->quiet_us), words_of_call(event));
 }
@@ -36,10 +37,10 @@ static void draw_close_wait(struct analysis *analysis, const struct endpoint *en
 /* One that has only ended its own direction may be waiting for an answer. */
 static void draw_never_closed(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
     const bool over = endpoint->shut_both || endpoint->eof_us;
-    struct finding *finding =
-        finding_add(analysis, FINDING_NEVER_CLOSED, over ? CERTAIN : POSSIBLE, endpoint, event);
-    finding_say(analysis, finding, "it was shut down %s before %s, %s", words_of_time(event->time_us - endpoint->shut_us),
-                words_of_call(event), over ? "and over in both directions" : "and may have waited for its peer");
+    struct finding *finding = finding_add(analysis, FINDING_NEVER_CLOSED, over ? CERTAIN : POSSIBLE, endpoint, event);
+    finding_say(analysis, finding, "it was shut down %s before %s, %s",
+                words_of_time(event->time_us - endpoint->shut_us), words_of_call(event),
+                over ? "and over in both directions" : "and may have waited for its peer");
     finding_say(analysis, finding, "it stayed open without traffic for %s", words_of_time(endpoint->quiet_us));
 }
 

@@ -87,8 +87,7 @@ static void say_holder(struct analysis *analysis, struct finding *finding, const
                     COMM_SIZE, holder->comm, holder->call ? holder->call : "a call", more);
     else
         finding_say(analysis, finding, "kept open by %d %.*s fd %d (%s)%s, which never touched it", holder->pid,
-                    COMM_SIZE, holder->comm, holder->fd,
-                    origin(analysis, gave_up, holder->pid, holder->comm), more);
+                    COMM_SIZE, holder->comm, holder->fd, origin(analysis, gave_up, holder->pid, holder->comm), more);
 }
 
 /* When its FIN came is known from its own last end, or from its peer. */
@@ -107,8 +106,8 @@ void withheld_draw(struct analysis *analysis, struct endpoint *endpoint) {
     say_holder(analysis, finding, gave_up);
     if (endpoint->late)
         finding_say(analysis, finding, "the %s left %s late: %s",
-                    endpoint->late->event.fin == FIN_RESET ? "RST" : "FIN",
-                    words_of_time(left - gave_up->time_us), words_of_call(&endpoint->late->event));
+                    endpoint->late->event.fin == FIN_RESET ? "RST" : "FIN", words_of_time(left - gave_up->time_us),
+                    words_of_call(&endpoint->late->event));
     else
         finding_say(analysis, finding, "the FIN was read %s late, by %d %.*s", words_of_time(left - gave_up->time_us),
                     peer->opener, COMM_SIZE, peer->opener_comm);

@@ -1,6 +1,6 @@
 /*
- * write-after-end: a write after one's own FIN, or after the peer's RST. A program that did not know of the RST yet, and
- * lives on, has done nothing wrong: nobody can know it sooner. That is a note.
+ * write-after-end: a write after one's own FIN, or after the peer's RST. A program that did not know of the RST yet,
+ * and lives on, has done nothing wrong: nobody can know it sooner. That is a note.
  */
 #include <errno.h>
 
@@ -50,9 +50,10 @@ void write_draw(struct analysis *analysis, struct endpoint *endpoint) {
     const struct event *event = &endpoint->refused->event;
     const bool own = endpoint->shut_us && endpoint->shut_us <= event->time_us + event->duration_us;
     const bool wrong = own || endpoint->knew_reset || endpoint->refusals > 1 || event->sigpipe == SIGPIPE_FATAL;
-    struct finding *finding =
-        finding_add(analysis, FINDING_WRITE_AFTER_END, wrong ? CERTAIN : NOTE, endpoint, event);
+    struct finding *finding = finding_add(analysis, FINDING_WRITE_AFTER_END, wrong ? CERTAIN : NOTE, endpoint, event);
     finding_say(analysis, finding, "%s failed with EPIPE, after %s", words_of_call(event),
-                own ? "its own FIN" : endpoint->knew_reset ? "the peer's RST, which it had seen" : "the peer's RST");
+                own                    ? "its own FIN"
+                : endpoint->knew_reset ? "the peer's RST, which it had seen"
+                                       : "the peer's RST");
     say_what_followed(analysis, finding, endpoint, event);
 }

@@ -164,6 +164,12 @@ void analysis_event(struct analysis *analysis, const struct event *event) {
         see(analysis, event);
 }
 
+/* The peer's RST was read, or only felt: a write refused though its own direction was open. */
+static bool came_by_rst(const struct endpoint *endpoint) {
+    return endpoint->reset_us ||
+           (endpoint->refused && (!endpoint->shut_us || endpoint->shut_us > endpoint->refused->event.time_us));
+}
+
 /* Counted where they left; where nobody tells of that, where they arrived. */
 static void count(struct analysis *analysis, const struct endpoint *endpoint) {
     struct totals *totals = &analysis->totals;
@@ -175,7 +181,7 @@ static void count(struct analysis *analysis, const struct endpoint *endpoint) {
     totals->fins += endpoint->fin_us != 0;
     totals->fins += !peer && endpoint->eof_us;
     totals->rsts += endpoint->rst_us != 0;
-    totals->rsts += endpoint->reset_us && !(peer && peer->rst_us);
+    totals->rsts += came_by_rst(endpoint) && !(peer && peer->rst_us);
     totals->withheld += endpoint->gave_up && endpoint->late;
 }
 
