@@ -2,11 +2,14 @@
  * half-close-as-abort: EOF was read after a request, and the connection was closed without a byte in answer though
  * the peer was still reading.
  *
- * That the peer was reading is known from its end: in FIN_WAIT2, and a descriptor refers to it. That an answer was due
+ * That the peer was reading is known from its end: in FIN_WAIT2 (or FIN_WAIT1: its FIN is here, and acknowledged in a
+ * moment), and a descriptor refers to it. That an answer was due
  * nobody can know of a server that never answers (a sink). It is certain where the same listener answered others, or
  * where the process broke off a connection of its own for it (a proxy); else it is possible.
  */
 #include "analysis/findings.h"
+
+#include "pure/names.h"
 
 static const uint64_t together_us = 1000000;
 
@@ -56,10 +59,18 @@ void abort_look(struct analysis *analysis, struct endpoint *endpoint, const stru
 /* Its end had shut down, not closed, when ours was closed. */
 static bool peer_was_reading(const struct endpoint *endpoint, const struct event *event) {
     const struct endpoint *peer = endpoint->peer;
-    if (event->peer_state == STATE_FIN_WAIT2)
+    if (event->peer_state == STATE_FIN_WAIT1 || event->peer_state == STATE_FIN_WAIT2)
         return true;
     return peer && peer->shut_us && !peer->shut_both && (!peer->gone_us || peer->gone_us > event->time_us) &&
            !peer->rst_us;
+}
+
+static void say_peer(struct analysis *analysis, struct finding *finding, const struct event *event, bool reading) {
+    if (!reading)
+        finding_say(analysis, finding, "whether the peer was still reading cannot be seen from here");
+    else
+        finding_say(analysis, finding, "the peer was still reading: its end was in %s, with a descriptor",
+                    state_name(event->peer_state ? event->peer_state : STATE_FIN_WAIT2));
 }
 
 void abort_draw(struct analysis *analysis, struct endpoint *endpoint) {
@@ -78,9 +89,7 @@ void abort_draw(struct analysis *analysis, struct endpoint *endpoint) {
     finding_say(analysis, finding, "EOF was read after %llu bytes; %s %s later ended it without a byte in answer",
                 (unsigned long long)event->received, words_of_call(event),
                 words_of_time(event->time_us > endpoint->eof_us ? event->time_us - endpoint->eof_us : 0));
-    finding_say(analysis, finding, "%s",
-                reading ? "the peer was still reading: its end was in FIN_WAIT2, with a descriptor"
-                        : "whether the peer was still reading cannot be seen from here");
+    say_peer(analysis, finding, event, reading);
     if (!due)
         finding_say(analysis, finding, "whether an answer was due cannot be seen: nobody else got one here");
 }
