@@ -108,7 +108,7 @@ void withheld_draw(struct analysis *analysis, struct endpoint *endpoint) {
         finding_say(analysis, finding, "the %s left %s late: %s",
                     endpoint->late->event.fin == FIN_RESET ? "RST" : "FIN", words_of_time(left - gave_up->time_us),
                     words_of_call(&endpoint->late->event));
-    else
+    else if (peer)
         finding_say(analysis, finding, "the FIN was read %s late, by %d %.*s", words_of_time(left - gave_up->time_us),
                     peer->opener, COMM_SIZE, peer->opener_comm);
 }

@@ -98,11 +98,11 @@ static void sort(struct analysis *analysis) {
         count++;
     if (count == 0)
         return;
-    struct finding **all = store_take(analysis, count * sizeof *all);
+    struct finding **all = store_take(analysis, count * sizeof(void *));
     count = 0;
     for (struct finding *finding = analysis->findings; finding; finding = finding->next)
         all[count++] = finding;
-    qsort(all, count, sizeof *all, by_time);
+    qsort(all, count, sizeof(void *), by_time);
     for (size_t i = 0; i < count; i++)
         all[i]->next = i + 1 < count ? all[i + 1] : NULL;
     analysis->findings = all[0];

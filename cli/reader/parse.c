@@ -416,7 +416,8 @@ static const struct field fields[] = {
 enum { FIELDS = sizeof fields / sizeof *fields };
 
 static bool has_key(const struct field *field, const struct json_text *key) {
-    return strncmp(field->key, key->start, key->length) == 0 && field->key[key->length] == '\0';
+    return field->key[0] == key->start[0] && strlen(field->key) == key->length &&
+           memcmp(field->key, key->start, key->length) == 0;
 }
 
 /* They come in the order of the list: the search goes on where the last one was found. */
@@ -500,7 +501,9 @@ static bool read_members(struct parse *parse) {
     }
     if (json_failed(&parse->json) || !json_end(&parse->json))
         return false;
-    return is_event || json_fail(&parse->json, "no event: it has no \"op\"");
+    if (!is_event)
+        parse->json.wrong = "no event: it has no \"op\"";
+    return is_event;
 }
 
 static void say_wrong(const struct json *json, bool newer, struct event_wrong *wrong) {
