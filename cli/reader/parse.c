@@ -134,6 +134,21 @@ static bool read_long(struct parse *parse, const struct field *field) {
     return true;
 }
 
+/* As jq writes what is small: 1e-05. */
+static bool with_exponent(const struct json_text *text, uint64_t *micros) {
+    char copy[40], *end;
+    if (text->length >= sizeof copy ||
+        (!memchr(text->start, 'e', text->length) && !memchr(text->start, 'E', text->length)))
+        return false;
+    memcpy(copy, text->start, text->length);
+    copy[text->length] = '\0';
+    const double seconds = strtod(copy, &end);
+    if (*end != '\0' || !(seconds >= 0 && seconds < 1e12))
+        return false;
+    *micros = (uint64_t)(seconds * 1e6 + 0.5);
+    return true;
+}
+
 /* Microseconds of what is written as seconds; a seventh decimal is left out. */
 static bool read_seconds(struct parse *parse, const struct field *field) {
     enum { DECIMALS = 6 };
@@ -141,6 +156,8 @@ static bool read_seconds(struct parse *parse, const struct field *field) {
     uint64_t seconds, micros = 0;
     if (!json_scalar(&parse->json, &text))
         return false;
+    if (with_exponent(&text, member_of(parse, field)))
+        return true;
     const char *const end = text.start + text.length;
     const char *const point = memchr(text.start, '.', text.length);
     if (!digits(text.start, point ? point : end, UINT64_MAX / 1000000 - 1, &seconds))

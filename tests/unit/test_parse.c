@@ -148,6 +148,10 @@ static void tolerant(void) {
     CHECK(parse(line, sizeof line - 1, &event));
     CHECK_NUMBER(event.op, OP_CLOSE);
     CHECK_NUMBER(event.fd, 7);
+    static const char jq[] = "{\"op\":\"eof\",\"time\":1.25,\"duration\":1e-05}";
+    CHECK(parse(jq, sizeof jq - 1, &event));
+    CHECK_NUMBER(event.time_us, 1250000);
+    CHECK_NUMBER(event.duration_us, 10);
 }
 
 static void check_match(const char *text, bool expected) {
