@@ -89,6 +89,8 @@ static void end_cell(char cell[CELL_SIZE], const struct endpoint *endpoint, cons
         snprintf(cell, CELL_SIZE, "shutdown %s%s", what_left(endpoint), endpoint->gone_us ? "" : ", open");
     else if (endpoint->end_fin)
         snprintf(cell, CELL_SIZE, "%s %s", op_name(endpoint->end_op), what_left(endpoint));
+    else if (endpoint->gone_us)
+        snprintf(cell, CELL_SIZE, "killed ?");
     else
         snprintf(cell, CELL_SIZE, "open");
 }

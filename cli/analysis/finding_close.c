@@ -45,8 +45,8 @@ static void draw_reset(struct analysis *analysis, const struct endpoint *endpoin
         finding_say(analysis, finding, "%s ended it with an RST: SO_LINGER was on with 0 seconds",
                     words_of_call(event));
     else
-        finding_say(analysis, finding, "%s ended it with an RST: %llu bytes were unread", words_of_call(event),
-                    number(event->unread));
+        finding_say(analysis, finding, "%s ended it with an RST: %llu %s unread", words_of_call(event),
+                    number(event->unread), event->unread == 1 ? "byte was" : "bytes were");
     if (lost > 0)
         finding_say(analysis, finding,
                     "%llu bytes that it had written were not acknowledged (%llu of them not sent): "

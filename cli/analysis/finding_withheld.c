@@ -23,15 +23,31 @@ static bool worked(const struct event *event) {
     return event->used == USED_YES || (event->used == USED_UNSET && event->has & HAS_TRAFFIC && event->sent > 0);
 }
 
-/* Standard input, output or error of a program that says nothing: it may well have worked on it. */
+static uint64_t written(const struct event *event) {
+    return event->sent + event->unsent;
+}
+
+/* 0, 1 and 2 of a program that says nothing of itself: it may well have worked on it. */
 static bool may_have_touched(const struct event *event, const struct event *before) {
     if (event->used == USED_YES)
         return true;
-    if (event->op == OP_RELEASE || event->used == USED_NO)
-        return false;
     if (event->has & HAS_TRAFFIC && before->has & HAS_TRAFFIC)
-        return event->sent != before->sent;
-    return !(event->has & HAS_FD) || event->fd <= 2;
+        return written(event) != written(before);
+    return event->used == USED_UNSET && event->op != OP_RELEASE && (!(event->has & HAS_FD) || event->fd <= 2);
+}
+
+/*
+ * A process of the program's own that was killed could not say whether it had worked on it. That nothing was written
+ * since its peer can prove.
+ */
+static enum certainty certainty_of(const struct endpoint *endpoint) {
+    const struct event *gave_up = &endpoint->gave_up->event;
+    const struct endpoint *peer = endpoint->peer;
+    const bool silent = endpoint->late && endpoint->late->event.used == USED_UNSET && endpoint->late->event.call &&
+                        strncmp(endpoint->late->event.call, "SIG", 3) == 0;
+    if (!silent || (peer && peer->has_traffic && gave_up->has & HAS_TRAFFIC && peer->received <= written(gave_up)))
+        return CERTAIN;
+    return POSSIBLE;
 }
 
 void withheld_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
@@ -73,6 +89,7 @@ static const char *origin(struct analysis *analysis, const struct event *gave_up
 }
 
 static void say_holder(struct analysis *analysis, struct finding *finding, const struct event *gave_up) {
+    const enum certainty certainty = finding->certainty;
     if (gave_up->holders_named == 0) {
         finding_say(analysis, finding, "kept open by %s",
                     sent_it(gave_up) ? "a copy in flight in a unix socket" : "a reference that is no descriptor");
@@ -86,8 +103,9 @@ static void say_holder(struct analysis *analysis, struct finding *finding, const
         finding_say(analysis, finding, "kept open by thread %d of %d %.*s, inside %s%s", holder->tid, holder->pid,
                     COMM_SIZE, holder->comm, holder->call ? holder->call : "a call", more);
     else
-        finding_say(analysis, finding, "kept open by %d %.*s fd %d (%s)%s, which never touched it", holder->pid,
-                    COMM_SIZE, holder->comm, holder->fd, origin(analysis, gave_up, holder->pid, holder->comm), more);
+        finding_say(analysis, finding, "kept open by %d %.*s fd %d (%s)%s%s", holder->pid, COMM_SIZE, holder->comm,
+                    holder->fd, origin(analysis, gave_up, holder->pid, holder->comm), more,
+                    certainty == CERTAIN ? ", which never touched it" : "; whether that worked on it it could not say");
 }
 
 /* When its FIN came is known from its own last end, or from its peer. */
@@ -100,7 +118,7 @@ void withheld_draw(struct analysis *analysis, struct endpoint *endpoint) {
     const uint64_t left = endpoint->late ? endpoint->late->event.time_us : seen;
     if (left < gave_up->time_us + late_us)
         return;
-    struct finding *finding = finding_add(analysis, FINDING_FIN_WITHHELD, CERTAIN, endpoint, gave_up);
+    struct finding *finding = finding_add(analysis, FINDING_FIN_WITHHELD, certainty_of(endpoint), endpoint, gave_up);
     finding_say(analysis, finding, "%s gave up the last descriptor of a process that had worked on it",
                 words_of_call(gave_up));
     say_holder(analysis, finding, gave_up);

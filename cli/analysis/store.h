@@ -27,6 +27,7 @@ struct table {
 struct listener {
     struct address local;
     bool answered;
+    unsigned queue_resets; /* of connections in its queue, that no client in the trace has felt yet */
     struct listener *next;
 };
 

@@ -144,6 +144,8 @@ static void see(struct analysis *analysis, const struct event *event) {
         take_back(endpoint, event);
     else if (event->fin != FIN_UNSET && !failed)
         see_end(endpoint, event);
+    else if (event->op == OP_EXIT)
+        endpoint->gone_us = event->time_us; /* killed; by what it ended nobody knows */
     see_peer(endpoint, event);
 }
 
@@ -170,23 +172,40 @@ static bool came_by_rst(const struct endpoint *endpoint) {
            (endpoint->refused && (!endpoint->shut_us || endpoint->shut_us > endpoint->refused->event.time_us));
 }
 
+/* One that was reset in a listener's queue: told by the listener already. */
+static bool was_in_queue(struct analysis *analysis, const struct endpoint *endpoint) {
+    struct address any = endpoint->remote;
+    struct listener *listener = store_listener(analysis, &endpoint->remote);
+    memset(any.ip, 0, sizeof any.ip);
+    if (listener->queue_resets == 0)
+        listener = store_listener(analysis, &any);
+    if (endpoint->peer || listener->queue_resets == 0)
+        return false;
+    listener->queue_resets--;
+    return true;
+}
+
 /* Counted where they left; where nobody tells of that, where they arrived. */
 static void count(struct analysis *analysis, const struct endpoint *endpoint) {
     struct totals *totals = &analysis->totals;
     const struct endpoint *peer = endpoint->peer;
-    totals->rsts += endpoint->queue_resets;
     if (!endpoint_is_connection(endpoint))
         return;
     totals->connections += endpoint_stands(endpoint);
     totals->fins += endpoint->fin_us != 0;
     totals->fins += !peer && endpoint->eof_us;
     totals->rsts += endpoint->rst_us != 0;
-    totals->rsts += came_by_rst(endpoint) && !(peer && peer->rst_us);
+    totals->rsts += came_by_rst(endpoint) && !(peer && peer->rst_us) && !was_in_queue(analysis, endpoint);
     totals->withheld += endpoint->gave_up && endpoint->late;
 }
 
 void analysis_end(struct analysis *analysis) {
     store_pair(analysis);
+    for (const struct endpoint *endpoint = analysis->first; endpoint; endpoint = endpoint->next) {
+        analysis->totals.rsts += endpoint->queue_resets;
+        if (endpoint->queue_resets > 0)
+            store_listener(analysis, &endpoint->local)->queue_resets += endpoint->queue_resets;
+    }
     for (const struct endpoint *endpoint = analysis->first; endpoint; endpoint = endpoint->next)
         count(analysis, endpoint);
     findings_draw(analysis);
