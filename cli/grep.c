@@ -130,6 +130,9 @@ static bool read_arguments(int argc, char **argv, struct search *search) {
         else if (is_option(argv[i], "-m", "--max-count")) {
             if (!read_max(i + 1 < argc ? argv[++i] : NULL, search))
                 return false;
+        } else if (strncmp(argv[i], "-m", 2) == 0) {
+            if (!read_max(argv[i] + 2, search))
+                return false;
         } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
             unknown_option(argv[0], argv[i], options);
             return false;

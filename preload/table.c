@@ -246,8 +246,11 @@ void table_forked(void) {
         struct slot *slot = slot_of(fd);
         if (!slot)
             continue;
-        atomic_store_explicit(&slot->was_tcp, false, memory_order_relaxed);
-        atomic_fetch_and_explicit(&slot->seen, (uint8_t)~SEEN_USE, memory_order_relaxed);
+        /* Only where it changes something: a page that is written to is copied. */
+        if (atomic_load_explicit(&slot->was_tcp, memory_order_relaxed))
+            atomic_store_explicit(&slot->was_tcp, false, memory_order_relaxed);
+        if (atomic_load_explicit(&slot->seen, memory_order_relaxed) & SEEN_USE)
+            atomic_fetch_and_explicit(&slot->seen, (uint8_t)~SEEN_USE, memory_order_relaxed);
     }
 }
 
