@@ -85,8 +85,9 @@ static int grep(struct search *search) {
     struct trace *trace = trace_open(search->name);
     if (!trace)
         return GREP_TROUBLE;
-    while ((result = search_on(search, trace)) == TRACE_END && search->follow && output_flush())
-        trace_wait(trace);
+    do
+        result = search_on(search, trace);
+    while (result == TRACE_END && search->follow && output_flush() && trace_wait(trace));
     if (search->count_only)
         printf("%llu\n", (unsigned long long)search->found);
     const bool whole = trace_close(trace);

@@ -118,9 +118,16 @@ void ladder_event(struct ladder *ladder, const struct event *event) {
     snprintf(rung->wire, sizeof rung->wire, "%s", wire_of(event));
 }
 
+static int by_address(const struct address *a, const struct address *b) {
+    const int ip = memcmp(a->ip, b->ip, sizeof a->ip);
+    if (ip != 0 || a->port != b->port)
+        return ip != 0 ? ip : (int)a->port - (int)b->port;
+    return a->scope_id < b->scope_id ? -1 : a->scope_id > b->scope_id;
+}
+
 static int by_connection(const struct rung *a, const struct rung *b) {
-    const int client = memcmp(&a->client, &b->client, sizeof a->client);
-    return client != 0 ? client : memcmp(&a->server, &b->server, sizeof a->server);
+    const int client = by_address(&a->client, &b->client);
+    return client != 0 ? client : by_address(&a->server, &b->server);
 }
 
 static int compare(const void *one, const void *other) {

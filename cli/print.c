@@ -38,9 +38,7 @@ static int print(const char *name, bool follow) {
             show(&event, &style);
         if (!output_flush())
             result = TRACE_FAILED;
-        if (follow && result == TRACE_END)
-            trace_wait(trace);
-    } while (follow && result == TRACE_END);
+    } while (follow && result == TRACE_END && trace_wait(trace));
     const bool whole = trace_close(trace);
     return result == TRACE_FAILED ? EXIT_FAILED : whole ? EXIT_OK : EXIT_FOUND_WRONG;
 }

@@ -22,12 +22,9 @@ struct pair {
 };
 
 static struct pair pair_of(const struct endpoint *endpoint) {
-    struct pair pair = {.any = endpoint};
     if (endpoint->role == ROLE_SERVER)
-        pair = (struct pair){endpoint->peer, endpoint, endpoint};
-    else
-        pair = (struct pair){endpoint, endpoint->peer, endpoint};
-    return pair;
+        return (struct pair){endpoint->peer, endpoint, endpoint};
+    return (struct pair){endpoint, endpoint->peer, endpoint};
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b) {

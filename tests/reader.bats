@@ -175,6 +175,12 @@ until_true() {
   [ "$(cat err)" = "closetrace: growing: it has become shorter; reading it from its beginning" ]
 }
 
+@test "print -f and grep -f of a pipe end with it" {
+  trace one
+  [ "$(timeout 20 "$CLOSETRACE" print -f - < <(cat one.json))" = "$("$CLOSETRACE" print one.json)" ]
+  timeout 20 "$CLOSETRACE" grep -f <(cat one.json) op=accept -q
+}
+
 @test "grep: lines as they are; exit 0, 1 if none, 2 for trouble" {
   trace one
   diff <("$CLOSETRACE" grep one.json op=accept) <(grep '"op":"accept"' one.json)

@@ -27,12 +27,16 @@ static uint64_t written(const struct event *event) {
     return event->sent + event->unsent;
 }
 
+static uint64_t taken(const struct event *event) {
+    return event->received > event->unread ? event->received - event->unread : 0;
+}
+
 /* 0, 1 and 2 of a program that says nothing of itself: it may well have worked on it. */
 static bool may_have_touched(const struct event *event, const struct event *before) {
     if (event->used == USED_YES)
         return true;
     if (event->has & HAS_TRAFFIC && before->has & HAS_TRAFFIC)
-        return written(event) != written(before);
+        return written(event) != written(before) || taken(event) > taken(before);
     return event->used == USED_UNSET && event->op != OP_RELEASE && (!(event->has & HAS_FD) || event->fd <= 2);
 }
 

@@ -111,7 +111,7 @@ static bool read_u64(struct parse *parse, const struct field *field) {
 }
 
 static bool read_unsigned(struct parse *parse, const struct field *field) {
-    uint64_t number;
+    uint64_t number = 0;
     if (!scalar_unsigned(parse, UINT_MAX, &number))
         return false;
     *(unsigned *)member_of(parse, field) = (unsigned)number;
@@ -119,7 +119,7 @@ static bool read_unsigned(struct parse *parse, const struct field *field) {
 }
 
 static bool read_int(struct parse *parse, const struct field *field) {
-    int64_t number;
+    int64_t number = 0;
     if (!scalar_signed(parse, INT_MAX, &number))
         return false;
     *(int *)member_of(parse, field) = (int)number;
@@ -127,7 +127,7 @@ static bool read_int(struct parse *parse, const struct field *field) {
 }
 
 static bool read_long(struct parse *parse, const struct field *field) {
-    int64_t number;
+    int64_t number = 0;
     if (!scalar_signed(parse, LONG_MAX, &number))
         return false;
     *(long *)member_of(parse, field) = (long)number;
@@ -185,7 +185,7 @@ static bool read_bool(struct parse *parse, const struct field *field) {
 }
 
 static bool read_used(struct parse *parse, const struct field *field) {
-    bool used;
+    bool used = false;
     if (!scalar_bool(parse, &used))
         return false;
     *(enum event_used *)member_of(parse, field) = used ? USED_YES : USED_NO;
@@ -352,7 +352,7 @@ static bool read_list(struct parse *parse, const struct field *field) {
 }
 
 static bool read_schema(struct parse *parse, const struct field *field) {
-    uint64_t schema;
+    uint64_t schema = 0;
     (void)field;
     if (!scalar_unsigned(parse, UINT64_MAX, &schema))
         return false;
@@ -363,7 +363,7 @@ static bool read_schema(struct parse *parse, const struct field *field) {
 static bool read_holders(struct parse *parse, const struct field *field);
 
 static bool read_holders_more(struct parse *parse, const struct field *field) {
-    uint64_t more;
+    uint64_t more = 0;
     (void)field;
     if (!scalar_unsigned(parse, UINT_MAX, &more))
         return false;
