@@ -85,8 +85,9 @@ static int grep(struct search *search) {
     struct trace *trace = trace_open(search->name);
     if (!trace)
         return GREP_TROUBLE;
-    while ((result = search_on(search, trace)) == TRACE_END && search->follow && output_flush())
-        trace_wait(trace);
+    do
+        result = search_on(search, trace);
+    while (result == TRACE_END && search->follow && output_flush() && trace_wait(trace));
     if (search->count_only)
         printf("%llu\n", (unsigned long long)search->found);
     const bool whole = trace_close(trace);
@@ -129,6 +130,9 @@ static bool read_arguments(int argc, char **argv, struct search *search) {
             search->quiet = true;
         else if (is_option(argv[i], "-m", "--max-count")) {
             if (!read_max(i + 1 < argc ? argv[++i] : NULL, search))
+                return false;
+        } else if (strncmp(argv[i], "-m", 2) == 0) {
+            if (!read_max(argv[i] + 2, search))
                 return false;
         } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
             unknown_option(argv[0], argv[i], options);

@@ -21,7 +21,8 @@ static const char help[] =
 static void show(const struct event *event, struct text_style *style) {
     char text[RENDER_LINE_MAX];
     style->utc_offset = local_offset(event->time_us);
-    fwrite(text, 1, render_text(event, style, text, sizeof text), stdout);
+    const size_t length = render_text(event, style, text, sizeof text);
+    fwrite(text, 1, length, stdout);
 }
 
 static int print(const char *name, bool follow) {
@@ -37,9 +38,7 @@ static int print(const char *name, bool follow) {
             show(&event, &style);
         if (!output_flush())
             result = TRACE_FAILED;
-        if (follow && result == TRACE_END)
-            trace_wait(trace);
-    } while (follow && result == TRACE_END);
+    } while (follow && result == TRACE_END && trace_wait(trace));
     const bool whole = trace_close(trace);
     return result == TRACE_FAILED ? EXIT_FAILED : whole ? EXIT_OK : EXIT_FOUND_WRONG;
 }

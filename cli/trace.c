@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,7 +19,7 @@ enum {
 struct trace {
     const char *name;
     int fd;
-    bool in_long_line, failed;
+    bool regular, in_long_line, failed;
     size_t start, end; /* of what is in the buffer and not yet taken */
     uint64_t line_number, events, wrong;
     struct event_wrong kept[TOLD_MAX]; /* while no event has been seen: it may be no trace at all */
@@ -53,6 +52,7 @@ struct trace *trace_open(const char *name) {
         return NULL;
     }
     struct trace *trace = allocate(sizeof *trace);
+    trace->regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
     trace->name = standard_input ? "standard input" : name;
     trace->fd = fd;
     trace->store.size = EVENT_STORE_SIZE(LINE_MAX_SIZE);
@@ -60,13 +60,11 @@ struct trace *trace_open(const char *name) {
     return trace;
 }
 
-void trace_wait(const struct trace *trace) {
-    struct pollfd input = {.fd = trace->fd, .events = POLLIN};
-    struct stat status;
-    if (fstat(trace->fd, &status) == 0 && S_ISREG(status.st_mode))
-        usleep(WAIT_MS * 1000);
-    else
-        poll(&input, 1, -1);
+bool trace_wait(const struct trace *trace) {
+    if (!trace->regular)
+        return false;
+    usleep(WAIT_MS * 1000);
+    return true;
 }
 
 static bool fail(struct trace *trace) {
@@ -205,6 +203,7 @@ static void first_event(struct trace *trace) {
 }
 
 enum trace_result trace_next(struct trace *trace, bool follow, struct event *event, struct json_text *line) {
+    follow = follow && trace->regular;
     while (!trace->failed && next_line(trace, follow, line)) {
         if (is_blank(line))
             continue;

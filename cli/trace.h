@@ -22,12 +22,13 @@ struct trace *trace_open(const char *name);
 
 /*
  * The next event, and its line without the newline; both are the trace's, until the next call. follow: a last line
- * without its end is still being written, and a file that has become shorter is read anew.
+ * without its end is still being written, and a file that has become shorter is read anew
+ * (of what is no regular file the end is the end).
  */
 enum trace_result trace_next(struct trace *trace, bool follow, struct event *event, struct json_text *line);
 
-/* Waits until there may be more of it. */
-void trace_wait(const struct trace *trace);
+/* Waits until there may be more of it. False: a pipe that has ended, there will not be. */
+bool trace_wait(const struct trace *trace);
 
 /* Says how much more was wrong than has been told, and frees it. True if nothing was. */
 bool trace_close(struct trace *trace);

@@ -14,6 +14,7 @@
 #include "sink.h"
 #include "sweep.h"
 #include "table.h"
+#include "twice.h"
 
 static __thread bool daemonizing;
 static __thread const void *daemonizing_caller;
@@ -24,6 +25,8 @@ static void put_right(void) {
     diag_forked();
     sink_forked();
     session_forked();
+    table_forked();
+    twice_forked();
 }
 
 void child_started(void) {

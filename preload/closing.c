@@ -18,6 +18,7 @@ void standing_of(int fd, const struct identity *identity, bool for_close, struct
     bool asked = socket_stand(fd, identity->role, for_close, standing);
     unsigned seen = table_seen(fd);
     struct before *before = &standing->before;
+    standing->used = seen & SEEN_USE;
     if (asked && before->state != STATE_CLOSE)
         return;
     /* In CLOSE the kernel's numbers do not tell a connection that is over from a socket that was something else. */
@@ -38,12 +39,25 @@ void standing_count_unread(const struct identity *identity, struct standing *sta
         before->unread = answer.receive_queue - has_fin;
 }
 
+/* EOF was read, and nothing was answered: was the peer still reading? */
+static void look_at_peer(struct closing *closing, struct scratch *scratch) {
+    struct diag_answer peer;
+    struct standing *standing = &closing->standing;
+    if (!closing->can_ask || standing->before.state != STATE_CLOSE_WAIT || standing->sent || standing->unsent ||
+        !standing->received)
+        return;
+    diag_look_up_peer(&closing->identity, scratch, &peer);
+    if (peer.found && peer.inode)
+        standing->peer_state = peer.state;
+}
+
 static void look_before(struct closing *closing) {
     struct scratch *scratch = scratch_take();
     if (scratch) {
         closing->can_ask =
             log_settings.verify && diag_prepare(&closing->identity, closing->standing.before.state, scratch);
         standing_count_unread(&closing->identity, &closing->standing, scratch);
+        look_at_peer(closing, scratch);
         scratch_give(scratch);
     }
     enum tcp_state state = closing->standing.before.state;
@@ -96,6 +110,9 @@ void event_set_socket(struct event *event, const struct identity *identity) {
     event->role = identity->role;
 }
 
+/* Less is not worth the words. */
+enum { IDLE_TOLD_US = 1000000 };
+
 void event_set_standing(struct event *event, const struct standing *standing) {
     if (!standing->known)
         return;
@@ -108,6 +125,12 @@ void event_set_standing(struct event *event, const struct standing *standing) {
     event->sent = standing->sent;
     event->received = standing->received;
     event->unacked = standing->unacked;
+    event->used = standing->used ? USED_YES : USED_NO;
+    event->peer_state = standing->peer_state;
+    if (standing->idle_us >= IDLE_TOLD_US) {
+        event->has |= HAS_IDLE;
+        event->idle_us = standing->idle_us;
+    }
 }
 
 static bool is_attached(const struct diag_answer *answer) {
@@ -275,8 +298,11 @@ static void report(struct closing *closing, long result, int error, struct scrat
         event->has |= HAS_PENDING;
         event->pending = references_total(&references) ? 0 : closing->standing.before.pending;
     }
-    if (verdict.fin == FIN_WITHHELD)
+    if (verdict.fin == FIN_WITHHELD) {
         references_name_holders(&references, event);
+        if (closing->standing.used)
+            table_mark_seen(closing->identity.cookie, SEEN_USE); /* another descriptor of this process may be left */
+    }
     for (unsigned i = 0; i < references.calls; i++)
         release_expect(&closing->identity, closing->fd, &closing->standing.before, &references.call[i]);
     if (verdict.contradicted || ledger_wrong)

@@ -9,13 +9,21 @@
 #include "raw.h"
 #include "stream.h"
 #include "traffic.h"
+#include "twice.h"
 
 DOOR int close(int fd) {
     struct closing closing;
     if (own_is(fd))
         own_make_way(fd);
-    if (!table_maybe_tcp(fd) || !closing_begin(&closing, fd, "close", CALLER))
-        return REAL(close)(fd);
+    if (!table_maybe_tcp(fd) || !closing_begin(&closing, fd, "close", CALLER)) {
+        struct twice twice;
+        if (!twice_begin(&twice, fd, CALLER))
+            return REAL(close)(fd);
+        int status = REAL(close)(fd);
+        twice_end(&twice, status, errno);
+        return status;
+    }
+    twice_note(fd, CALLER);
     int result = REAL(close)(fd);
     closing_end(&closing, result, errno);
     return result;

@@ -139,6 +139,8 @@ void duplicated(int fd, int new_fd, const struct call *call) {
         table_set_other(new_fd);
     } else {
         table_set(new_fd, &identity);
+        if (table_seen(fd) & SEEN_USE)
+            table_mark_used(new_fd);
         emit_reference(OP_DUP, fd, new_fd, 1, 0, &identity, call);
     }
     errno = saved;

@@ -142,6 +142,9 @@ bool socket_stand(int fd, enum event_role role, bool for_close, struct standing 
     }
     before->was_connected = handshake_done(&info);
     before->fin_sent = before->state == STATE_CLOSE && before->was_connected && fin_acknowledged(&info, role);
+    if (before->was_connected)
+        standing->idle_us = 1000ULL * (info.tcpi_last_data_sent < info.tcpi_last_data_recv ? info.tcpi_last_data_sent
+                                                                                           : info.tcpi_last_data_recv);
     standing->sent = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
     standing->received = info.tcpi_bytes_received - (counts_peer_fin(before->state) ? 1 : 0);
     bool fin_out =

@@ -29,6 +29,9 @@ struct standing {
     struct before before;
     uint64_t unsent; /* bytes in the send buffer that were never sent */
     uint64_t sent, received, unacked;
+    uint64_t idle_us;          /* since the last byte was sent or received */
+    bool used;                 /* by this process */
+    enum tcp_state peer_state; /* of its peer, if that was asked for, is on this host and has a descriptor */
 };
 
 enum socket_kind { SOCKET_GONE, SOCKET_OTHER, SOCKET_TCP };

@@ -17,12 +17,14 @@
 #include "sandbox.h"
 #include "session.h"
 #include "table.h"
+#include "twice.h"
 
 /* One socket, through however many descriptors. */
 struct swept {
     struct identity identity;
     int fd;            /* the lowest */
     unsigned given_up; /* how many of this process's descriptors go */
+    bool used;         /* through any of them */
 };
 
 struct sweep {
@@ -118,8 +120,10 @@ static bool gather(struct sweep *sweep, enum descriptors which) {
         if (!is_candidate(fd) || !find(fd, &identity) || !is_wanted(which, fd))
             continue;
         struct swept *socket = socket_for(sweep, &identity, fd);
-        if (socket)
-            socket->given_up++;
+        if (!socket)
+            continue;
+        socket->given_up++;
+        socket->used |= (table_seen(fd) & SEEN_USE) != 0;
     }
     return true;
 }
@@ -208,6 +212,7 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     struct references references;
     struct standing standing;
     standing_of(socket->fd, &socket->identity, true, &standing);
+    standing.used = socket->used;
     standing_count_unread(&socket->identity, &standing, scratch);
     take_away(sweep, i, search, !exec, &references);
     references_count_in_flight(socket->identity.cookie, scratch, &references);
@@ -288,6 +293,7 @@ static void tell_ledger(bool back) {
 
 void sweep_exec(const struct call *call) {
     int saved = errno;
+    twice_flush();
     report(true, call, -1);
     tell_ledger(false);
     flight_meet_strangers();
@@ -324,6 +330,7 @@ void sweep_end(const char *name, const void *caller, int status) {
     if (process_is_borrowed() || !atomic_exchange(&ended, true)) {
         struct call call = call_begin(name, caller);
         report(false, &call, status);
+        twice_flush();
         log_end();
         if (!process_is_borrowed()) {
             ledger_leave();

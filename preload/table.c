@@ -22,6 +22,7 @@ struct slot {
     _Atomic uint8_t kind; /* enum slot_kind */
     _Atomic uint8_t seen; /* enum seen */
     _Atomic bool made;    /* SLOT_UNKNOWN: by a socket() that was seen */
+    _Atomic bool was_tcp; /* SLOT_OTHER: closed, and `identity` is what it was */
     struct identity identity;
 };
 
@@ -82,6 +83,7 @@ static void slot_write(struct slot *slot, enum slot_kind kind, const struct iden
         slot->identity = *identity;
     atomic_store(&slot->seen, seen);
     atomic_store(&slot->made, false);
+    atomic_store(&slot->was_tcp, false);
     atomic_store(&slot->kind, kind);
     atomic_store_explicit(&slot->version, version + 2, memory_order_release);
 }
@@ -200,6 +202,7 @@ void table_closed(int fd, unsigned ticket) {
     struct slot *slot = slot_of(fd);
     if (!slot || process_is_borrowed() || !atomic_compare_exchange_strong(&slot->version, &ticket, ticket + 1))
         return;
+    atomic_store(&slot->was_tcp, true);
     atomic_store(&slot->kind, SLOT_OTHER);
     atomic_store(&slot->version, ticket + 2);
 }
@@ -217,6 +220,37 @@ void table_mark_seen(uint64_t cookie, unsigned seen) {
         struct slot *slot = slot_of(fd);
         if (slot && atomic_load(&slot->kind) == SLOT_TCP && slot->identity.cookie == cookie)
             atomic_fetch_or(&slot->seen, seen);
+    }
+}
+
+void table_mark_used(int fd) {
+    struct slot *slot = slot_of(fd);
+    if (slot && !(atomic_load_explicit(&slot->seen, memory_order_relaxed) & SEEN_USE) && !process_is_borrowed())
+        atomic_fetch_or(&slot->seen, SEEN_USE);
+}
+
+bool table_was_tcp(int fd, struct identity *identity) {
+    struct slot *slot = slot_of(fd);
+    return slot && atomic_load_explicit(&slot->was_tcp, memory_order_relaxed) && !process_is_borrowed() &&
+           slot_read(slot, identity);
+}
+
+void table_forget_closed(int fd) {
+    struct slot *slot = slot_of(fd);
+    if (slot)
+        atomic_store(&slot->was_tcp, false);
+}
+
+void table_forked(void) {
+    for (int fd = 0, limit = table_end(); fd < limit; fd++) {
+        struct slot *slot = slot_of(fd);
+        if (!slot)
+            continue;
+        /* Only where it changes something: a page that is written to is copied. */
+        if (atomic_load_explicit(&slot->was_tcp, memory_order_relaxed))
+            atomic_store_explicit(&slot->was_tcp, false, memory_order_relaxed);
+        if (atomic_load_explicit(&slot->seen, memory_order_relaxed) & SEEN_USE)
+            atomic_fetch_and_explicit(&slot->seen, (uint8_t)~SEEN_USE, memory_order_relaxed);
     }
 }
 

@@ -13,6 +13,7 @@ enum seen {
     SEEN_EOF = 1 << 0,
     SEEN_RESET = 1 << 1,
     SEEN_OWN_FIN = 1 << 2,
+    SEEN_USE = 1 << 3, /* this process has read from it or written to it */
 };
 
 enum slot_kind {
@@ -58,6 +59,17 @@ void table_closed(int fd, unsigned ticket);
 unsigned table_seen(int fd);
 /* For every descriptor of this process that refers to the connection. */
 void table_mark_seen(uint64_t cookie, unsigned seen);
+
+/* Bytes go through this descriptor: SEEN_USE, of it alone. */
+void table_mark_used(int fd);
+
+/* The number was a TCP socket's when this process closed it, and was not seen to be anything since. */
+bool table_was_tcp(int fd, struct identity *identity);
+/* It is something else now, or was. */
+void table_forget_closed(int fd);
+
+/* In the child of a fork: what its parent used and closed was not used and closed by it. */
+void table_forked(void);
 
 /* ledger_inherit() for each of them. */
 void table_inherit(void);

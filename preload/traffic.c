@@ -87,6 +87,7 @@ static void see_reset(struct traffic *traffic, long result) {
 
 void traffic_read(struct traffic *traffic, long result, size_t wanted) {
     int saved = errno;
+    table_mark_used(traffic->fd);
     if (result == 0 && wanted > 0)
         see_end(traffic);
     else if (result == -1 && saved == ECONNRESET)
@@ -129,6 +130,7 @@ static void see_refused(struct traffic *traffic, long result) {
 
 void traffic_wrote(struct traffic *traffic, long result) {
     int saved = errno;
+    table_mark_used(traffic->fd);
     bool refused = result == -1 && saved == EPIPE;
     if (refused)
         see_refused(traffic, result);

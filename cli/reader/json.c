@@ -4,6 +4,7 @@
 
 enum { DEPTH_MAX = 64 };
 
+/* NOLINTNEXTLINE(readability-non-const-parameter) it is written to */
 void json_init(struct json *json, const char *text, size_t length, char *store, size_t size) {
     *json = (struct json){.text = text, .at = text, .end = text + length, .store = store, .store_end = store + size};
 }

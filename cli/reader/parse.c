@@ -111,7 +111,7 @@ static bool read_u64(struct parse *parse, const struct field *field) {
 }
 
 static bool read_unsigned(struct parse *parse, const struct field *field) {
-    uint64_t number;
+    uint64_t number = 0;
     if (!scalar_unsigned(parse, UINT_MAX, &number))
         return false;
     *(unsigned *)member_of(parse, field) = (unsigned)number;
@@ -119,7 +119,7 @@ static bool read_unsigned(struct parse *parse, const struct field *field) {
 }
 
 static bool read_int(struct parse *parse, const struct field *field) {
-    int64_t number;
+    int64_t number = 0;
     if (!scalar_signed(parse, INT_MAX, &number))
         return false;
     *(int *)member_of(parse, field) = (int)number;
@@ -127,10 +127,25 @@ static bool read_int(struct parse *parse, const struct field *field) {
 }
 
 static bool read_long(struct parse *parse, const struct field *field) {
-    int64_t number;
+    int64_t number = 0;
     if (!scalar_signed(parse, LONG_MAX, &number))
         return false;
     *(long *)member_of(parse, field) = (long)number;
+    return true;
+}
+
+/* As jq writes what is small: 1e-05. */
+static bool with_exponent(const struct json_text *text, uint64_t *micros) {
+    char copy[40], *end;
+    if (text->length >= sizeof copy ||
+        (!memchr(text->start, 'e', text->length) && !memchr(text->start, 'E', text->length)))
+        return false;
+    memcpy(copy, text->start, text->length);
+    copy[text->length] = '\0';
+    const double seconds = strtod(copy, &end);
+    if (*end != '\0' || !(seconds >= 0 && seconds < 1e12))
+        return false;
+    *micros = (uint64_t)(seconds * 1e6 + 0.5);
     return true;
 }
 
@@ -141,6 +156,8 @@ static bool read_seconds(struct parse *parse, const struct field *field) {
     uint64_t seconds, micros = 0;
     if (!json_scalar(&parse->json, &text))
         return false;
+    if (with_exponent(&text, member_of(parse, field)))
+        return true;
     const char *const end = text.start + text.length;
     const char *const point = memchr(text.start, '.', text.length);
     if (!digits(text.start, point ? point : end, UINT64_MAX / 1000000 - 1, &seconds))
@@ -168,7 +185,7 @@ static bool read_bool(struct parse *parse, const struct field *field) {
 }
 
 static bool read_used(struct parse *parse, const struct field *field) {
-    bool used;
+    bool used = false;
     if (!scalar_bool(parse, &used))
         return false;
     *(enum event_used *)member_of(parse, field) = used ? USED_YES : USED_NO;
@@ -335,7 +352,7 @@ static bool read_list(struct parse *parse, const struct field *field) {
 }
 
 static bool read_schema(struct parse *parse, const struct field *field) {
-    uint64_t schema;
+    uint64_t schema = 0;
     (void)field;
     if (!scalar_unsigned(parse, UINT64_MAX, &schema))
         return false;
@@ -346,7 +363,7 @@ static bool read_schema(struct parse *parse, const struct field *field) {
 static bool read_holders(struct parse *parse, const struct field *field);
 
 static bool read_holders_more(struct parse *parse, const struct field *field) {
-    uint64_t more;
+    uint64_t more = 0;
     (void)field;
     if (!scalar_unsigned(parse, UINT_MAX, &more))
         return false;
@@ -416,7 +433,8 @@ static const struct field fields[] = {
 enum { FIELDS = sizeof fields / sizeof *fields };
 
 static bool has_key(const struct field *field, const struct json_text *key) {
-    return strncmp(field->key, key->start, key->length) == 0 && field->key[key->length] == '\0';
+    return field->key[0] == key->start[0] && strlen(field->key) == key->length &&
+           memcmp(field->key, key->start, key->length) == 0;
 }
 
 /* They come in the order of the list: the search goes on where the last one was found. */
@@ -500,7 +518,9 @@ static bool read_members(struct parse *parse) {
     }
     if (json_failed(&parse->json) || !json_end(&parse->json))
         return false;
-    return is_event || json_fail(&parse->json, "no event: it has no \"op\"");
+    if (!is_event)
+        parse->json.wrong = "no event: it has no \"op\"";
+    return is_event;
 }
 
 static void say_wrong(const struct json *json, bool newer, struct event_wrong *wrong) {

@@ -111,8 +111,14 @@ static const char *call_name(const struct event *event) {
     return name ? name : "?";
 }
 
+/* Printable: an event may have been read from a file that anybody wrote. */
+static void call_word(struct line *line, const struct event *event) {
+    const char *name = call_name(event);
+    line_printable(line, name, strlen(name));
+}
+
 static void call_open(struct line *line, const struct event *event) {
-    line_text(line, call_name(event));
+    call_word(line, event);
     line_char(line, '(');
 }
 
@@ -190,7 +196,7 @@ static bool is_signal(const char *call) {
 
 static void exit_call(struct line *line, const struct event *event) {
     const bool returns = strcmp(call_name(event), "return") == 0;
-    line_text(line, call_name(event));
+    call_word(line, event);
     if (!is_signal(call_name(event))) {
         line_char(line, returns ? ' ' : '(');
         if (event->has & HAS_STATUS)
@@ -205,7 +211,7 @@ static void release_words(struct line *line, const struct event *event) {
     line_text(line, "release");
     if (event->call) {
         line_char(line, '(');
-        line_text(line, event->call);
+        line_printable(line, event->call, strlen(event->call));
         line_char(line, ')');
     }
     socket_group(line, event);

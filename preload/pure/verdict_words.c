@@ -13,7 +13,8 @@ static void holder_words(struct line *line, const struct holder *holder) {
         line_text(line, "thread ");
         line_signed(line, holder->tid);
         line_text(line, " is inside ");
-        line_text(line, holder->call ? holder->call : "a call");
+        const char *call = holder->call ? holder->call : "a call";
+        line_printable(line, call, strlen(call));
         return;
     }
     const char *end = memchr(holder->comm, '\0', COMM_SIZE);

@@ -1,0 +1,124 @@
+/*
+ * What became of every connection of a trace, and what is wrong with it. Events go in one by one, as they come or from
+ * a file; connections and findings come out when analysis_end() was called. It keeps one record a socket, and copies
+ * of the few events that may become evidence. It reads no clock and writes nothing. Where there is no more memory
+ * it ends the process (125).
+ */
+#ifndef CLOSETRACE_ANALYSIS_H
+#define CLOSETRACE_ANALYSIS_H
+
+#include "pure/event.h"
+
+struct analysis;
+
+/* A copy of an event that outlives it: without lists; holders' calls only of the first thread. */
+struct kept {
+    struct event event;
+    char call[32], holder_call[32];
+};
+
+/* One end of a connection: a socket. Times are 0 where it did not happen, or nobody saw it. */
+struct endpoint {
+    uint64_t cookie;
+    struct address local, remote;
+    enum event_role role;
+    struct endpoint *peer; /* the other end, if it is in the trace too */
+    struct endpoint *next; /* in the order in which they were first seen */
+
+    uint64_t first_us, last_us; /* the first and the last event */
+    bool opened;                /* its connect or accept is in the trace */
+    bool failed;                /* its connect failed */
+    bool listened;
+    int opener;
+    char opener_comm[COMM_SIZE];
+
+    bool has_traffic;
+    uint64_t sent, received;
+    unsigned max_refs;
+
+    uint64_t fin_us;   /* its FIN left, or was queued */
+    uint64_t rst_us;   /* an RST left */
+    uint64_t eof_us;   /* the peer's FIN was read */
+    uint64_t reset_us; /* the peer's RST was seen */
+    uint64_t shut_us;  /* the program shut its sending direction down */
+    uint64_t gone_us;  /* the last reference was given up */
+    bool shut_both;
+    /* by what its sending direction ended */
+    enum event_op end_op;
+    enum event_fin end_fin;
+    int end_pid;
+    char end_comm[COMM_SIZE];
+
+    struct kept *gave_up;  /* fin-withheld: by the last that worked on it */
+    struct kept *late;     /* and the end that came after that */
+    struct kept *reset;    /* reset-on-close */
+    struct kept *aborted;  /* half-close-as-abort */
+    bool broke_off;        /* with it, a connection of the process's own that was made for it */
+    struct kept *quiet;    /* close-wait, never-closed: the event at which it had been quiet */
+    uint64_t quiet_us;     /* for so long */
+    struct kept *twice;    /* double-close */
+    struct kept *in_use;   /* closed-in-use */
+    struct kept *refused;  /* write-after-end: the first */
+    unsigned refusals;     /* how many */
+    bool knew_reset;       /* when it wrote */
+    unsigned queue_resets; /* queue-reset */
+    struct kept *queue;
+
+    struct endpoint *next_cookie, *next_tuple; /* in the tables */
+};
+
+enum finding_kind {
+    FINDING_FIN_WITHHELD,
+    FINDING_RESET_ON_CLOSE,
+    FINDING_HALF_CLOSE_AS_ABORT,
+    FINDING_CLOSE_WAIT,
+    FINDING_NEVER_CLOSED,
+    FINDING_DOUBLE_CLOSE,
+    FINDING_CLOSED_IN_USE,
+    FINDING_WRITE_AFTER_END,
+    FINDING_QUEUE_RESET,
+    FINDING_COUNT
+};
+
+/* A note is no finding: worth knowing, and nobody's fault. Possible: the trace cannot tell. */
+enum certainty { CERTAIN, POSSIBLE, NOTE };
+
+enum { EVIDENCE_MAX = 5 };
+
+struct finding {
+    enum finding_kind kind;
+    enum certainty certainty;
+    const struct endpoint *endpoint;
+    uint64_t time_us; /* of the event that it is about */
+    int pid;          /* whose it is */
+    char comm[COMM_SIZE];
+    unsigned evidence_count;
+    char *evidence[EVIDENCE_MAX]; /* sentences; may have any characters in them */
+    struct finding *next;         /* in the order of their times */
+};
+
+struct totals {
+    uint64_t events, lost, sockets, connections, fins, rsts, withheld;
+    uint64_t findings, possible, notes;
+    uint64_t first_us, last_us;
+};
+
+struct analysis *analysis_new(void);
+void analysis_event(struct analysis *analysis, const struct event *event);
+/* No more events: pairs are made and findings drawn. Once. */
+void analysis_end(struct analysis *analysis);
+void analysis_free(struct analysis *analysis);
+
+const struct endpoint *analysis_endpoints(const struct analysis *analysis);
+const struct finding *analysis_findings(const struct analysis *analysis);
+struct totals analysis_totals(const struct analysis *analysis);
+
+/* "fin-withheld"; NULL behind the last. */
+const char *finding_name(enum finding_kind kind);
+
+/* Of a connection whose ends are both in the trace the client's stands for both. False: it is shown with its peer. */
+bool endpoint_stands(const struct endpoint *endpoint);
+/* It was a connection: neither a listener nor one that never had a peer. */
+bool endpoint_is_connection(const struct endpoint *endpoint);
+
+#endif

@@ -1,0 +1,101 @@
+/* What is wrong with a close by itself: reset-on-close, queue-reset, closed-in-use, double-close. */
+#include <errno.h>
+
+#include "analysis/findings.h"
+
+static unsigned long long number(uint64_t value) {
+    return value;
+}
+
+static bool by_another_thread(const struct event *event) {
+    for (unsigned i = 0; i < event->holders_named; i++)
+        if (event->holders[i].fd < 0 && event->holders[i].pid == event->pid && event->holders[i].tid != event->tid)
+            return true;
+    return false;
+}
+
+void close_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
+    if (is_injected(event))
+        return;
+    const bool unasked = event->why == WHY_UNREAD_DATA || event->why == WHY_LINGER_ZERO;
+    if (event->fin == FIN_RESET && unasked && !endpoint->reset)
+        store_keep(analysis, &endpoint->reset, event);
+    if (event->why == WHY_LISTENING && event->has & HAS_PENDING && event->pending > 0) {
+        if (!endpoint->queue)
+            store_keep(analysis, &endpoint->queue, event);
+        endpoint->queue_resets = event->pending;
+    }
+    if (event->op == OP_CLOSE && event->fin == FIN_WITHHELD && event->why == WHY_CALL_IN_PROGRESS &&
+        by_another_thread(event) && !endpoint->in_use)
+        store_keep(analysis, &endpoint->in_use, event);
+    if (event->op == OP_CLOSE && event->has & HAS_ERRNO && event->error == EBADF && !endpoint->twice)
+        store_keep(analysis, &endpoint->twice, event);
+}
+
+static void say_caller(struct analysis *analysis, struct finding *finding, const struct event *event) {
+    if (event->caller_module[0])
+        finding_say(analysis, finding, "called from %.*s+0x%llx", CALLER_MODULE_SIZE, event->caller_module,
+                    number(event->caller_offset));
+}
+
+static void draw_reset(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
+    const uint64_t lost = event->unacked + event->unsent;
+    struct finding *finding = finding_add(analysis, FINDING_RESET_ON_CLOSE, lost > 0 ? CERTAIN : NOTE, endpoint, event);
+    if (event->why == WHY_LINGER_ZERO)
+        finding_say(analysis, finding, "%s ended it with an RST: SO_LINGER was on with 0 seconds",
+                    words_of_call(event));
+    else
+        finding_say(analysis, finding, "%s ended it with an RST: %llu %s unread", words_of_call(event),
+                    number(event->unread), event->unread == 1 ? "byte was" : "bytes were");
+    if (lost > 0)
+        finding_say(analysis, finding,
+                    "%llu bytes that it had written were not acknowledged (%llu of them not sent): "
+                    "the peer may have lost them",
+                    number(lost), number(event->unsent));
+    else
+        finding_say(analysis, finding, "all that it had sent was acknowledged");
+    say_caller(analysis, finding, event);
+}
+
+static void draw_queue(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
+    struct finding *finding = finding_add(analysis, FINDING_QUEUE_RESET, CERTAIN, endpoint, event);
+    finding_say(analysis, finding, "%s ended the listener with %u connection%s waiting to be accepted: %s",
+                words_of_call(event), endpoint->queue_resets, endpoint->queue_resets == 1 ? "" : "s",
+                endpoint->queue_resets == 1 ? "it was reset" : "each was reset");
+    say_caller(analysis, finding, event);
+}
+
+static void draw_in_use(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
+    struct finding *finding = finding_add(analysis, FINDING_CLOSED_IN_USE, CERTAIN, endpoint, event);
+    for (unsigned i = 0; i < event->holders_named; i++) {
+        const struct holder *holder = &event->holders[i];
+        if (holder->fd >= 0 || holder->tid == event->tid)
+            continue;
+        finding_say(analysis, finding,
+                    "%s, by thread %d, while thread %d was inside %s on it: that goes on, and the FIN "
+                    "waits for it",
+                    words_of_call(event), event->tid, holder->tid, holder->call ? holder->call : "a call");
+        break;
+    }
+    say_caller(analysis, finding, event);
+}
+
+static void draw_twice(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
+    struct finding *finding = finding_add(analysis, FINDING_DOUBLE_CLOSE, CERTAIN, endpoint, event);
+    finding_say(analysis, finding,
+                "%s failed with EBADF: this process had closed %d as this connection and not got "
+                "it again",
+                words_of_call(event), event->fd);
+    say_caller(analysis, finding, event);
+}
+
+void close_draw(struct analysis *analysis, struct endpoint *endpoint) {
+    if (endpoint->reset)
+        draw_reset(analysis, endpoint, &endpoint->reset->event);
+    if (endpoint->queue)
+        draw_queue(analysis, endpoint, &endpoint->queue->event);
+    if (endpoint->in_use)
+        draw_in_use(analysis, endpoint, &endpoint->in_use->event);
+    if (endpoint->twice)
+        draw_twice(analysis, endpoint, &endpoint->twice->event);
+}

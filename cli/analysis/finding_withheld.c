@@ -1,0 +1,136 @@
+/*
+ * fin-withheld: a process that had worked on the connection gave up its last descriptor, and for over a second somebody
+ * who never touched it kept it open.
+ *
+ * Who worked on it: events say so (`used`). Where they do not (a process that was killed, or never loaded the library),
+ * bytes that the connection sent after it was given up prove that somebody did.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "analysis/findings.h"
+
+static const uint64_t late_us = 1000000;
+
+static bool still_has_it(const struct event *event) {
+    for (unsigned i = 0; i < event->holders_named; i++)
+        if (event->holders[i].pid == event->pid && event->holders[i].fd >= 0)
+            return true;
+    return event->holders_named == 0 && event->why == WHY_REFERENCES && event->op == OP_CLOSE;
+}
+
+static bool worked(const struct event *event) {
+    return event->used == USED_YES || (event->used == USED_UNSET && event->has & HAS_TRAFFIC && event->sent > 0);
+}
+
+static uint64_t written(const struct event *event) {
+    return event->sent + event->unsent;
+}
+
+static uint64_t taken(const struct event *event) {
+    return event->received > event->unread ? event->received - event->unread : 0;
+}
+
+/* 0, 1 and 2 of a program that says nothing of itself: it may well have worked on it. */
+static bool may_have_touched(const struct event *event, const struct event *before) {
+    if (event->used == USED_YES)
+        return true;
+    if (event->has & HAS_TRAFFIC && before->has & HAS_TRAFFIC)
+        return written(event) != written(before) || taken(event) > taken(before);
+    return event->used == USED_UNSET && event->op != OP_RELEASE && (!(event->has & HAS_FD) || event->fd <= 2);
+}
+
+/*
+ * A process of the program's own that was killed could not say whether it had worked on it. That nothing was written
+ * since its peer can prove.
+ */
+static enum certainty certainty_of(const struct endpoint *endpoint) {
+    const struct event *gave_up = &endpoint->gave_up->event;
+    const struct endpoint *peer = endpoint->peer;
+    const bool silent = endpoint->late && endpoint->late->event.used == USED_UNSET && endpoint->late->event.call &&
+                        strncmp(endpoint->late->event.call, "SIG", 3) == 0;
+    if (!silent || (peer && peer->has_traffic && gave_up->has & HAS_TRAFFIC && peer->received <= written(gave_up)))
+        return CERTAIN;
+    return POSSIBLE;
+}
+
+void withheld_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
+    struct kept **gave_up = &endpoint->gave_up;
+    const bool ends = event->op == OP_CLOSE || event->op == OP_EXIT || event->op == OP_EXEC || event->op == OP_RELEASE;
+    if (!ends || event->fin == FIN_UNSET || endpoint->late || endpoint->listened)
+        return;
+    /* Shut down before: no FIN is owed any more. */
+    if (endpoint->fin_us || endpoint->rst_us || event->fin == FIN_NONE || event->fin == FIN_ALREADY) {
+        *gave_up = NULL;
+        return;
+    }
+    if (event->fin == FIN_WITHHELD) {
+        if (worked(event) && !still_has_it(event) && !is_injected(event))
+            store_keep(analysis, gave_up, event);
+        else if (event->used == USED_YES)
+            *gave_up = NULL;
+        return;
+    }
+    if (*gave_up && event->time_us > (*gave_up)->event.time_us + late_us && !is_injected(event) &&
+        !may_have_touched(event, &(*gave_up)->event))
+        store_keep(analysis, &endpoint->late, event);
+}
+
+static bool sent_it(const struct event *event) {
+    return event->why == WHY_IN_FLIGHT;
+}
+
+/* How the process that had it last came by it. */
+static const char *origin(struct analysis *analysis, const struct event *gave_up, int pid, const char *comm) {
+    const struct process *process = store_process(analysis, pid, false);
+    if (sent_it(gave_up))
+        return "sent to it";
+    if (process && process->forked_us && process->forked_us <= gave_up->time_us) {
+        const bool other = process->execed || strncmp(comm, gave_up->comm, COMM_SIZE) != 0;
+        return other ? "forked, and left open across exec" : "forked";
+    }
+    return strncmp(comm, gave_up->comm, COMM_SIZE) != 0 ? "left open across exec" : "inherited or sent to it";
+}
+
+static void say_holder(struct analysis *analysis, struct finding *finding, const struct event *gave_up) {
+    const enum certainty certainty = finding->certainty;
+    if (gave_up->holders_named == 0) {
+        finding_say(analysis, finding, "kept open by %s",
+                    sent_it(gave_up) ? "a copy in flight in a unix socket" : "a reference that is no descriptor");
+        return;
+    }
+    const struct holder *holder = &gave_up->holders[0];
+    char more[32] = "";
+    if (gave_up->holder_count > 1)
+        snprintf(more, sizeof more, " and %u more", gave_up->holder_count - 1);
+    if (holder->fd < 0)
+        finding_say(analysis, finding, "kept open by thread %d of %d %.*s, inside %s%s", holder->tid, holder->pid,
+                    COMM_SIZE, holder->comm, holder->call ? holder->call : "a call", more);
+    else
+        finding_say(analysis, finding, "kept open by %d %.*s fd %d (%s)%s%s", holder->pid, COMM_SIZE, holder->comm,
+                    holder->fd, origin(analysis, gave_up, holder->pid, holder->comm), more,
+                    certainty == CERTAIN ? ", which never touched it" : "; whether that worked on it it could not say");
+}
+
+/* When its FIN came is known from its own last end, or from its peer. */
+void withheld_draw(struct analysis *analysis, struct endpoint *endpoint) {
+    if (!endpoint->gave_up || (!endpoint->late && endpoint->gone_us))
+        return;
+    const struct event *gave_up = &endpoint->gave_up->event;
+    const struct endpoint *peer = endpoint->peer;
+    const uint64_t seen = peer ? peer->eof_us : 0;
+    const uint64_t left = endpoint->late ? endpoint->late->event.time_us : seen;
+    if (left < gave_up->time_us + late_us)
+        return;
+    struct finding *finding = finding_add(analysis, FINDING_FIN_WITHHELD, certainty_of(endpoint), endpoint, gave_up);
+    finding_say(analysis, finding, "%s gave up the last descriptor of a process that had worked on it",
+                words_of_call(gave_up));
+    say_holder(analysis, finding, gave_up);
+    if (endpoint->late)
+        finding_say(analysis, finding, "the %s left %s late: %s",
+                    endpoint->late->event.fin == FIN_RESET ? "RST" : "FIN", words_of_time(left - gave_up->time_us),
+                    words_of_call(&endpoint->late->event));
+    else if (peer)
+        finding_say(analysis, finding, "the FIN was read %s late, by %d %.*s", words_of_time(left - gave_up->time_us),
+                    peer->opener, COMM_SIZE, peer->opener_comm);
+}

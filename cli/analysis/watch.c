@@ -1,0 +1,224 @@
+/* Each event, held against what is known of its socket and its process. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "analysis/findings.h"
+#include "analysis/store.h"
+
+struct analysis *analysis_new(void) {
+    struct analysis *analysis = calloc(1, sizeof *analysis);
+    if (!analysis)
+        abort();
+    return analysis;
+}
+
+void analysis_free(struct analysis *analysis) {
+    store_free(analysis);
+    free(analysis);
+}
+
+bool endpoint_is_connection(const struct endpoint *endpoint) {
+    return !endpoint->listened && !endpoint->failed && !address_is_unspecified(&endpoint->remote) &&
+           !address_is_unspecified(&endpoint->local);
+}
+
+bool endpoint_stands(const struct endpoint *endpoint) {
+    if (!endpoint_is_connection(endpoint))
+        return false;
+    if (!endpoint->peer)
+        return true;
+    if (endpoint->role != endpoint->peer->role)
+        return endpoint->role == ROLE_CLIENT || endpoint->peer->role == ROLE_SERVER;
+    return endpoint->cookie < endpoint->peer->cookie;
+}
+
+static uint64_t ended_at(const struct event *event) {
+    return event->time_us + (event->has & HAS_DURATION ? event->duration_us : 0);
+}
+
+static void see_process(struct analysis *analysis, const struct event *event) {
+    struct process *process = store_process(analysis, event->pid, true);
+    if (event->op == OP_START) {
+        process->execed = process->started_us && !process->ended_us && strcmp(process->comm, event->comm) != 0;
+        process->started_us = event->time_us;
+        process->ended_us = 0;
+    } else if (event->op == OP_END)
+        process->ended_us = event->time_us;
+    process->last_us = event->time_us;
+    memcpy(process->comm, event->comm, COMM_SIZE);
+    if (event->op != OP_FORK || !(event->has & HAS_CHILD) || event->child <= 0)
+        return;
+    struct process *child = store_process(analysis, event->child, true);
+    if (child->started_us < event->time_us)
+        child->execed = false;
+    child->parent = event->pid;
+    child->forked_us = event->time_us;
+}
+
+static void see_socket(struct endpoint *endpoint, const struct event *event) {
+    endpoint->last_us = ended_at(event);
+    if (event->local.family != ADDRESS_UNSET)
+        endpoint->local = event->local;
+    if (event->remote.family != ADDRESS_UNSET)
+        endpoint->remote = event->remote;
+    if (event->role == ROLE_CLIENT || event->role == ROLE_SERVER || endpoint->role == ROLE_UNSET)
+        endpoint->role = event->role;
+    if (event->state_before == STATE_LISTEN || event->why == WHY_LISTENING)
+        endpoint->listened = true;
+    if (event->has & HAS_TRAFFIC && event->sent >= endpoint->sent) {
+        endpoint->has_traffic = true;
+        endpoint->sent = event->sent;
+        endpoint->received = event->received > endpoint->received ? event->received : endpoint->received;
+    }
+    if ((event->has & HAS_REFS_BEFORE) && event->refs_before > endpoint->max_refs)
+        endpoint->max_refs = event->refs_before;
+    if ((event->has & HAS_REFS_AFTER) && event->refs_after > endpoint->max_refs)
+        endpoint->max_refs = event->refs_after;
+}
+
+static void see_opening(struct endpoint *endpoint, const struct event *event) {
+    const bool under_way = event->ret == 0 || !(event->has & HAS_ERRNO) || event->error == EINPROGRESS ||
+                           event->error == EISCONN || event->error == EALREADY || event->error == EINTR;
+    if (event->op == OP_CONNECT && event->ret < 0 && !under_way)
+        endpoint->failed = !endpoint->opened;
+    if (endpoint->opened || (event->op == OP_CONNECT && !under_way))
+        return;
+    endpoint->opened = true;
+    endpoint->failed = false;
+    endpoint->opener = event->pid;
+    memcpy(endpoint->opener_comm, event->comm, COMM_SIZE);
+}
+
+/* Its sending direction has ended, or was given up for good, by this event. */
+static void see_end(struct endpoint *endpoint, const struct event *event) {
+    const uint64_t when = event->time_us;
+    if ((event->fin == FIN_SENT || event->fin == FIN_QUEUED || event->why == WHY_LINGER2) && !endpoint->fin_us)
+        endpoint->fin_us = when;
+    if (event->fin == FIN_RESET && !endpoint->rst_us)
+        endpoint->rst_us = when;
+    if (event->op == OP_SHUTDOWN && event->how != SHUT_RD && event->fin != FIN_NONE && !endpoint->shut_us)
+        endpoint->shut_us = ended_at(event);
+    if (event->op == OP_SHUTDOWN && event->how == SHUT_RDWR && event->fin != FIN_NONE)
+        endpoint->shut_both = true;
+    if (event->fin == FIN_WITHHELD)
+        return;
+    if (event->op != OP_SHUTDOWN)
+        endpoint->gone_us = when;
+    if (endpoint->end_fin && event->fin != FIN_RESET)
+        return;
+    endpoint->end_op = event->op;
+    endpoint->end_fin = event->fin;
+    endpoint->end_pid = event->pid;
+    memcpy(endpoint->end_comm, event->comm, COMM_SIZE);
+}
+
+/* An exec that failed takes back what was said before it. */
+static void take_back(struct endpoint *endpoint, const struct event *event) {
+    endpoint->gone_us = 0;
+    if (endpoint->end_op == OP_EXEC && endpoint->end_pid == event->pid)
+        endpoint->end_fin = FIN_UNSET;
+    if (endpoint->gave_up && endpoint->gave_up->event.pid == event->pid && !endpoint->late)
+        endpoint->gave_up = NULL;
+    endpoint->fin_us = endpoint->shut_us;
+    endpoint->rst_us = 0;
+    endpoint->reset = endpoint->late = NULL;
+}
+
+static void see_peer(struct endpoint *endpoint, const struct event *event) {
+    if (event->op == OP_EOF && !endpoint->eof_us)
+        endpoint->eof_us = ended_at(event);
+    if (event->op == OP_RESET && !endpoint->reset_us)
+        endpoint->reset_us = ended_at(event);
+}
+
+static void see(struct analysis *analysis, const struct event *event) {
+    struct endpoint *endpoint = store_endpoint(analysis, event);
+    const bool failed = event->op == OP_CLOSE && event->has & HAS_ERRNO && event->error == EBADF;
+    see_socket(endpoint, event);
+    if (event->op == OP_CONNECT || event->op == OP_ACCEPT)
+        see_opening(endpoint, event);
+    findings_look(analysis, endpoint, event);
+    if (event->op == OP_EXEC && event->has & HAS_RET && event->ret < 0)
+        take_back(endpoint, event);
+    else if (event->fin != FIN_UNSET && !failed)
+        see_end(endpoint, event);
+    else if (event->op == OP_EXIT)
+        endpoint->gone_us = event->time_us; /* killed; by what it ended nobody knows */
+    see_peer(endpoint, event);
+}
+
+void analysis_event(struct analysis *analysis, const struct event *event) {
+    struct totals *totals = &analysis->totals;
+    if (event->op == OP_FINDING || event->op == OP_RULE)
+        return;
+    if (!totals->first_us || event->time_us < totals->first_us)
+        totals->first_us = event->time_us;
+    if (ended_at(event) > totals->last_us)
+        totals->last_us = ended_at(event);
+    if (event->op == OP_END)
+        totals->lost += event->lost;
+    if (event->op != OP_START && event->op != OP_END)
+        totals->events++;
+    see_process(analysis, event);
+    if (event->has & HAS_SOCKET)
+        see(analysis, event);
+}
+
+/* The peer's RST was read, or only felt: a write refused though its own direction was open. */
+static bool came_by_rst(const struct endpoint *endpoint) {
+    return endpoint->reset_us ||
+           (endpoint->refused && (!endpoint->shut_us || endpoint->shut_us > endpoint->refused->event.time_us));
+}
+
+/* One that was reset in a listener's queue: told by the listener already. */
+static bool was_in_queue(struct analysis *analysis, const struct endpoint *endpoint) {
+    struct address any = endpoint->remote;
+    struct listener *listener = store_listener(analysis, &endpoint->remote);
+    memset(any.ip, 0, sizeof any.ip);
+    if (listener->queue_resets == 0)
+        listener = store_listener(analysis, &any);
+    if (endpoint->peer || listener->queue_resets == 0)
+        return false;
+    listener->queue_resets--;
+    return true;
+}
+
+/* Counted where they left; where nobody tells of that, where they arrived. */
+static void count(struct analysis *analysis, const struct endpoint *endpoint) {
+    struct totals *totals = &analysis->totals;
+    const struct endpoint *peer = endpoint->peer;
+    if (!endpoint_is_connection(endpoint))
+        return;
+    totals->connections += endpoint_stands(endpoint);
+    totals->fins += endpoint->fin_us != 0;
+    totals->fins += !peer && endpoint->eof_us;
+    totals->rsts += endpoint->rst_us != 0;
+    totals->rsts += came_by_rst(endpoint) && !(peer && peer->rst_us) && !was_in_queue(analysis, endpoint);
+    totals->withheld += endpoint->gave_up && endpoint->late;
+}
+
+void analysis_end(struct analysis *analysis) {
+    store_pair(analysis);
+    for (const struct endpoint *endpoint = analysis->first; endpoint; endpoint = endpoint->next) {
+        analysis->totals.rsts += endpoint->queue_resets;
+        if (endpoint->queue_resets > 0)
+            store_listener(analysis, &endpoint->local)->queue_resets += endpoint->queue_resets;
+    }
+    for (const struct endpoint *endpoint = analysis->first; endpoint; endpoint = endpoint->next)
+        count(analysis, endpoint);
+    findings_draw(analysis);
+}
+
+const struct endpoint *analysis_endpoints(const struct analysis *analysis) {
+    return analysis->first;
+}
+
+const struct finding *analysis_findings(const struct analysis *analysis) {
+    return analysis->findings;
+}
+
+struct totals analysis_totals(const struct analysis *analysis) {
+    return analysis->totals;
+}

@@ -1,0 +1,163 @@
+/* The table of connections: a row each, columns as wide as what stands in them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pure/names.h"
+#include "report_words.h"
+
+enum column { CONNECTION, LIFE, TO_SERVER, TO_CLIENT, FIRST, CLIENT_END, SERVER_END, REFERENCES, COLUMNS };
+
+enum { CELL_SIZE = 144 };
+
+static const char *const titles[COLUMNS] = {"CONNECTION",   "LIFE",       "SENT",       "RECEIVED",
+                                            "CLOSED FIRST", "CLIENT END", "SERVER END", "REFERENCES"};
+
+struct row {
+    char cells[COLUMNS][CELL_SIZE];
+};
+
+/* One connection: either end may be unknown. */
+struct pair {
+    const struct endpoint *client, *server, *any;
+};
+
+static struct pair pair_of(const struct endpoint *endpoint) {
+    if (endpoint->role == ROLE_SERVER)
+        return (struct pair){endpoint->peer, endpoint, endpoint};
+    return (struct pair){endpoint, endpoint->peer, endpoint};
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return !a || (b && b < a) ? b : a;
+}
+
+static void life_cell(char cell[CELL_SIZE], const struct pair *pair) {
+    const struct endpoint *a = pair->any, *b = a->peer;
+    const uint64_t first = earlier(a->first_us, b ? b->first_us : 0);
+    const uint64_t last = b && b->last_us > a->last_us ? b->last_us : a->last_us;
+    const bool open = !a->gone_us || (b && !b->gone_us);
+    snprintf(cell, CELL_SIZE, "%.3f s%s", (double)(last > first ? last - first : 0) / 1e6, open ? "+" : "");
+}
+
+/* What one end sent the other received, less what was lost or not yet there. */
+static void bytes_cell(char cell[CELL_SIZE], const struct endpoint *from, const struct endpoint *to) {
+    if (from && from->has_traffic)
+        snprintf(cell, CELL_SIZE, "%llu", (unsigned long long)from->sent);
+    else if (to && to->has_traffic)
+        snprintf(cell, CELL_SIZE, "%llu", (unsigned long long)to->received);
+    else
+        snprintf(cell, CELL_SIZE, "?");
+}
+
+/* When that end's FIN or RST is known to have left; seen: by the other one. */
+static uint64_t left_at(const struct endpoint *endpoint, const struct endpoint *other) {
+    const uint64_t own = endpoint ? earlier(endpoint->fin_us, endpoint->rst_us) : 0;
+    return own ? own : other ? earlier(other->eof_us, other->reset_us) : 0;
+}
+
+static void first_cell(char cell[CELL_SIZE], const struct pair *pair) {
+    const uint64_t client = left_at(pair->client, pair->server), server = left_at(pair->server, pair->client);
+    const bool is_client = client && (!server || client <= server);
+    const struct endpoint *end = is_client ? pair->client : pair->server;
+    if (!client && !server)
+        snprintf(cell, CELL_SIZE, "-");
+    else if (end && end->end_fin)
+        snprintf(cell, CELL_SIZE, "%s: %d %.*s", is_client ? "client" : "server", end->end_pid, COMM_SIZE,
+                 end->end_comm);
+    else
+        snprintf(cell, CELL_SIZE, "%s", is_client ? "client" : "server");
+}
+
+static const char *what_left(const struct endpoint *endpoint) {
+    if (endpoint->rst_us)
+        return endpoint->fin_us ? "FIN, RST" : "RST";
+    return endpoint->fin_us ? endpoint->end_fin == FIN_QUEUED ? "FIN queued" : "FIN" : "nothing";
+}
+
+static void end_cell(char cell[CELL_SIZE], const struct endpoint *endpoint, const struct endpoint *other) {
+    if (!endpoint) {
+        const bool reset = other->reset_us != 0;
+        snprintf(cell, CELL_SIZE, "%s", reset ? "(RST)" : other->eof_us ? "(FIN)" : "?");
+        return;
+    }
+    if (endpoint->failed)
+        snprintf(cell, CELL_SIZE, "failed");
+    else if (endpoint->shut_us && endpoint->fin_us && endpoint->fin_us <= endpoint->shut_us)
+        snprintf(cell, CELL_SIZE, "shutdown %s%s", what_left(endpoint), endpoint->gone_us ? "" : ", open");
+    else if (endpoint->end_fin)
+        snprintf(cell, CELL_SIZE, "%s %s", op_name(endpoint->end_op), what_left(endpoint));
+    else if (endpoint->gone_us)
+        snprintf(cell, CELL_SIZE, "killed ?");
+    else
+        snprintf(cell, CELL_SIZE, "open");
+}
+
+static void references_cell(char cell[CELL_SIZE], const struct pair *pair) {
+    const struct endpoint *a = pair->any, *b = a->peer;
+    const struct endpoint *const late = a->late ? a : b && b->late ? b : NULL;
+    unsigned most = b && b->max_refs > a->max_refs ? b->max_refs : a->max_refs;
+    const int used = snprintf(cell, CELL_SIZE, "%u", most);
+    if (late)
+        snprintf(cell + used, CELL_SIZE - (size_t)used, ", withheld %.3f s until %d %.*s",
+                 (double)(late->late->event.time_us - late->gave_up->event.time_us) / 1e6, late->late->event.pid,
+                 COMM_SIZE, late->late->event.comm);
+}
+
+static void fill(struct row *row, const struct endpoint *endpoint) {
+    const struct pair pair = pair_of(endpoint);
+    connection_text(endpoint, row->cells[CONNECTION]);
+    life_cell(row->cells[LIFE], &pair);
+    bytes_cell(row->cells[TO_SERVER], pair.client, pair.server);
+    bytes_cell(row->cells[TO_CLIENT], pair.server, pair.client);
+    first_cell(row->cells[FIRST], &pair);
+    end_cell(row->cells[CLIENT_END], pair.client, pair.server);
+    end_cell(row->cells[SERVER_END], pair.server, pair.client);
+    references_cell(row->cells[REFERENCES], &pair);
+}
+
+static void measure(unsigned widths[COLUMNS], const struct endpoint *first) {
+    struct row row;
+    for (unsigned i = 0; i < COLUMNS; i++)
+        widths[i] = (unsigned)strlen(titles[i]);
+    for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next) {
+        if (!endpoint_stands(endpoint))
+            continue;
+        fill(&row, endpoint);
+        for (unsigned i = 0; i < COLUMNS; i++)
+            if (strlen(row.cells[i]) > widths[i])
+                widths[i] = (unsigned)strlen(row.cells[i]);
+    }
+}
+
+/* Numbers stand at the right. Of a line that is too wide the end is cut off. */
+static void print_row(FILE *out, const char cells[COLUMNS][CELL_SIZE], const unsigned widths[COLUMNS],
+                      unsigned columns) {
+    char text[COLUMNS * (CELL_SIZE + 2) + 1];
+    size_t used = 0;
+    for (unsigned i = 0; i < COLUMNS; i++) {
+        const bool right = i == LIFE || i == TO_SERVER || i == TO_CLIENT;
+        const int width = i == COLUMNS - 1 ? 0 : (int)widths[i];
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%*s", i > 0 ? "  " : "", right ? width : -width,
+                                 cells[i]);
+    }
+    while (used > 0 && text[used - 1] == ' ')
+        text[--used] = '\0';
+    print_safely(out, text, columns);
+    putc('\n', out);
+}
+
+void connections_print(const struct analysis *analysis, FILE *out, const struct report_style *style) {
+    unsigned widths[COLUMNS];
+    struct row row;
+    const struct endpoint *const first = analysis_endpoints(analysis);
+    measure(widths, first);
+    for (unsigned i = 0; i < COLUMNS; i++)
+        snprintf(row.cells[i], CELL_SIZE, "%s", titles[i]);
+    print_row(out, (const char(*)[CELL_SIZE])row.cells, widths, style->width);
+    for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next) {
+        if (!endpoint_stands(endpoint))
+            continue;
+        fill(&row, endpoint);
+        print_row(out, (const char(*)[CELL_SIZE])row.cells, widths, style->width);
+    }
+}

@@ -1,0 +1,121 @@
+#include "report_words.h"
+
+#include <string.h>
+
+#include "pure/line.h"
+#include "pure/utf8.h"
+
+static const char yellow[] = "\x1b[33m", red[] = "\x1b[31m", faint[] = "\x1b[2m", plain[] = "\x1b[0m";
+
+static bool points_back(const struct endpoint *endpoint) {
+    return endpoint->role == ROLE_SERVER;
+}
+
+void connection_text(const struct endpoint *endpoint, char text[CONNECTION_TEXT_SIZE]) {
+    char local[ADDRESS_TEXT_SIZE], remote[ADDRESS_TEXT_SIZE];
+    address_to_text(&endpoint->local, local);
+    address_to_text(&endpoint->remote, remote);
+    if (!endpoint_is_connection(endpoint) && address_is_unspecified(&endpoint->remote))
+        snprintf(text, CONNECTION_TEXT_SIZE, "%s", local);
+    else if (points_back(endpoint))
+        snprintf(text, CONNECTION_TEXT_SIZE, "%s -> %s", remote, local);
+    else
+        snprintf(text, CONNECTION_TEXT_SIZE, "%s -> %s", local, remote);
+}
+
+/* Up to so many characters; each is taken for one column. */
+static size_t first_characters(const char *text, size_t length, unsigned columns) {
+    size_t at = 0;
+    uint32_t code;
+    for (unsigned i = 0; i < columns && at < length; i++)
+        at += utf8_next(text + at, length - at, &code);
+    return at;
+}
+
+void print_safely(FILE *out, const char *text, unsigned columns) {
+    char buffer[4096];
+    struct line line;
+    line_init(&line, buffer, sizeof buffer);
+    line_printable(&line, text, strlen(text));
+    line_back(&line, line.length);
+    const size_t shown = columns > 0 ? first_characters(buffer, line.length, columns) : line.length;
+    fwrite(buffer, 1, shown, out);
+}
+
+static const char *word_of(const struct finding *finding) {
+    switch (finding->certainty) {
+    case NOTE:
+        return "note";
+    case POSSIBLE:
+        return "possible";
+    default:
+        return "finding";
+    }
+}
+
+static const char *color_of(const struct finding *finding) {
+    return finding->certainty == CERTAIN ? red : finding->certainty == POSSIBLE ? yellow : faint;
+}
+
+static void finding_print(const struct finding *finding, FILE *out, const struct report_style *style) {
+    char connection[CONNECTION_TEXT_SIZE];
+    connection_text(finding->endpoint, connection);
+    fprintf(out, "%s%s %s%s %s", style->color ? color_of(finding) : "", word_of(finding), finding_name(finding->kind),
+            style->color ? plain : "", connection);
+    for (unsigned i = 0; i < finding->evidence_count; i++) {
+        fputs(i == 0 ? ": " : "; ", out);
+        print_safely(out, finding->evidence[i], 0);
+    }
+    putc('\n', out);
+}
+
+void findings_print(const struct analysis *analysis, FILE *out, const struct report_style *style, bool notes) {
+    for (const struct finding *finding = analysis_findings(analysis); finding; finding = finding->next)
+        if (notes || finding->certainty != NOTE)
+            finding_print(finding, out, style);
+}
+
+static void count_print(FILE *out, const char *before, uint64_t count, const char *one, const char *many) {
+    fprintf(out, "%s%llu %s", before, (unsigned long long)count, count == 1 ? one : many);
+}
+
+void summary_print(const struct analysis *analysis, FILE *out) {
+    const struct totals totals = analysis_totals(analysis);
+    count_print(out, "", totals.connections, "connection", "connections");
+    count_print(out, ", ", totals.fins, "FIN", "FINs");
+    count_print(out, ", ", totals.rsts, "RST", "RSTs");
+    count_print(out, "; ", totals.findings, "finding", "findings");
+    if (totals.possible > 0)
+        count_print(out, ", ", totals.possible, "possible one", "possible ones");
+    if (totals.notes > 0)
+        count_print(out, ", ", totals.notes, "note", "notes");
+    count_print(out, "; ", totals.events, "event", "events");
+    if (totals.lost > 0)
+        count_print(out, ", ", totals.lost, "lost", "lost");
+    putc('\n', out);
+}
+
+void finding_event(const struct finding *finding, struct event *event, struct finding_lists *lists) {
+    const struct endpoint *endpoint = finding->endpoint;
+    event_init(event, OP_FINDING);
+    memset(lists, 0, sizeof *lists);
+    event->time_us = finding->time_us;
+    event->pid = event->tid = finding->pid;
+    memcpy(event->comm, finding->comm, COMM_SIZE);
+    event->has |= HAS_SOCKET;
+    event->cookie = endpoint->cookie;
+    event->local = endpoint->local;
+    event->remote = endpoint->remote;
+    event->role = endpoint->role;
+    event->finding = finding_name(finding->kind);
+    snprintf(lists->cookies[0], sizeof lists->cookies[0], "%llu", (unsigned long long)endpoint->cookie);
+    lists->sockets[0] = lists->cookies[0];
+    if (endpoint->peer) {
+        snprintf(lists->cookies[1], sizeof lists->cookies[1], "%llu", (unsigned long long)endpoint->peer->cookie);
+        lists->sockets[1] = lists->cookies[1];
+    }
+    for (unsigned i = 0; i < finding->evidence_count; i++)
+        lists->evidence[i] = finding->evidence[i];
+    event->sockets = lists->sockets;
+    event->evidence = lists->evidence;
+}

@@ -1,0 +1,43 @@
+/*
+ * Lines of a report, and of what `closetrace run` says at its end.
+ */
+#ifndef CLOSETRACE_REPORT_WORDS_H
+#define CLOSETRACE_REPORT_WORDS_H
+
+#include <stdio.h>
+
+#include "analysis/analysis.h"
+
+struct report_style {
+    bool color;
+    unsigned width; /* columns; 0: lines are as long as they are */
+};
+
+/* "127.0.0.1:51432 -> 127.0.0.1:80": from the client to the server, where that is known. */
+enum { CONNECTION_TEXT_SIZE = 2 * ADDRESS_TEXT_SIZE + 4 };
+void connection_text(const struct endpoint *endpoint, char text[CONNECTION_TEXT_SIZE]);
+
+/* The text, control characters made visible; at most columns characters of it (0: all). */
+void print_safely(FILE *out, const char *text, unsigned columns);
+
+/* One line each: "finding fin-withheld CONNECTION: evidence; evidence". notes: those too. */
+void findings_print(const struct analysis *analysis, FILE *out, const struct report_style *style, bool notes);
+
+/* One line: how many connections, FINs, RSTs, findings. */
+void summary_print(const struct analysis *analysis, FILE *out);
+
+/* The table. */
+void connections_print(const struct analysis *analysis, FILE *out, const struct report_style *style);
+
+/*
+ * The finding as an event for the log: op:"finding". lists: room for what the event points to, which lives as long as
+ * the analysis does.
+ */
+struct finding_lists {
+    char cookies[2][24];
+    const char *sockets[3];
+    const char *evidence[EVIDENCE_MAX + 1];
+};
+void finding_event(const struct finding *finding, struct event *event, struct finding_lists *lists);
+
+#endif

@@ -1,0 +1,325 @@
+"""Programs that have a finding, and such as look like them and have not: findings.py SCENE."""
+
+import array
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+
+
+def pair():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    return client, server
+
+
+def talk(client, server):
+    client.sendall(b"request")
+    assert server.recv(100) == b"request"
+    server.sendall(b"answer")
+    assert client.recv(100) == b"answer"
+
+
+def child_of(work):
+    child = os.fork()
+    if child == 0:
+        work()
+        os._exit(0)
+    return child
+
+
+def waits_for_eof(client):
+    assert client.recv(1) == b""
+
+
+def withheld_by_child():
+    client, server = pair()
+    talk(client, server)
+    child = child_of(lambda: time.sleep(1.3))
+    server.close()
+    waits_for_eof(client)
+    os.waitpid(child, 0)
+
+
+def withheld_across_exec():
+    client, server = pair()
+    talk(client, server)
+    server.set_inheritable(True)
+    child = child_of(lambda: os.execlp("sleep", "sleep", "1.3"))
+    server.close()
+    waits_for_eof(client)
+    os.waitpid(child, 0)
+
+
+def withheld_not_long():
+    client, server = pair()
+    talk(client, server)
+    child = child_of(lambda: time.sleep(0.2))
+    server.close()
+    waits_for_eof(client)
+    os.waitpid(child, 0)
+
+
+def forking_server():
+    """Accepts, forks, closes its copy; the child works slowly, and waits long before it closes."""
+    client, server = pair()
+
+    def work():
+        client.close()
+        assert server.recv(100) == b"request"
+        server.sendall(b"first")
+        time.sleep(1.2)
+        server.sendall(b"second")
+        time.sleep(1.2)
+        server.close()
+
+    child = child_of(work)
+    server.close()
+    client.sendall(b"request")
+    while client.recv(100):
+        pass
+    client.close()
+    os.waitpid(child, 0)
+
+
+def handing_over():
+    """Looks at the first bytes, then sends the descriptor to a worker, which takes its time."""
+    client, server = pair()
+    ours, theirs = socket.socketpair()
+
+    def work():
+        client.close()
+        server.close()
+        _, rights, _, _ = theirs.recvmsg(1, 100)
+        connection = socket.socket(fileno=array.array("i", rights[0][2])[0])
+        time.sleep(1.3)
+        connection.sendall(b"answer")
+        connection.close()
+
+    child = child_of(work)
+    client.sendall(b"request")
+    server.recv(100)
+    ours.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [server.fileno()]))])
+    server.close()
+    while client.recv(100):
+        pass
+    client.close()
+    os.waitpid(child, 0)
+
+
+def reset(amount):
+    client, server = pair()
+    client.sendall(b"abc")
+    select.select([server], [], [])
+    server.recv(1)
+    server.setblocking(False)
+    try:
+        while amount:
+            server.send(b"x" * 65536)
+    except BlockingIOError:
+        pass
+    server.close()
+    try:
+        while client.recv(1000000):
+            pass
+    except ConnectionResetError:
+        pass
+
+
+def closed_after_reading_all():
+    client, server = pair()
+    client.sendall(b"abc")
+    assert server.recv(3) == b"abc"
+    server.sendall(b"answer")
+    server.close()
+    assert client.recv(100) == b"answer"
+    waits_for_eof(client)
+
+
+def asked(server_does, client_does):
+    """One server, a client that gets an answer, then the one that it is about."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        connection, _ = listener.accept()
+        connection.recv(100)
+        connection.sendall(b"answer")
+        connection.close()
+        connection, _ = listener.accept()
+        while connection.recv(100):
+            pass
+        server_does(connection)
+        connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with socket.create_connection(listener.getsockname()) as client:
+        client.sendall(b"request")
+        client.recv(100)
+        waits_for_eof(client)
+    client = socket.create_connection(listener.getsockname())
+    client.sendall(b"request")
+    client_does(client)
+    thread.join()
+    client.close()
+
+
+def half_closes(client):
+    client.shutdown(socket.SHUT_WR)
+    client.recv(100)
+
+
+def abort():
+    asked(lambda connection: None, half_closes)
+
+
+def half_close_answered():
+    asked(lambda connection: connection.sendall(b"answer"), half_closes)
+
+
+def aborted_by_client():
+    asked(lambda connection: None, lambda client: client.close())
+
+
+def sink():
+    """Never answers anybody, and need not: the client sends all and waits until all was read."""
+    client, server = pair()
+    client.sendall(b"data")
+    client.shutdown(socket.SHUT_WR)
+    while server.recv(100):
+        pass
+    server.close()
+    waits_for_eof(client)
+
+
+def twice(numbers):
+    _, server = pair()
+    fd = server.detach()
+    os.close(fd)
+    for number in numbers(fd):
+        try:
+            os.close(number)
+        except OSError:
+            pass
+
+
+def reused():
+    _, server = pair()
+    fd = server.detach()
+    os.close(fd)
+    again = -1
+    while again != fd:
+        again = os.open("/dev/null", os.O_RDONLY)
+    os.close(again)
+
+
+def in_use(wakes):
+    client, server = pair()
+    fd = server.fileno()
+    began = threading.Event()
+
+    def reads():
+        began.set()
+        try:
+            server.recv(1)
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=reads)
+    thread.start()
+    began.wait()
+    while "S" not in open(f"/proc/self/task/{thread.native_id}/stat").read().rpartition(")")[2].split()[0]:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    if wakes:
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    os.close(fd)
+    server.detach()
+    client.close()
+    thread.join()
+
+
+def write_after_own_fin():
+    _, server = pair()
+    server.shutdown(socket.SHUT_WR)
+    try:
+        server.send(b"x")
+    except BrokenPipeError:
+        pass
+
+
+def is_reset(server):
+    poll = select.poll()
+    poll.register(server, 0)
+    poll.poll()
+
+
+def write_after_rst(fatal):
+    """The peer is gone, which the first write finds out and the second is told."""
+    client, server = pair()
+    if fatal:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    client.close()
+    server.send(b"x")
+    is_reset(server)
+    try:
+        server.send(b"x")
+    except BrokenPipeError:
+        pass
+    server.close()
+
+
+def write_again_and_again():
+    client, server = pair()
+    client.close()
+    server.send(b"x")
+    is_reset(server)
+    for _ in range(3):
+        try:
+            server.send(b"x")
+        except BrokenPipeError:
+            pass
+
+
+def queue(accepts):
+    listener = socket.create_server(("127.0.0.1", 0))
+    waiting = [socket.create_connection(listener.getsockname()) for _ in range(3)]
+    accepted = [listener.accept()[0] for _ in range(3 if accepts else 1)]
+    listener.close()
+    for connection in accepted + waiting:
+        connection.close()
+
+
+SCENES = {
+    "withheld_by_child": withheld_by_child,
+    "withheld_across_exec": withheld_across_exec,
+    "withheld_not_long": withheld_not_long,
+    "forking_server": forking_server,
+    "handing_over": handing_over,
+    "reset_with_data": lambda: reset(True),
+    "reset_without_data": lambda: reset(False),
+    "closed_after_reading_all": closed_after_reading_all,
+    "abort": abort,
+    "half_close_answered": half_close_answered,
+    "aborted_by_client": aborted_by_client,
+    "sink": sink,
+    "twice": lambda: twice(lambda fd: [fd]),
+    "sweep_up": lambda: twice(lambda fd: range(fd, 30)),
+    "sweep_down": lambda: twice(lambda fd: range(30, fd - 1, -1)),
+    "reused": reused,
+    "in_use": lambda: in_use(False),
+    "woken_first": lambda: in_use(True),
+    "write_after_own_fin": write_after_own_fin,
+    "killed_by_sigpipe": lambda: write_after_rst(True),
+    "write_after_rst": lambda: write_after_rst(False),
+    "write_again_and_again": write_again_and_again,
+    "queue": lambda: queue(False),
+    "empty_queue": lambda: queue(True),
+}
+
+SCENES[sys.argv[1]]()

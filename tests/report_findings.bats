@@ -1,0 +1,229 @@
+#!/usr/bin/env bats
+# Each finding comes out of a program that has it, with its evidence, and not of one that looks like it.
+
+bats_require_minimum_version 1.5.0
+
+CLOSETRACE=${CLOSETRACE:-$BATS_TEST_DIRNAME/../closetrace}
+LIB=${LIB:-$BATS_TEST_DIRNAME/../libclosetrace.so}
+
+setup() {
+  cd "$BATS_TEST_TMPDIR" || return
+}
+
+show() {
+  "$CLOSETRACE" report trace
+  cat trace
+  return 1
+}
+
+# scene NAME: a scene of programs/findings.py, traced; what was found is in found, notes included.
+scene() {
+  rm -f trace
+  LD_PRELOAD=$LIB CLOSETRACE_FORMAT=json CLOSETRACE_OUTPUT=$PWD/trace \
+    /usr/bin/python3 "$BATS_TEST_DIRNAME/programs/findings.py" "$1" 3>&- || [ "$1" = killed_by_sigpipe ]
+  "$CLOSETRACE" print trace >text
+  "$CLOSETRACE" report trace >report
+  found=$(grep -E '^(finding|possible|note) ' report || :)
+}
+
+# has PATTERN...: each is in exactly one of the lines; there is one line.
+has() {
+  local pattern
+  for pattern in "$@"; do
+    [ "$(grep -cE -e "$pattern" <<<"$found")" = 1 ] || { echo "not one \"$pattern\" in: $found" && show; }
+  done
+  [ "$(wc -l <<<"$found")" = 1 ] || { echo "more than one: $found" && show; }
+}
+
+has_none() {
+  [ -z "$found" ] || { echo "found: $found" && show; }
+}
+
+@test "fin-withheld: by a child that never touched it" {
+  scene withheld_by_child
+  has '^finding fin-withheld ' 'kept open by [0-9]+ python3 fd [0-9]+ \(forked\), which never touched it' \
+    'the FIN left 1\.[0-9]+ s late: [0-9]+ python3 _exit'
+}
+
+@test "fin-withheld: left open across exec" {
+  scene withheld_across_exec
+  has '^finding fin-withheld ' 'kept open by [0-9]+ (python3|sleep) fd' 'the FIN left 1\.[0-9]+ s late: [0-9]+ sleep '
+}
+
+@test "fin-withheld: silent below a second, on a forking server, on one that hands over" {
+  local name
+  for name in withheld_not_long forking_server handing_over; do
+    scene $name
+    has_none
+  done
+}
+
+@test "reset-on-close: bytes unread, others not acknowledged; with none of these a note" {
+  scene reset_with_data
+  has '^finding reset-on-close ' ': 2 bytes were unread' '[0-9]{5,} bytes that it had written were not acknowledged' \
+    'called from '
+  scene reset_without_data
+  has '^note reset-on-close ' 'all that it had sent was acknowledged'
+  "$CLOSETRACE" report --fail trace
+  scene closed_after_reading_all
+  has_none
+}
+
+@test "half-close-as-abort: a server that answers others closes on EOF" {
+  scene abort
+  has '^finding half-close-as-abort ' 'EOF was read after 7 bytes' 'was still reading: its end was in FIN_WAIT'
+}
+
+@test "half-close-as-abort: silent where it answers, and where the client has closed" {
+  local name
+  for name in half_close_answered aborted_by_client; do
+    scene $name
+    has_none
+  done
+}
+
+@test "half-close-as-abort: merely possible where nobody gets an answer" {
+  scene sink
+  has '^possible half-close-as-abort ' 'nobody else got one here'
+  "$CLOSETRACE" report --fail trace
+}
+
+@test "double-close: told; silent on sweeps, and on a number that was used again" {
+  local name
+  scene twice
+  has '^finding double-close ' 'python3 close\([0-9]+\) at [0-9.]+ failed with EBADF' 'called from '
+  for name in sweep_up sweep_down reused; do
+    scene $name
+    has_none
+  done
+}
+
+@test "closed-in-use: told; silent where the other thread was woken first" {
+  scene in_use
+  has '^finding closed-in-use ' 'while thread [0-9]+ was inside recv'
+  scene woken_first
+  has_none
+}
+
+@test "write-after-end: after its own FIN, fatal, again and again; the first after an RST is a note" {
+  scene write_after_own_fin
+  has '^finding write-after-end ' 'failed with EPIPE, after its own FIN; it had SIGPIPE ignored'
+  scene killed_by_sigpipe
+  has '^finding write-after-end ' "after the peer's RST; SIGPIPE ended the process"
+  scene write_again_and_again
+  has '^finding write-after-end ' "after the peer's RST; it had SIGPIPE ignored, wrote 2 times more"
+  scene write_after_rst
+  has '^note write-after-end ' 'it had SIGPIPE ignored, then gave it up'
+}
+
+@test "queue-reset: told with their number; silent where all were accepted" {
+  scene queue
+  has '^finding queue-reset ' 'ended the listener with 2 connections waiting to be accepted: each was reset'
+  scene empty_queue
+  has_none
+}
+
+# Times are what these are about: the traces are written by hand.
+
+# event TIME OP KEYS: one event of the server's end.
+event() {
+  printf '{"time":%s,"pid":10,"tid":10,"comm":"server","op":"%s","fd":7,"ret":0,"socket":"1",%s%s}\n' "$1" "$2" \
+    '"local":"127.0.0.1:80","remote":"127.0.0.1:5000","role":"server",' "$3"
+}
+
+# closed TIME IDLE STATE
+closed() {
+  event "$1" close '"call":"close","refs_before":1,"refs_after":0,"fin":"sent","why":"last-reference","verified":true,'"$(
+    printf '"state_before":"%s","unread":0,"unsent":0,"sent":5,"received":5,"unacked":0,"idle":%s' "$3" "$2"
+  )"
+}
+
+shut() {
+  event "$1" shutdown '"call":"shutdown","how":"'"$2"'","fin":"sent","why":"shutdown","verified":true'
+}
+
+eof() {
+  event "$1" eof '"call":"read","state_after":"CLOSE_WAIT"'
+}
+
+judged() {
+  cat >trace
+  found=$("$CLOSETRACE" report trace | grep -E '^(finding|possible|note) ' || :)
+}
+
+@test "close-wait: over 10 s without traffic after EOF" {
+  judged < <(eof 100.0 && closed 111.5 12.0 CLOSE_WAIT)
+  has "^finding close-wait .*the peer's FIN was read 11.500 s before; it stayed in CLOSE_WAIT for 11.500 s without traffic"
+  judged < <(eof 100.0 && closed 109.0 12.0 CLOSE_WAIT)
+  has_none
+  # It went on sending: a peer that has half-closed waits for that.
+  judged < <(eof 100.0 && closed 130.0 2.0 CLOSE_WAIT)
+  has_none
+}
+
+@test "close-wait: possible where it was never closed" {
+  judged < <(event 99.0 accept '"call":"accept"' && eof 100.0 &&
+    printf '{"time":120.0,"pid":10,"tid":10,"comm":"server","op":"end","events":2,"lost":0,"asked":0,"contradicted":0}\n')
+  has '^possible close-wait .*20.000 s later 10 server had not closed it'
+}
+
+@test "never-closed: over 10 s without traffic after both directions were over" {
+  judged < <(shut 100.0 SHUT_RDWR && closed 120.0 20.0 FIN_WAIT2)
+  has '^finding never-closed .*it was shut down 20.000 s before.*stayed open without traffic for 20.000 s'
+  judged < <(shut 100.0 SHUT_WR && eof 101.0 && closed 115.0 20.0 CLOSE)
+  has '^finding never-closed .*stayed open without traffic for 14.000 s'
+  # It may have waited for an answer.
+  judged < <(shut 100.0 SHUT_WR && closed 115.0 20.0 FIN_WAIT2)
+  has '^possible never-closed '
+  # The answer came late, and it closed at once.
+  judged < <(shut 100.0 SHUT_WR && eof 119.9 && closed 120.0 1.0 CLOSE)
+  has_none
+  judged < <(shut 100.0 SHUT_RDWR && closed 101.0 1.0 CLOSE)
+  has_none
+}
+
+@test "what a fault rule did is no finding" {
+  scene withheld_by_child
+  sed -i 's/"why":"references"/"why":"parked"/' trace
+  judged < <(cat trace)
+  has_none
+  scene reset_with_data
+  sed -i 's/"fin":"reset"/"injected":"close:as=RST",&/' trace
+  judged < <(cat trace)
+  has_none
+}
+
+@test "--fail: exit 1 where there is a finding; several files are one trace" {
+  scene queue
+  run "$CLOSETRACE" report --fail trace
+  [ "$status" = 1 ]
+  "$CLOSETRACE" report trace
+  # Each end's events in a file of its own, one given twice in the wrong order.
+  scene abort
+  cp trace whole
+  jq -c 'select(.role == "client" or .op == "end")' whole >b
+  jq -c 'select(.role != "client" and .op != "end")' whole >a
+  diff <("$CLOSETRACE" report whole) <("$CLOSETRACE" report b a)
+}
+
+@test "the table: one row a connection, both ends, who closed first" {
+  scene closed_after_reading_all
+  run "$CLOSETRACE" report trace
+  [[ ${lines[0]} == "CONNECTION "*" LIFE "*"CLOSED FIRST "* ]]
+  [[ ${lines[1]} =~ ^127\.0\.0\.1:[0-9]+\ -\>\ 127\.0\.0\.1:[0-9]+\ +0\.[0-9]{3}\ s\ +3\ +6\ +server:\ [0-9]+\ python3\ +close\ FIN\ +close\ FIN\ +1$ ]]
+  [[ ${lines[2]} == "1 connection, 2 FINs, 0 RSTs; 0 findings; "* ]]
+  script -qec "stty cols 60; '$CLOSETRACE' report trace" out >/dev/null
+  ! grep -v '^Script' out | tr -d '\r' | sed 's/ .*findings.*//' | grep -E '^.{61}'
+}
+
+@test "--connection: a ladder" {
+  local address
+  scene abort
+  address=$(jq -r 'select(.op == "shutdown") | .local' trace)
+  run "$CLOSETRACE" report trace --connection "$address"
+  [ "$status" = 0 ]
+  [[ $output =~ $address.*\|\ -+SYN-+\>\|.*accept4\(.*shutdown\(.*SHUT_WR\)\ +\|\ -+FIN-+\>\|.*EOF\ CLOSE_WAIT.*\<-+FIN-+.*close\( ]]
+  run "$CLOSETRACE" report trace --connection 127.0.0.1:1
+  [ "$status" = 125 ]
+  [ "$output" = "closetrace report: no connection has the address 127.0.0.1:1 (ADDRESS:PORT, as in 127.0.0.1:80 or [::1]:80)" ]
+}
