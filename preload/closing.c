@@ -15,6 +15,8 @@
 #include "table.h"
 
 void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing) {
+    if (flight_met_strangers()) /* another program may have set them */
+        atomic_store_explicit(socket_odd_options, true, memory_order_relaxed);
     bool asked = socket_stand(fd, identity->role, for_close, standing);
     unsigned seen = table_seen(fd);
     struct before *before = &standing->before;
@@ -47,7 +49,10 @@ static void look_before(struct closing *closing) {
         scratch_give(scratch);
     }
     enum tcp_state state = closing->standing.before.state;
-    if (!closing->can_ask || state == STATE_CLOSE || state == STATE_UNSET)
+    /* Once the connection is over the kernel's answer does not say whether others hold the socket. */
+    unsigned count = 0;
+    bool shared = ledger_count(closing->identity.cookie, &count) && count > 1;
+    if (shared || !closing->can_ask || state == STATE_CLOSE || state == STATE_UNSET)
         closing->inode = socket_inode(closing->fd);
 }
 
@@ -205,7 +210,9 @@ static void socket_over(uint64_t cookie) {
 static bool correct_ledger(const struct closing *closing, bool answered, unsigned expected,
                            const struct diag_answer *answer, const struct references *references) {
     bool asked = answer->asked && has_place_among_connections(closing);
-    bool wrong = asked && answered && (expected > 0) != is_attached(answer);
+    bool over = !answer->found || answer->state == STATE_TIME_WAIT; /* though it may be held */
+    bool held = is_attached(answer) || (over && references_total(references) > 0);
+    bool wrong = asked && answered && (expected > 0) != held;
     if (references->known && references_total(references) == 0 && !is_attached(answer))
         socket_over(closing->identity.cookie);
     else if (wrong)

@@ -15,6 +15,7 @@ struct references {
     unsigned in_flight;
     bool known; /* /proc could be read, at least in part */
     bool partial;
+    bool unreadable; /* some processes cannot be looked at */
     bool from_ledger;
     bool came_too_late; /* whoever held it had let go when it was searched for */
     unsigned calls;     /* threads inside a call, where there is no descriptor */
@@ -65,7 +66,8 @@ void references_leave_out(struct references *references, int fd);
 
 /*
  * The kernel says that something refers to the socket, and the search has found nothing where it could not look at
- * everybody, or came too late: one at least is certain, and no name.
+ * everybody, or came too late: one descriptor at least is certain, and no name. Where everybody was looked at it is
+ * no descriptor.
  */
 void references_prove_one(struct references *references);
 

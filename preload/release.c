@@ -26,6 +26,7 @@ struct expectation {
 
 struct expectations {
     _Atomic int count;
+    atomic_bool odd_options; /* see socket.h */
     struct expectation list[EXPECTED_MAX];
     _Atomic uint64_t told[EXPECTED_MAX]; /* cookies of connections of whose end a thread has told, by their hash */
     _Atomic uint64_t turns;
@@ -42,6 +43,8 @@ void release_start(void) {
     claims_start(expectations ? expectations + 1 : NULL);
     if (expectations)
         release_expected = &expectations->count;
+    if (expectations)
+        socket_odd_options = &expectations->odd_options;
 }
 
 static uint64_t where_of(int pid, int fd) {

@@ -613,10 +613,15 @@ class Throng:
         return wrong
 
     def may_be_unclaimed(self, packet, end):
-        deaths = [times for process, times in self.deaths.items()
-                  if max(count for _, _, count in self.timeline(process, end)) > 0 and packet.time >= times[0] - SLACK]
+        """By one who dies, or who was killed in the call that sent it, before the call could tell."""
+        deaths = any(max(count for _, _, count in self.timeline(process, end)) > 0 and
+                     (packet.time >= times[0] - SLACK or self.died_in_call(process, end))
+                     for process, times in self.deaths.items())
         late = packet.kind == "RST" and self.on(end.peer, "write") if end.peer else False
-        return bool(deaths) or bool(late)
+        return deaths or bool(late)
+
+    def died_in_call(self, process, end):
+        return any(act.actor is process and act.answer is None and end in (act.end, act.gone) for act in self.acts)
 
     def raced(self, end):
         """Several had a hand in its end: what was foreseen may have come otherwise."""
