@@ -5,6 +5,8 @@
 #ifndef CLOSETRACE_SOCKET_H
 #define CLOSETRACE_SOCKET_H
 
+#include <stdatomic.h>
+
 #include "pure/event.h"
 #include "pure/verdict.h"
 
