@@ -151,14 +151,14 @@ static void find_references(const struct closing *closing, struct scratch *scrat
         references_leave_out(references, closing->fd);
         if (references_total(references))
             return;
-        references_look_closer(closing->identity.cookie, scratch, references);
-        if (references->calls || references->in_flight)
-            return;
         struct diag_answer again;
         ask(closing, scratch, &again);
         references->came_too_late = !is_attached(&again);
         if (references->came_too_late)
             break;
+        references_look_closer(closing->identity.cookie, round == ROUNDS - 1, scratch, references);
+        if (references->calls || references->in_flight)
+            return;
     }
     if (is_attached(answer))
         references_prove_one(references);

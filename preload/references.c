@@ -117,15 +117,17 @@ void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct
     references->in_flight = in_flight(cookie, scratch, &references->partial);
 }
 
-void references_look_closer(uint64_t cookie, struct scratch *scratch, struct references *references) {
+void references_look_closer(uint64_t cookie, bool guess, struct scratch *scratch, struct references *references) {
     bool unreadable = false;
     references->calls = calls_in_progress(cookie, scratch, references->call, CALLS_SHOWN);
+    if (references->calls || !guess)
+        return;
     /* Into a queue that only garbage collection will purge. */
     bool sent = flight_any() && flight_next_queue(cookie, 0) != 0;
-    if (!references->calls && !references->in_flight && (sent || queues_all(true, scratch, &unreadable) > 0))
+    if (!references->in_flight && (sent || queues_all(true, scratch, &unreadable) > 0))
         references->in_flight = 1;
     /* Where nothing was found it is a guess. */
-    references->partial = references->partial || unreadable || (references->in_flight && !references->calls);
+    references->partial = references->partial || unreadable || references->in_flight;
 }
 
 void references_look_at_calls(uint64_t cookie, bool ends, struct scratch *scratch, struct references *references) {

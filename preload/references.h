@@ -47,10 +47,11 @@ bool references_flights_unsure(struct scratch *scratch);
 void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct references *references);
 
 /*
- * The kernel says that something refers to the socket, and no descriptor was found: a call in progress, or copies in
- * flight that were not counted.
+ * The kernel says that something refers to the socket, and no descriptor was found: a call in progress. guess: or else,
+ * where there are any, copies in flight that were not counted. A descriptor that is handed on while /proc is read is
+ * found the next time: so guess last.
  */
-void references_look_closer(uint64_t cookie, struct scratch *scratch, struct references *references);
+void references_look_closer(uint64_t cookie, bool guess, struct scratch *scratch, struct references *references);
 
 /*
  * Calls in progress beside copies in flight, as far as they are known of. ends: this process's threads are about to
