@@ -285,7 +285,8 @@ static void report(struct closing *closing, long result, int error, struct scrat
     if (verdict.fin == FIN_WITHHELD)
         references_name_holders(&references, event);
     for (unsigned i = 0; i < references.calls; i++)
-        release_expect(&closing->identity, closing->fd, &closing->standing.before, &references.call[i]);
+        release_expect(&closing->identity, references.row.inode, closing->fd, &closing->standing.before,
+                       &references.call[i]);
     if (verdict.contradicted || ledger_wrong)
         atomic_fetch_add(&process_counters()->contradicted, 1);
     log_emit(scratch);

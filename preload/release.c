@@ -8,6 +8,7 @@
 #include "diag.h"
 #include "session.h"
 #include "process.h"
+#include "references.h"
 
 enum { EXPECTED_MAX = 64, CLOSED_MAX = 1024 };
 
@@ -20,6 +21,7 @@ struct closed {
 struct expectation {
     atomic_int tid; /* 0: free; below 0: being filled in */
     int fd;
+    uint64_t inode;
     struct before before;
     struct identity identity;
 };
@@ -102,7 +104,8 @@ static bool is_expected(int tid, uint64_t cookie) {
     return false;
 }
 
-void release_expect(const struct identity *identity, int fd, const struct before *before, const struct holder *holder) {
+void release_expect(const struct identity *identity, uint64_t inode, int fd, const struct before *before,
+                    const struct holder *holder) {
     if (is_expected(holder->tid, identity->cookie))
         return;
     for (int i = 0; expectations && i < EXPECTED_MAX; i++) {
@@ -111,6 +114,7 @@ void release_expect(const struct identity *identity, int fd, const struct before
         if (!atomic_compare_exchange_strong(&expectation->tid, &none, -1))
             continue;
         expectation->fd = fd;
+        expectation->inode = inode;
         expectation->before = *before;
         expectation->identity = *identity;
         atomic_fetch_add(&expectations->count, 1);
@@ -172,14 +176,25 @@ static bool is_claimed(const struct expectation *expectation, const struct verdi
     return claims && !claims_take(expectation->identity.cookie, CLAIM_END, expectation->fd, &winner);
 }
 
+/*
+ * Whether somebody else has it still, and will tell. A connection that is over is not found any more, or as TIME_WAIT,
+ * though it is held.
+ */
+static bool is_held(const struct expectation *expectation, const struct diag_answer *answer, struct scratch *scratch) {
+    struct references references;
+    if (answer->found && answer->state != STATE_TIME_WAIT)
+        return answer->inode != 0;
+    references_count(expectation->inode, expectation->identity.cookie, scratch, &references);
+    return references_total(&references) > references.row.believed;
+}
+
 static void report(const struct expectation *expectation, const struct call *call, long result, bool reset) {
     struct diag_answer answer;
     struct scratch *scratch = scratch_take();
     if (!scratch)
         return;
     diag_look_up(&expectation->identity, scratch, &answer);
-    /* Attached: somebody else has it still, and will tell. */
-    if (answer.asked && !(answer.found && answer.inode) && !is_told(expectation->identity.cookie)) {
+    if (answer.asked && !is_held(expectation, &answer, scratch) && !is_told(expectation->identity.cookie)) {
         struct verdict verdict = judge(expectation, &answer, result, reset, scratch);
         if (is_claimed(expectation, &verdict)) {
             scratch_give(scratch);
@@ -208,6 +223,7 @@ void release_happened(const char *call, const void *caller, long result, bool re
             continue;
         struct expectation ours;
         ours.fd = expectation->fd;
+        ours.inode = expectation->inode;
         ours.before = expectation->before;
         ours.identity = expectation->identity;
         atomic_store(&expectation->tid, 0);

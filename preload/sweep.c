@@ -235,7 +235,7 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     if (verdict.fin == FIN_WITHHELD)
         references_name_holders(&references, event);
     for (unsigned c = 0; c < references.calls; c++)
-        release_expect(&socket->identity, socket->fd, &standing.before, &references.call[c]);
+        release_expect(&socket->identity, references.row.inode, socket->fd, &standing.before, &references.call[c]);
     log_emit(scratch);
 }
 
