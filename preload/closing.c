@@ -130,9 +130,20 @@ static void ask(const struct closing *closing, struct scratch *scratch, struct d
     }
 }
 
+/* Whether somebody of ours closed it lately, too. */
+static bool is_closed_elsewhere(const struct closing *closing) {
+    struct release_place place = {0};
+    while (release_next_place(closing->identity.cookie, &place))
+        if (place.pid != process_id() || place.fd != closing->fd)
+            return true;
+    return false;
+}
+
 /*
  * Who holds it, if the kernel says that somebody does or cannot say. A holder may let go between the kernel's answer
- * and our search, which then finds nobody: it held when the call came back all the same, and the FIN is its end's.
+ * and our search, which then finds nobody: it held when the call came back all the same, and the FIN is its end's. If
+ * it was another closer of ours, what the kernel saw may have been his look at us (who looks at a descriptor in /proc
+ * refers to its file for that moment), and one of us has to claim the end: then the later answer counts.
  */
 static void find_references(const struct closing *closing, struct scratch *scratch, struct diag_answer *answer,
                             struct references *references) {
@@ -154,6 +165,12 @@ static void find_references(const struct closing *closing, struct scratch *scrat
         struct diag_answer again;
         ask(closing, scratch, &again);
         references->came_too_late = !is_attached(&again);
+        if (references->came_too_late && is_closed_elsewhere(closing)) {
+            *answer = again;
+            memset(references, 0, sizeof *references);
+            references->known = true;
+            return;
+        }
         if (references->came_too_late)
             break;
         references_look_closer(closing->identity.cookie, round == ROUNDS - 1, scratch, references);
