@@ -239,9 +239,9 @@ static bool correct_ledger(const struct closing *closing, bool answered, unsigne
 
 /* Whether the verdict says that this call ended the stream, or those in the listener's queue. */
 static bool claims_the_end(const struct closing *closing, const struct references *references,
-                           const struct verdict *verdict) {
+                           const struct after *after, const struct verdict *verdict) {
     if (verdict->why == WHY_LISTENING)
-        return closing->standing.before.pending && !references_total(references);
+        return closing->standing.before.pending && !references_total(references) && !after->attached;
     return verdict->fin == FIN_RESET || verdict->why == WHY_LAST_REFERENCE;
 }
 
@@ -249,10 +249,11 @@ static bool claims_the_end(const struct closing *closing, const struct reference
  * Others may have given it up, or shut it down, at the same moment: only one of us has ended it. For the rest it was
  * held by the first of those when they let go, which nobody can prove.
  */
-static void give_way(const struct closing *closing, struct references *references, struct verdict *verdict) {
+static void give_way(const struct closing *closing, const struct after *after, struct references *references,
+                     struct verdict *verdict) {
     uint64_t cookie = closing->identity.cookie;
     struct claim_winner winner;
-    if (!claims_the_end(closing, references, verdict))
+    if (!claims_the_end(closing, references, after, verdict))
         return;
     if (verdict->why == WHY_LAST_REFERENCE && claims_taken(cookie, CLAIM_SHUTDOWN, &winner)) {
         verdict->fin = verdict->fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
@@ -279,7 +280,7 @@ static void report(struct closing *closing, long result, int error, struct scrat
     ask_again(closing, scratch, &after);
     struct remaining remaining = references_remaining(&references);
     struct verdict verdict = verdict_decide(ENDING_RELEASE, 0, &closing->standing.before, &remaining, &after);
-    give_way(closing, &references, &verdict);
+    give_way(closing, &after, &references, &verdict);
     struct event *event = log_event(scratch, OP_CLOSE, &closing->call);
     event->has |= HAS_FD | HAS_RET;
     event->fd = closing->fd;
@@ -297,7 +298,7 @@ static void report(struct closing *closing, long result, int error, struct scrat
     event->verified = verdict.verified;
     if (verdict.why == WHY_LISTENING) {
         event->has |= HAS_PENDING;
-        event->pending = references_total(&references) ? 0 : closing->standing.before.pending;
+        event->pending = references_total(&references) || after.attached ? 0 : closing->standing.before.pending;
     }
     if (verdict.fin == FIN_WITHHELD)
         references_name_holders(&references, event);
