@@ -64,7 +64,7 @@ static void drop_stale_claim(const struct closing *closing) {
     struct claim_winner winner;
     if (claims_taken(closing->identity.cookie, CLAIM_END, &winner) &&
         search_look(winner.pid, winner.fd, socket_inode(closing->fd)) == LOOKED_NOT_THERE)
-        claims_forget(closing->identity.cookie);
+        claims_forget(closing->identity.cookie, CLAIM_END);
 }
 
 bool closing_begin(struct closing *closing, int fd, const char *name, const void *caller) {

@@ -106,6 +106,7 @@ static bool is_expected(int tid, uint64_t cookie) {
 
 void release_expect(const struct identity *identity, uint64_t inode, int fd, const struct before *before,
                     const struct holder *holder) {
+    claims_forget(identity->cookie, CLAIM_END); /* whoever foresaw its end did not know of this thread */
     if (is_expected(holder->tid, identity->cookie))
         return;
     for (int i = 0; expectations && i < EXPECTED_MAX; i++) {
@@ -178,14 +179,17 @@ static bool is_claimed(const struct expectation *expectation, const struct verdi
 
 /*
  * Whether somebody else has it still, and will tell. A connection that is over is not found any more, or as TIME_WAIT,
- * though it is held.
+ * though it is held; perhaps: by a copy of which it is not certain that it is still under way.
  */
-static bool is_held(const struct expectation *expectation, const struct diag_answer *answer, struct scratch *scratch) {
+static bool is_held(const struct expectation *expectation, const struct diag_answer *answer, struct scratch *scratch,
+                    bool *perhaps) {
     struct references references;
+    *perhaps = false;
     if (answer->found && answer->state != STATE_TIME_WAIT)
         return answer->inode != 0;
     references_count(expectation->inode, expectation->identity.cookie, scratch, &references);
-    return references_total(&references) > references.row.believed;
+    *perhaps = references_total(&references) > 0;
+    return references.row.descriptors > references.row.believed || (references.in_flight && !references.partial);
 }
 
 static void report(const struct expectation *expectation, const struct call *call, long result, bool reset) {
@@ -194,7 +198,8 @@ static void report(const struct expectation *expectation, const struct call *cal
     if (!scratch)
         return;
     diag_look_up(&expectation->identity, scratch, &answer);
-    if (answer.asked && !is_held(expectation, &answer, scratch) && !is_told(expectation->identity.cookie)) {
+    bool perhaps;
+    if (answer.asked && !is_held(expectation, &answer, scratch, &perhaps) && !is_told(expectation->identity.cookie)) {
         struct verdict verdict = judge(expectation, &answer, result, reset, scratch);
         if (is_claimed(expectation, &verdict)) {
             scratch_give(scratch);
@@ -208,7 +213,7 @@ static void report(const struct expectation *expectation, const struct call *cal
         event->state_after = answer.found ? answer.state : STATE_CLOSE;
         event->fin = verdict.fin;
         event->why = verdict.why;
-        event->verified = verdict.verified;
+        event->verified = verdict.verified && !perhaps;
         log_emit(scratch);
     }
     scratch_give(scratch);

@@ -198,7 +198,7 @@ static void claim(const struct swept *socket, const struct verdict *verdict) {
     struct claim_winner nobody;
     if (verdict->fin != FIN_RESET && verdict->why != WHY_LAST_REFERENCE)
         return;
-    claims_forget(socket->identity.cookie);
+    claims_forget(socket->identity.cookie, CLAIM_END);
     claims_take(socket->identity.cookie, CLAIM_END, socket->fd, &nobody);
 }
 
@@ -307,7 +307,7 @@ void sweep_exec_failed(const struct call *call, int error) {
             event->ret = -1;
             event->error = error;
             event_set_socket(event, &sweep.sockets[i].identity);
-            claims_forget(sweep.sockets[i].identity.cookie);
+            claims_forget(sweep.sockets[i].identity.cookie, CLAIM_END);
             log_emit(scratch);
         }
         if (scratch)

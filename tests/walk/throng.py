@@ -449,7 +449,7 @@ class Throng:
             if sure and not resets:
                 wrong.append(f"no RST, though {rx} bytes were unread or linger was 0: {end}")
             possible = gone and (rx or end.unsure or wrote or linger or self.on(end, "linger"))
-            if resets and not possible and not wrote:
+            if resets and not possible and not wrote and not closed:
                 wrong.append(f"nothing asked for an RST: {end} {resets}")
         return wrong + [f"a segment of nobody's: {packet}" for packet in self.packets if packet not in known]
 
@@ -618,8 +618,11 @@ class Throng:
         deaths = any(max(count for _, _, count in self.timeline(process, end)) > 0 and
                      (packet.time >= times[0] - SLACK or self.died_in_call(process, end))
                      for process, times in self.deaths.items())
-        late = packet.kind == "RST" and self.on(end.peer, "write") if end.peer else False
-        return deaths or bool(late)
+        if packet.kind == "FIN" or not end.peer:
+            return deaths
+        # An answer to late data; or the peer, in TIME_WAIT, has acknowledged a FIN twice.
+        closed = all(one.fin or self.sent_by(one, "FIN") for one in (end, end.peer))
+        return deaths or closed or bool(self.on(end.peer, "write"))
 
     def died_in_call(self, process, end):
         return any(act.actor is process and act.answer is None and end in (act.end, act.gone) for act in self.acts)

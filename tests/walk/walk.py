@@ -152,7 +152,8 @@ class Want:
     def check_one(self, event, last):
         verdict = (event.get("fin"), event.get("why"))
         if self.any_verdict:
-            if verdict[0] in ("sent", "reset", "queued") or event.get("pending"):
+            foreign = self.cannot_know(event) and self.doubt and sum(self.doubt)  # a copy in flight may have held it
+            if (verdict[0] in ("sent", "reset", "queued") or event.get("pending")) and not foreign:
                 yield f"claims a segment: {verdict}"
         elif self.verdicts is None:
             if "fin" in event:
@@ -440,6 +441,8 @@ class Walk:
                 self.soften(sock)
                 verdicts = verdicts | {("withheld", "in-flight")}
                 pending = pending and (0, pending[1])
+            if sock.calls and sock.raw_close and not sock.refs:
+                verdicts = verdicts | {("withheld", "hidden")}  # on which number the thread called nobody knows
             if sock.calls and sock.id not in outcomes and not sock.refs:
                 # a thread that is just waking is in no call for a moment: then it may be taken for a copy in flight
                 doubts[sock.id] = (doubts[sock.id][0], doubts[sock.id][1] + 1)
@@ -890,6 +893,7 @@ class Walk:
                                                                                    "close_range")}.get(variant,
                                                                                                        (variant,))
         raw = variant == "raw"
+        sock.raw_close = sock.raw_close or raw
         self.release(process, [fd], "close", calls=calls, answer=answer, claim="may" if raw else "must", least=0
                      if raw else 1)
         return True
