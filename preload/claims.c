@@ -78,9 +78,13 @@ bool claims_taken(uint64_t cookie, enum claim claim, struct claim_winner *winner
     return true;
 }
 
-void claims_forget(uint64_t cookie) {
-    for (int claim = 0; places && claim < CLAIMS; claim++) {
-        uint64_t key = key_of(cookie, (enum claim)claim);
+void claims_forget(uint64_t cookie, enum claim claim) {
+    uint64_t key = key_of(cookie, claim);
+    if (places)
         atomic_compare_exchange_strong(&place_of(key)->key, &key, 0);
-    }
+}
+
+void claims_begin(uint64_t cookie) {
+    for (int claim = 0; claim < CLAIMS; claim++)
+        claims_forget(cookie, (enum claim)claim);
 }

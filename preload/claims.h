@@ -33,7 +33,10 @@ bool claims_take(uint64_t cookie, enum claim claim, int fd, struct claim_winner 
 /* Whether somebody has it, and who. */
 bool claims_taken(uint64_t cookie, enum claim claim, struct claim_winner *winner);
 
-/* What was claimed did not come (an exec that failed), or the socket has begun a new connection. */
-void claims_forget(uint64_t cookie);
+/* What was claimed did not come: it was foreseen, and something refers to the socket still. */
+void claims_forget(uint64_t cookie, enum claim claim);
+
+/* The socket has begun a new connection. */
+void claims_begin(uint64_t cookie);
 
 #endif

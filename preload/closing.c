@@ -15,6 +15,8 @@
 #include "table.h"
 
 void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing) {
+    if (flight_met_strangers()) /* another program may have set them */
+        atomic_store_explicit(socket_odd_options, true, memory_order_relaxed);
     bool asked = socket_stand(fd, identity->role, for_close, standing);
     unsigned seen = table_seen(fd);
     struct before *before = &standing->before;
@@ -61,7 +63,10 @@ static void look_before(struct closing *closing) {
         scratch_give(scratch);
     }
     enum tcp_state state = closing->standing.before.state;
-    if (!closing->can_ask || state == STATE_CLOSE || state == STATE_UNSET)
+    /* Once the connection is over the kernel's answer does not say whether others hold the socket. */
+    unsigned count = 0;
+    bool shared = ledger_count(closing->identity.cookie, &count) && count > 1;
+    if (shared || !closing->can_ask || state == STATE_CLOSE || state == STATE_UNSET)
         closing->inode = socket_inode(closing->fd);
 }
 
@@ -73,7 +78,7 @@ static void drop_stale_claim(const struct closing *closing) {
     struct claim_winner winner;
     if (claims_taken(closing->identity.cookie, CLAIM_END, &winner) &&
         search_look(winner.pid, winner.fd, socket_inode(closing->fd)) == LOOKED_NOT_THERE)
-        claims_forget(closing->identity.cookie);
+        claims_forget(closing->identity.cookie, CLAIM_END);
 }
 
 bool closing_begin(struct closing *closing, int fd, const char *name, const void *caller) {
@@ -148,9 +153,20 @@ static void ask(const struct closing *closing, struct scratch *scratch, struct d
     }
 }
 
+/* Whether somebody of ours closed it lately, too. */
+static bool is_closed_elsewhere(const struct closing *closing) {
+    struct release_place place = {0};
+    while (release_next_place(closing->identity.cookie, &place))
+        if (place.pid != process_id() || place.fd != closing->fd)
+            return true;
+    return false;
+}
+
 /*
  * Who holds it, if the kernel says that somebody does or cannot say. A holder may let go between the kernel's answer
- * and our search, which then finds nobody: it held when the call came back all the same, and the FIN is its end's.
+ * and our search, which then finds nobody: it held when the call came back all the same, and the FIN is its end's. If
+ * it was another closer of ours, what the kernel saw may have been his look at us (who looks at a descriptor in /proc
+ * refers to its file for that moment), and one of us has to claim the end: then the later answer counts.
  */
 static void find_references(const struct closing *closing, struct scratch *scratch, struct diag_answer *answer,
                             struct references *references) {
@@ -169,14 +185,20 @@ static void find_references(const struct closing *closing, struct scratch *scrat
         references_leave_out(references, closing->fd);
         if (references_total(references))
             return;
-        references_look_closer(closing->identity.cookie, scratch, references);
-        if (references->calls || references->in_flight)
-            return;
         struct diag_answer again;
         ask(closing, scratch, &again);
         references->came_too_late = !is_attached(&again);
+        if (references->came_too_late && is_closed_elsewhere(closing)) {
+            *answer = again;
+            memset(references, 0, sizeof *references);
+            references->known = true;
+            return;
+        }
         if (references->came_too_late)
             break;
+        references_look_closer(closing->identity.cookie, round == ROUNDS - 1, scratch, references);
+        if (references->calls || references->in_flight)
+            return;
     }
     if (is_attached(answer))
         references_prove_one(references);
@@ -228,7 +250,9 @@ static void socket_over(uint64_t cookie) {
 static bool correct_ledger(const struct closing *closing, bool answered, unsigned expected,
                            const struct diag_answer *answer, const struct references *references) {
     bool asked = answer->asked && has_place_among_connections(closing);
-    bool wrong = asked && answered && (expected > 0) != is_attached(answer);
+    bool over = !answer->found || answer->state == STATE_TIME_WAIT; /* though it may be held */
+    bool held = is_attached(answer) || (over && references_total(references) > 0);
+    bool wrong = asked && answered && (expected > 0) != held;
     if (references->known && references_total(references) == 0 && !is_attached(answer))
         socket_over(closing->identity.cookie);
     else if (wrong)
@@ -238,9 +262,9 @@ static bool correct_ledger(const struct closing *closing, bool answered, unsigne
 
 /* Whether the verdict says that this call ended the stream, or those in the listener's queue. */
 static bool claims_the_end(const struct closing *closing, const struct references *references,
-                           const struct verdict *verdict) {
+                           const struct after *after, const struct verdict *verdict) {
     if (verdict->why == WHY_LISTENING)
-        return closing->standing.before.pending && !references_total(references);
+        return closing->standing.before.pending && !references_total(references) && !after->attached;
     return verdict->fin == FIN_RESET || verdict->why == WHY_LAST_REFERENCE;
 }
 
@@ -248,10 +272,11 @@ static bool claims_the_end(const struct closing *closing, const struct reference
  * Others may have given it up, or shut it down, at the same moment: only one of us has ended it. For the rest it was
  * held by the first of those when they let go, which nobody can prove.
  */
-static void give_way(const struct closing *closing, struct references *references, struct verdict *verdict) {
+static void give_way(const struct closing *closing, const struct after *after, struct references *references,
+                     struct verdict *verdict) {
     uint64_t cookie = closing->identity.cookie;
     struct claim_winner winner;
-    if (!claims_the_end(closing, references, verdict))
+    if (!claims_the_end(closing, references, after, verdict))
         return;
     if (verdict->why == WHY_LAST_REFERENCE && claims_taken(cookie, CLAIM_SHUTDOWN, &winner)) {
         verdict->fin = verdict->fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
@@ -278,7 +303,7 @@ static void report(struct closing *closing, long result, int error, struct scrat
     ask_again(closing, scratch, &after);
     struct remaining remaining = references_remaining(&references);
     struct verdict verdict = verdict_decide(ENDING_RELEASE, 0, &closing->standing.before, &remaining, &after);
-    give_way(closing, &references, &verdict);
+    give_way(closing, &after, &references, &verdict);
     struct event *event = log_event(scratch, OP_CLOSE, &closing->call);
     event->has |= HAS_FD | HAS_RET;
     event->fd = closing->fd;
@@ -296,7 +321,7 @@ static void report(struct closing *closing, long result, int error, struct scrat
     event->verified = verdict.verified;
     if (verdict.why == WHY_LISTENING) {
         event->has |= HAS_PENDING;
-        event->pending = references_total(&references) ? 0 : closing->standing.before.pending;
+        event->pending = references_total(&references) || after.attached ? 0 : closing->standing.before.pending;
     }
     if (verdict.fin == FIN_WITHHELD) {
         references_name_holders(&references, event);
@@ -304,7 +329,8 @@ static void report(struct closing *closing, long result, int error, struct scrat
             table_mark_seen(closing->identity.cookie, SEEN_USE); /* another descriptor of this process may be left */
     }
     for (unsigned i = 0; i < references.calls; i++)
-        release_expect(&closing->identity, closing->fd, &closing->standing.before, &references.call[i]);
+        release_expect(&closing->identity, references.row.inode, closing->fd, &closing->standing.before,
+                       &references.call[i]);
     if (verdict.contradicted || ledger_wrong)
         atomic_fetch_add(&process_counters()->contradicted, 1);
     log_emit(scratch);

@@ -62,6 +62,6 @@ DOOR int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 
 DOOR int setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
     if (level == IPPROTO_TCP && (name == TCP_LINGER2 || name == TCP_REPAIR))
-        socket_odd_options = true;
+        atomic_store(socket_odd_options, true);
     return REAL(setsockopt)(fd, level, name, value, size);
 }

@@ -13,6 +13,10 @@
 #ifndef CLOSETRACE_LEDGER
 #define CLOSETRACE_LEDGER 1
 #endif
+/* And one that is soon full. */
+#ifndef CLOSETRACE_LEDGER_BUCKETS
+#define CLOSETRACE_LEDGER_BUCKETS 32768
+#endif
 
 /*
  * A record says that a process has a socket as a descriptor. Both words are read and written together, by
@@ -31,7 +35,8 @@ enum { SOCKET = 0, MARK_ESCAPED = 1 };
  * strays: how many of them do not stand in their own; it is raised before a record is put elsewhere, so that a
  * process that dies in between leaves it too high, which costs a longer look and nothing else.
  */
-enum { BUCKET_RECORDS = 7, BUCKETS = 32768, REACH = 64 };
+enum { BUCKET_RECORDS = 7, BUCKETS = CLOSETRACE_LEDGER_BUCKETS };
+enum { REACH = BUCKETS < 64 ? BUCKETS : 64 };
 
 struct bucket {
     _Atomic uint64_t strays;

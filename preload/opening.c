@@ -100,7 +100,7 @@ void connected(int fd, const struct sockaddr *address, socklen_t length, long re
                 address_from_sockaddr(&identity.remote, address, length);
             identity.role = ROLE_CLIENT;
             table_set(fd, &identity);
-            claims_forget(identity.cookie); /* of a connection that it had before */
+            claims_begin(identity.cookie);
         }
         emit_open(OP_CONNECT, fd, result, error, &identity, call);
     }

@@ -42,16 +42,25 @@ bool references_flights_unsure(struct scratch *scratch) {
     return there > 0 && (flight_met_strangers() || there > in_flight(0, scratch, &unreadable));
 }
 
-/* Whether a reference of the ledger's is there. What cannot be looked at is believed as long as its process lives. */
-static bool is_there(const struct ledger_reference *reference, uint64_t inode, uint64_t cookie) {
+static enum looked look(const struct ledger_reference *reference, uint64_t inode, uint64_t cookie) {
     if (reference->pid < 0)
-        return true;
-    if (reference->pid == process_id())
-        return socket_cookie(reference->fd) == cookie || sandbox_up;
-    enum looked looked = search_look(reference->pid, reference->fd, inode);
-    if (looked == LOOKED_UNREADABLE)
-        return probe(SYS_kill, reference->pid, 0, 0, 0, 0, 0) != -ESRCH;
-    return looked == LOOKED_THERE;
+        return LOOKED_UNREADABLE;
+    if (reference->pid != process_id())
+        return search_look(reference->pid, reference->fd, inode);
+    if (socket_cookie(reference->fd) == cookie)
+        return LOOKED_THERE;
+    return sandbox_up ? LOOKED_UNREADABLE : LOOKED_NOT_THERE;
+}
+
+/* Whether a reference of the ledger's is there. What cannot be looked at is believed as long as its process lives. */
+static bool is_there(const struct ledger_reference *reference, uint64_t inode, uint64_t cookie,
+                     struct search_row *row) {
+    enum looked looked = look(reference, inode, cookie);
+    if (looked != LOOKED_UNREADABLE)
+        return looked == LOOKED_THERE;
+    bool lives = reference->pid < 0 || probe(SYS_kill, reference->pid, 0, 0, 0, 0, 0) != -ESRCH;
+    row->believed += lives;
+    return lives;
 }
 
 bool references_from_ledger(uint64_t inode, uint64_t cookie, struct search_row *row) {
@@ -65,7 +74,7 @@ bool references_from_ledger(uint64_t inode, uint64_t cookie, struct search_row *
         for (struct ledger_cursor cursor = {0}; ledger_next(cookie, &cursor, &reference);) {
             if ((reference.pid == self) != own)
                 continue;
-            if (is_there(&reference, inode, cookie))
+            if (is_there(&reference, inode, cookie, row))
                 search_row_add(row, reference.pid, reference.fd, own);
             else
                 ledger_strike(cookie, &reference);
@@ -97,7 +106,7 @@ void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch,
     struct search search = {.rows = &references->row, .count = 1};
     search_descriptors(&search, scratch);
     references->known = inode != 0;
-    references->partial = search.partial;
+    references->partial = references->unreadable = search.partial;
     if (search.partial)
         references_add_unreadable(&references->row, cookie);
     references_count_in_flight(cookie, scratch, references);
@@ -108,15 +117,17 @@ void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct
     references->in_flight = in_flight(cookie, scratch, &references->partial);
 }
 
-void references_look_closer(uint64_t cookie, struct scratch *scratch, struct references *references) {
+void references_look_closer(uint64_t cookie, bool guess, struct scratch *scratch, struct references *references) {
     bool unreadable = false;
     references->calls = calls_in_progress(cookie, scratch, references->call, CALLS_SHOWN);
+    if (references->calls || !guess)
+        return;
     /* Into a queue that only garbage collection will purge. */
     bool sent = flight_any() && flight_next_queue(cookie, 0) != 0;
-    if (!references->calls && !references->in_flight && (sent || queues_all(true, scratch, &unreadable) > 0))
+    if (!references->in_flight && (sent || queues_all(true, scratch, &unreadable) > 0))
         references->in_flight = 1;
     /* Where nothing was found it is a guess. */
-    references->partial = references->partial || unreadable || (references->in_flight && !references->calls);
+    references->partial = references->partial || unreadable || references->in_flight;
 }
 
 void references_look_at_calls(uint64_t cookie, bool ends, struct scratch *scratch, struct references *references) {
@@ -137,7 +148,7 @@ void references_leave_out(struct references *references, int fd) {
 }
 
 void references_prove_one(struct references *references) {
-    bool all_seen = references->known && !references->partial && !references->came_too_late;
+    bool all_seen = references->known && !references->unreadable && !references->came_too_late;
     if (references_total(references) || references->calls || all_seen)
         return;
     references->row.descriptors = 1;
@@ -152,8 +163,9 @@ unsigned references_total(const struct references *references) {
 struct remaining references_remaining(const struct references *references) {
     return (struct remaining){
         .known = references->known,
-        .partial = references->partial,
+        .partial = references->unreadable,
         .descriptors = references->row.descriptors,
+        .seen = references->row.descriptors > references->row.believed,
         .in_flight = references->in_flight,
         .call_in_progress = references->calls > 0,
     };

@@ -15,6 +15,7 @@ struct references {
     unsigned in_flight;
     bool known; /* /proc could be read, at least in part */
     bool partial;
+    bool unreadable; /* some processes cannot be looked at */
     bool from_ledger;
     bool came_too_late; /* whoever held it had let go when it was searched for */
     unsigned calls;     /* threads inside a call, where there is no descriptor */
@@ -46,10 +47,11 @@ bool references_flights_unsure(struct scratch *scratch);
 void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct references *references);
 
 /*
- * The kernel says that something refers to the socket, and no descriptor was found: a call in progress, or copies in
- * flight that were not counted.
+ * The kernel says that something refers to the socket, and no descriptor was found: a call in progress. guess: or else,
+ * where there are any, copies in flight that were not counted. A descriptor that is handed on while /proc is read is
+ * found the next time: so guess last.
  */
-void references_look_closer(uint64_t cookie, struct scratch *scratch, struct references *references);
+void references_look_closer(uint64_t cookie, bool guess, struct scratch *scratch, struct references *references);
 
 /*
  * Calls in progress beside copies in flight, as far as they are known of. ends: this process's threads are about to
@@ -65,7 +67,8 @@ void references_leave_out(struct references *references, int fd);
 
 /*
  * The kernel says that something refers to the socket, and the search has found nothing where it could not look at
- * everybody, or came too late: one at least is certain, and no name.
+ * everybody, or came too late: one descriptor at least is certain, and no name. Where everybody was looked at it is
+ * no descriptor.
  */
 void references_prove_one(struct references *references);
 

@@ -8,6 +8,7 @@
 #include "diag.h"
 #include "session.h"
 #include "process.h"
+#include "references.h"
 
 enum { EXPECTED_MAX = 64, CLOSED_MAX = 1024 };
 
@@ -20,12 +21,14 @@ struct closed {
 struct expectation {
     atomic_int tid; /* 0: free; below 0: being filled in */
     int fd;
+    uint64_t inode;
     struct before before;
     struct identity identity;
 };
 
 struct expectations {
     _Atomic int count;
+    atomic_bool odd_options; /* see socket.h */
     struct expectation list[EXPECTED_MAX];
     _Atomic uint64_t told[EXPECTED_MAX]; /* cookies of connections of whose end a thread has told, by their hash */
     _Atomic uint64_t turns;
@@ -42,6 +45,8 @@ void release_start(void) {
     claims_start(expectations ? expectations + 1 : NULL);
     if (expectations)
         release_expected = &expectations->count;
+    if (expectations)
+        socket_odd_options = &expectations->odd_options;
 }
 
 static uint64_t where_of(int pid, int fd) {
@@ -99,7 +104,9 @@ static bool is_expected(int tid, uint64_t cookie) {
     return false;
 }
 
-void release_expect(const struct identity *identity, int fd, const struct before *before, const struct holder *holder) {
+void release_expect(const struct identity *identity, uint64_t inode, int fd, const struct before *before,
+                    const struct holder *holder) {
+    claims_forget(identity->cookie, CLAIM_END); /* whoever foresaw its end did not know of this thread */
     if (is_expected(holder->tid, identity->cookie))
         return;
     for (int i = 0; expectations && i < EXPECTED_MAX; i++) {
@@ -108,6 +115,7 @@ void release_expect(const struct identity *identity, int fd, const struct before
         if (!atomic_compare_exchange_strong(&expectation->tid, &none, -1))
             continue;
         expectation->fd = fd;
+        expectation->inode = inode;
         expectation->before = *before;
         expectation->identity = *identity;
         atomic_fetch_add(&expectations->count, 1);
@@ -169,14 +177,29 @@ static bool is_claimed(const struct expectation *expectation, const struct verdi
     return claims && !claims_take(expectation->identity.cookie, CLAIM_END, expectation->fd, &winner);
 }
 
+/*
+ * Whether somebody else has it still, and will tell. A connection that is over is not found any more, or as TIME_WAIT,
+ * though it is held; perhaps: by a copy of which it is not certain that it is still under way.
+ */
+static bool is_held(const struct expectation *expectation, const struct diag_answer *answer, struct scratch *scratch,
+                    bool *perhaps) {
+    struct references references;
+    *perhaps = false;
+    if (answer->found && answer->state != STATE_TIME_WAIT)
+        return answer->inode != 0;
+    references_count(expectation->inode, expectation->identity.cookie, scratch, &references);
+    *perhaps = references_total(&references) > 0;
+    return references.row.descriptors > references.row.believed || (references.in_flight && !references.partial);
+}
+
 static void report(const struct expectation *expectation, const struct call *call, long result, bool reset) {
     struct diag_answer answer;
     struct scratch *scratch = scratch_take();
     if (!scratch)
         return;
     diag_look_up(&expectation->identity, scratch, &answer);
-    /* Attached: somebody else has it still, and will tell. */
-    if (answer.asked && !(answer.found && answer.inode) && !is_told(expectation->identity.cookie)) {
+    bool perhaps;
+    if (answer.asked && !is_held(expectation, &answer, scratch, &perhaps) && !is_told(expectation->identity.cookie)) {
         struct verdict verdict = judge(expectation, &answer, result, reset, scratch);
         if (is_claimed(expectation, &verdict)) {
             scratch_give(scratch);
@@ -190,7 +213,7 @@ static void report(const struct expectation *expectation, const struct call *cal
         event->state_after = answer.found ? answer.state : STATE_CLOSE;
         event->fin = verdict.fin;
         event->why = verdict.why;
-        event->verified = verdict.verified;
+        event->verified = verdict.verified && !perhaps;
         log_emit(scratch);
     }
     scratch_give(scratch);
@@ -205,6 +228,7 @@ void release_happened(const char *call, const void *caller, long result, bool re
             continue;
         struct expectation ours;
         ours.fd = expectation->fd;
+        ours.inode = expectation->inode;
         ours.before = expectation->before;
         ours.identity = expectation->identity;
         atomic_store(&expectation->tid, 0);

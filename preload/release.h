@@ -31,8 +31,9 @@ bool release_next_place(uint64_t cookie, struct release_place *place);
 /* Whose number fd was when it was last closed in that process; 0: not known. */
 uint64_t release_closed_at(int pid, int fd);
 
-/* The holder's thread will let go of the connection, which stood so, when its call returns. */
-void release_expect(const struct identity *identity, int fd, const struct before *before, const struct holder *holder);
+/* The holder's thread will let go of the connection, which stood so, when its call returns. inode: its own, or 0. */
+void release_expect(const struct identity *identity, uint64_t inode, int fd, const struct before *before,
+                    const struct holder *holder);
 
 /* Whether that thread is known to be inside a call on another connection than that. */
 bool release_is_other(int tid, uint64_t cookie);

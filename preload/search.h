@@ -23,6 +23,7 @@ struct search_row {
     unsigned own;                               /* of them, in this one */
     struct found_descriptor found[FOUND_SHOWN]; /* the first of the others', then of ours */
     unsigned found_count;                       /* of those, how many are filled in */
+    unsigned believed;                          /* of the descriptors, how many could not be looked at */
 };
 
 struct search {

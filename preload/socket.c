@@ -19,7 +19,8 @@
 #define SO_BINDTOIFINDEX 62
 #endif
 
-bool socket_odd_options;
+static atomic_bool ours;
+atomic_bool *socket_odd_options = &ours;
 
 /* getsockopt of a value with a fixed size. */
 static bool option(int fd, int level, int name, void *value, socklen_t size) {
@@ -156,7 +157,7 @@ bool socket_stand(int fd, enum event_role role, bool for_close, struct standing 
     before->fin_would_wait = standing->unsent > 0 && standing->unacked + standing->unsent + 1 > info.tcpi_snd_wnd;
     before->unread = unread_bytes(fd);
     if (for_close && before->was_connected && before->state != STATE_CLOSE) {
-        bool odd = socket_odd_options || role == ROLE_UNKNOWN;
+        bool odd = atomic_load_explicit(socket_odd_options, memory_order_relaxed) || role == ROLE_UNKNOWN;
         before->linger_zero = lingers_for_zero(fd);
         before->linger2_negative = odd && lingers_in_fin_wait2_not_at_all(fd);
         before->repair = odd && in_repair(fd);

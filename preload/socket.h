@@ -5,6 +5,8 @@
 #ifndef CLOSETRACE_SOCKET_H
 #define CLOSETRACE_SOCKET_H
 
+#include <stdatomic.h>
+
 #include "pure/event.h"
 #include "pure/verdict.h"
 
@@ -18,10 +20,10 @@ struct identity {
 };
 
 /*
- * Whether TCP_LINGER2 or TCP_REPAIR was ever set by this program: only then, and on sockets that came from
- * elsewhere, are they asked for at each close.
+ * Whether TCP_LINGER2 or TCP_REPAIR may have been set, by any process of the session or a stranger: only then, and on
+ * sockets that came from elsewhere, are they asked for at each close. Never NULL.
  */
-extern bool socket_odd_options;
+extern atomic_bool *socket_odd_options;
 
 /* How it stands at one moment. */
 struct standing {

@@ -202,7 +202,7 @@ static void claim(const struct swept *socket, const struct verdict *verdict) {
     struct claim_winner nobody;
     if (verdict->fin != FIN_RESET && verdict->why != WHY_LAST_REFERENCE)
         return;
-    claims_forget(socket->identity.cookie);
+    claims_forget(socket->identity.cookie, CLAIM_END);
     claims_take(socket->identity.cookie, CLAIM_END, socket->fd, &nobody);
 }
 
@@ -240,7 +240,7 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     if (verdict.fin == FIN_WITHHELD)
         references_name_holders(&references, event);
     for (unsigned c = 0; c < references.calls; c++)
-        release_expect(&socket->identity, socket->fd, &standing.before, &references.call[c]);
+        release_expect(&socket->identity, references.row.inode, socket->fd, &standing.before, &references.call[c]);
     log_emit(scratch);
 }
 
@@ -313,7 +313,7 @@ void sweep_exec_failed(const struct call *call, int error) {
             event->ret = -1;
             event->error = error;
             event_set_socket(event, &sweep.sockets[i].identity);
-            claims_forget(sweep.sockets[i].identity.cookie);
+            claims_forget(sweep.sockets[i].identity.cookie, CLAIM_END);
             log_emit(scratch);
         }
         if (scratch)

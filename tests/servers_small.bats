@@ -136,6 +136,40 @@ END
   assert_wire_at_least fin=20 connections=12
 }
 
+# It gives a program the connection, already accepted, as 0 and 1; or the listening socket as 3, at the first connection.
+socket_activated() {
+  local keep=(-E PATH)
+  [ "$MODE" = bare ] || keep+=(-E LD_PRELOAD -E CLOSETRACE_OUTPUT -E CLOSETRACE_FORMAT)
+  serve each 7011 systemd-socket-activate "${keep[@]}" -l 127.0.0.1:7011 --inetd --accept busybox cat
+  talk 7011
+  until_true has_no_children each
+  stop each TERM
+  serve whole 7012 systemd-socket-activate "${keep[@]}" -l 127.0.0.1:7012 perl -MIO::Socket::INET -e '
+    my $listener = IO::Socket::INET->new_from_fd(3, "r+") or die "$!";
+    for (1 .. 2) { my $c = $listener->accept or die "$!"; print $c scalar <$c>; close $c }'
+  for i in 1 2; do
+    ask "line-$i" bash -c 'exec 5<>/dev/tcp/127.0.0.1/7012; echo one >&5; cat <&5'
+  done
+  until_true stopped whole
+}
+
+# It has ended of itself.
+stopped() {
+  ! kill -0 "${SERVER[$1]}" 2>/dev/null
+}
+
+@test "systemd-socket-activate: a program a connection, and one that gets the listener" {
+  # shellcheck disable=SC2317 # try calls it
+  neutral() {
+    case $1 in
+      each.* | whole.*) sed -E 's/[0-9]+/N/g' | sort -u ;;
+      *) sed '/reset by peer/d' ;;
+    esac
+  }
+  try socket_activated
+  assert_wire_at_least fin=12 connections=8
+}
+
 relays() {
   serve back 7006 tcpsvd -l localhost 127.0.0.1 7006 cat
   serve relay 7007 socat TCP-LISTEN:7007,bind=127.0.0.1,fork,reuseaddr TCP:127.0.0.1:7006

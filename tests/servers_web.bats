@@ -127,6 +127,56 @@ nginx_old_gone() {
   assert_wire_at_least fin=6 connections=3
 }
 
+# A new program takes over the listening sockets, which it is told of by number; the old one sees its work to its end.
+nginx_upgrade() {
+  local old new
+  pages
+  nginx_conf "keepalive_timeout 60;
+    server { listen 127.0.0.1:8080; listen [::1]:8080; root $WORK/pages; }"
+  # USR2 is ignored by a master that is no daemon. What nginx is not told to keep is not in the new one's environment.
+  sed -i 's/^daemon off;/env LD_PRELOAD; env CLOSETRACE_OUTPUT; env CLOSETRACE_FORMAT;/' "$WORK/conf"
+  ask start "$(command -v nginx)" -p "$WORK" -c "$WORK/conf" # the path is kept for later
+  until_true listens 8080
+  until_true test -s "$WORK/pid"
+  old=$(cat "$WORK/pid")
+  ask_start slow curl -sS --limit-rate 20M -o "$WORK/huge" http://127.0.0.1:8080/huge
+  until_true test -s "$WORK/huge"
+  kill -USR2 "$old"
+  until_true nginx_is_upgraded
+  new=$(cat "$WORK/pid")
+  kill -WINCH "$old"
+  ask new curl -sS http://127.0.0.1:8080/short 'http://[::1]:8080/long'
+  ask_end slow
+  cmp "$WORK/huge" "$WORK/pages/huge"
+  until_true nginx_has_no_workers "$old" "$new"
+  kill -QUIT "$old"
+  until_true nginx_has_gone "$old"
+  ask last curl -sS http://127.0.0.1:8080/short
+  kill -QUIT "$new"
+  until_true nginx_has_gone "$new"
+}
+
+nginx_is_upgraded() {
+  [ -s "$WORK/pid.oldbin" ] && [ -s "$WORK/pid" ] && [ "$(pgrep -c -P "$(cat "$WORK/pid")")" = 2 ]
+}
+
+# Its new program is its child as well.
+nginx_has_no_workers() {
+  [ "$(pgrep -P "$1")" = "$2" ]
+}
+
+nginx_has_gone() {
+  ! kill -0 "$1" 2>/dev/null
+}
+
+@test "nginx: an upgrade of the program while an answer is under way, with the listening sockets handed over" {
+  try nginx_upgrade
+  assert_wire_at_least fin=8 connections=4
+  # Until the last of them has gone no end of a listener is the end of what waits in its queue.
+  [ "$(logged '.why == "listening"')" -ge 8 ]
+  [ "$(logged '.why == "listening" and .pending > 0')" = 0 ]
+}
+
 nginx_proxy() {
   pages
   nginx_conf "keepalive_timeout 60;

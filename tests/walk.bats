@@ -40,6 +40,28 @@ setup() {
   tests/walk/walk.py --count 500 --seed 403 --exact --library build/kernel-only/libclosetrace.so
 }
 
+# What differs is what needs the ledger to be known: without it a copy in flight may be anybody's (refs_partial).
+@test "walk: with the ledger and without the log is the same" {
+  local kernel_only=build/kernel-only/libclosetrace.so
+  make -s BUILD=build/kernel-only LIB=$kernel_only CPPFLAGS=-DCLOSETRACE_LEDGER=0 $kernel_only
+  set -- --count 300 --seed 22 --no-raw --not-ops fill,block
+  tests/walk/walk.py "$@" --record "$BATS_TEST_TMPDIR/with" &
+  tests/walk/walk.py "$@" --record "$BATS_TEST_TMPDIR/without" --exact --library $kernel_only
+  wait $!
+  [ "$(wc -l <"$BATS_TEST_TMPDIR/with")" -gt 1000 ]
+  diff <(sed 's/ "refs_partial": true,//' "$BATS_TEST_TMPDIR/with") \
+    <(sed 's/ "refs_partial": true,//' "$BATS_TEST_TMPDIR/without")
+}
+
+@test "walk: eight processes at once, the account of it without closetrace" {
+  tests/walk/throng.py --no-log --count 2000 --seed 1
+}
+
+# In which order they act nobody can say, so the seed settles only what they do.
+@test "walk: eight processes at once, some of them killed: 4,000 endings" {
+  tests/walk/throng.py --count 4000 --seed 1
+}
+
 @test "walk: two walks of one seed make the same moves" {
   local i
   for i in 1 2; do

@@ -189,7 +189,9 @@ static struct verdict judge_not_found(struct verdict predicted, const struct bef
 
 static struct verdict decide_release(const struct before *before, const struct remaining *remaining,
                                      const struct after *after) {
-    bool attached = after->found && after->attached;
+    /* One that is over while it is held is not found any more, or as TIME_WAIT. */
+    bool over = !after->found || after->state == STATE_TIME_WAIT;
+    bool attached = (after->found && after->attached) || (over && remaining->known && remaining->seen);
     struct verdict first = predict_release(before, remaining, has_reference(remaining));
     if (!is_open_or_fin_sent(phase_of(before))) {
         if (phase_of(before) == PHASE_DEAD && after->found && proves_fin(after->state))

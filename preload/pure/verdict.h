@@ -42,8 +42,9 @@ struct after {
 /* Who still refers to it, as far as it was found out. */
 struct remaining {
     bool known;           /* false: nobody counted */
-    bool partial;         /* there may be more */
+    bool partial;         /* some processes could not be looked at */
     unsigned descriptors; /* in any process */
+    bool seen;            /* one of them at least was looked at, after the call */
     unsigned in_flight;   /* copies in unix sockets' queues */
     bool call_in_progress;
     bool parked;

@@ -31,6 +31,7 @@ static struct after gone_with_peer(enum tcp_state peer) {
 static const struct remaining UNKNOWN = {0};
 static const struct remaining NOBODY = {.known = true};
 static const struct remaining DUP = {.known = true, .descriptors = 1};
+static const struct remaining SEEN = {.known = true, .descriptors = 1, .seen = true};
 static const struct remaining CALL = {.known = true, .call_in_progress = true};
 static const struct remaining FLYING = {.known = true, .in_flight = 1};
 static const struct remaining PARKED = {.known = true, .parked = true};
@@ -129,6 +130,18 @@ static void test_last_reference(void) {
     RELEASE(in(STATE_SYN_RECV), NOBODY, orphan(STATE_FIN_WAIT1), FIN_SENT, WHY_LAST_REFERENCE, true, AGREED);
 }
 
+/* Reset by the peer, or shut down by another holder, between the look before and the answer after. */
+static void test_over_while_held(void) {
+    RELEASE(in(STATE_ESTABLISHED), SEEN, NOT_FOUND, FIN_WITHHELD, WHY_REFERENCES, true, AGREED);
+    RELEASE(with_unread(STATE_CLOSE_WAIT), SEEN, NOT_FOUND, FIN_WITHHELD, WHY_REFERENCES, true, AGREED);
+    RELEASE(in(STATE_FIN_WAIT2), SEEN, NOT_FOUND, FIN_ALREADY, WHY_AFTER_SHUTDOWN, true, AGREED);
+    RELEASE(in(STATE_FIN_WAIT2), SEEN, orphan(STATE_TIME_WAIT), FIN_ALREADY, WHY_AFTER_SHUTDOWN, true, AGREED);
+    /* An orphan in a live state proves that nobody holds it, whatever was seen. */
+    RELEASE(in(STATE_ESTABLISHED), SEEN, orphan(STATE_FIN_WAIT2), FIN_SENT, WHY_LAST_REFERENCE, true, CONTRADICTED);
+    /* What nobody could look at proves nothing. */
+    RELEASE(in(STATE_CLOSE_WAIT), DUP, NOT_FOUND, FIN_SENT, WHY_LAST_REFERENCE, true, CONTRADICTED);
+}
+
 static void test_withheld(void) {
     RELEASE(in(STATE_ESTABLISHED), DUP, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_REFERENCES, true, AGREED);
     RELEASE(in(STATE_CLOSE_WAIT), DUP, attached(STATE_CLOSE_WAIT), FIN_WITHHELD, WHY_REFERENCES, true, AGREED);
@@ -225,6 +238,7 @@ static void test_disconnect(void) {
 
 int main(void) {
     test_last_reference();
+    test_over_while_held();
     test_withheld();
     test_reset();
     test_after_shutdown();

@@ -75,6 +75,7 @@ class Sock(File):
         self.disconnected = False  # connected to AF_UNSPEC after it had been connected
         self.shut_known = set()  # of those that, or whose parents, have shut it down
         self.doubtful = 0  # how many copies in flight were dropped with a queue, or moved between sessions
+        self.raw_close = False  # by a system call past libc
         self.filled_at = 0
         self.fin_announced = True  # some event must have said of the queued FIN that it will leave
 

@@ -449,7 +449,7 @@ class Throng:
             if sure and not resets:
                 wrong.append(f"no RST, though {rx} bytes were unread or linger was 0: {end}")
             possible = gone and (rx or end.unsure or wrote or linger or self.on(end, "linger"))
-            if resets and not possible and not wrote:
+            if resets and not possible and not wrote and not closed:
                 wrong.append(f"nothing asked for an RST: {end} {resets}")
         return wrong + [f"a segment of nobody's: {packet}" for packet in self.packets if packet not in known]
 
@@ -598,7 +598,8 @@ class Throng:
             for event in mine:
                 claims.remove(event)
                 late = packet.time - event["time"]
-                longest = event.get("duration", 0) + SLACK if event["op"] != "exit" else 30
+                act = event.get("_act")  # the program's view of the call ends after the library's look at what came of it
+                longest = (act.until if act and act.answer else packet.time) - event["time"] + SLACK
                 if not -SLACK <= late <= longest:
                     wrong.append(f"{packet}: not within the call that claims it: {late:.6f} {self.show(event)}")
             if len(mine) > 1:
@@ -613,10 +614,18 @@ class Throng:
         return wrong
 
     def may_be_unclaimed(self, packet, end):
-        deaths = [times for process, times in self.deaths.items()
-                  if max(count for _, _, count in self.timeline(process, end)) > 0 and packet.time >= times[0] - SLACK]
-        late = packet.kind == "RST" and self.on(end.peer, "write") if end.peer else False
-        return bool(deaths) or bool(late)
+        """By one who dies, or who was killed in the call that sent it, before the call could tell."""
+        deaths = any(max(count for _, _, count in self.timeline(process, end)) > 0 and
+                     (packet.time >= times[0] - SLACK or self.died_in_call(process, end))
+                     for process, times in self.deaths.items())
+        if packet.kind == "FIN" or not end.peer:
+            return deaths
+        # An answer to late data; or the peer, in TIME_WAIT, has acknowledged a FIN twice.
+        closed = all(one.fin or self.sent_by(one, "FIN") for one in (end, end.peer))
+        return deaths or closed or bool(self.on(end.peer, "write"))
+
+    def died_in_call(self, process, end):
+        return any(act.actor is process and act.answer is None and end in (act.end, act.gone) for act in self.acts)
 
     def raced(self, end):
         """Several had a hand in its end: what was foreseen may have come otherwise."""
