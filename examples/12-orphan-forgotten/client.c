@@ -1,12 +1,23 @@
-/* Closes. What is left of its socket may stay in FIN_WAIT2 for a second, not for the usual minute. */
+/* Ends its direction: by close(), which leaves an orphan, or by shutdown(), which keeps the descriptor. */
 #include "../lesson.h"
 
-int main(void) {
-    int fd = connect_to_server();
-    int seconds = 1;
+int main(int argc, char **argv) {
+    (void)argv;
+    bool keep = argc > 1;
+    int seconds = 1, fd = connect_to_server();
 
+    /* How long an orphan may stay in FIN_WAIT2: a second, not the usual minute. */
     MUST(setsockopt(fd, IPPROTO_TCP, TCP_LINGER2, &seconds, sizeof seconds));
-    close(fd);
+    if (keep)
+        shutdown(fd, SHUT_WR);
+    else
+        close(fd);
     your_turn();
+
+    my_turn();
+    if (keep) {
+        read_and_say(fd);
+        close(fd);
+    }
     return 0;
 }

@@ -1,7 +1,9 @@
-/* Closes when the client's kernel has forgotten the connection. */
+/* Closes late: when the client's kernel has forgotten the connection, or when it would have, were it an orphan. */
 #include "../lesson.h"
 
-int main(void) {
+int main(int argc, char **argv) {
+    (void)argv;
+    bool kept = argc > 1;
     int fd = accept_client();
 
     my_turn();
@@ -9,9 +11,12 @@ int main(void) {
     wait_for_state(client_state, "FIN_WAIT2");
     say_states();
 
-    wait_for_state(client_state, "gone");
+    if (kept)
+        usleep(1500000);
+    else
+        wait_for_state(client_state, "gone");
     say_states();
     close(fd);
-    say_states();
+    your_turn();
     return 0;
 }

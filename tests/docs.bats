@@ -1,0 +1,52 @@
+#!/usr/bin/env bats
+# The documents: what they link to exists, the tests that they name exist, drawings are those of their sources.
+
+ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+
+documents() {
+  find "$ROOT" -maxdepth 1 -name '*.md'
+  find "$ROOT/docs" "$ROOT/examples" -name '*.md'
+}
+
+# GitHub's name of a heading.
+anchors() {
+  sed -n 's/^##* //p' "$1" | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z0-9 _-]//g; s/ /-/g'
+}
+
+@test "docs: every link between documents leads somewhere" {
+  local document link file anchor bad=0
+  while read -r document; do
+    while read -r link; do
+      [[ $link != *://* ]] || continue
+      file=${link%%#*} anchor=
+      [[ $link != *#* ]] || anchor=${link#*#}
+      file=$(dirname "$document")/$file
+      [ -n "${link%%#*}" ] || file=$document
+      [ -e "$file" ] && { [ -z "$anchor" ] || grep -qxF -- "$anchor" <(anchors "$file"); } ||
+        { echo "${document#"$ROOT"/}: $link" && bad=1; }
+    done < <(grep -oE '\]\([^) ]+\)' "$document" | sed 's/^](//; s/)$//' | sort -u)
+  done < <(documents)
+  [ $bad = 0 ]
+}
+
+@test "docs: every test that a document names exists, in the file that it links to" {
+  local name bad=0
+  [ "$(grep -c '\[tests\](' "$ROOT/docs/tcp-close.md")" -gt 5 ]
+  while read -r file name; do
+    grep -qF "@test $name {" "$ROOT/docs/$file" || { echo "$file has no test $name" && bad=1; }
+  done < <(grep -oE '\[tests\]\([^)]*\)( ?,? "[^"]*")+' "$ROOT/docs/tcp-close.md" |
+    sed -E 's/\[tests\]\(([^)]*)\)/\1/' |
+    awk '{ file = $1; n = split($0, part, "\""); for (i = 2; i < n; i += 2) print file, "\"" part[i] "\"" }')
+  [ $bad = 0 ]
+}
+
+@test "docs: every drawing is that of its source (if not: docs/diagrams/draw)" {
+  local source drawing
+  for source in "$ROOT"/docs/diagrams/*.dot; do
+    drawing=${source%.dot}.svg
+    [ "$(tail -n 1 "$drawing")" = "<!-- ${source##*/} $(sha256sum <"$source" | cut -d ' ' -f 1) -->" ] ||
+      { echo "$drawing is out of date" && return 1; }
+    grep -q '</svg>' "$drawing"
+    grep -qF "(diagrams/$(basename "$drawing"))" "$ROOT"/docs/*.md
+  done
+}
