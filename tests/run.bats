@@ -346,10 +346,11 @@ for round in range(30):
     os.waitpid(child, 0)
 client, server = pair()
 client.close()
+print(os.getpid())
 EOF
-  "$closetrace" run -o trace.json /usr/bin/python3 busy.py
+  run -0 --separate-stderr "$closetrace" run -o trace.json /usr/bin/python3 busy.py
+  parent=$output
   jq -e . trace.json >/dev/null
-  parent=$(jq -r 'select(.op == "start") | .pid' trace.json | head -n 1)
   assert_count 1 ".pid == $parent and .op == \"close\" and .fin == \"sent\" and .role == \"client\""
   # Each process's closes follow its connects, none is missing in between: clients are closed in turn.
   run -0 jq -s '[.[] | select(.role == "client" and (.op == "connect" or .op == "close"))] | group_by(.pid) |
