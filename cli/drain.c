@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "analysis/analysis.h"
 #include "output.h"
 #include "pure/render.h"
 #include "reader/parse.h"
@@ -42,22 +43,28 @@ void drain_flush(struct drain *drain) {
     drain->length = 0;
 }
 
-/* A line of the library's own version: it cannot be wrong, unless its writer was given up in the middle of it. */
-static size_t as_text(const struct drain *drain, const char *line, size_t length, char text[RENDER_LINE_MAX]) {
+/*
+ * Looks into a line, which is of the library's own version: it cannot be wrong, unless its writer was given up in the
+ * middle of it. Returns the length of its text, 0 where there is none.
+ */
+static size_t look_into(const struct drain *drain, const char *line, size_t length, char text[RENDER_LINE_MAX]) {
     static max_align_t memory[EVENT_STORE_SIZE(RING_LINE_MAX) / sizeof(max_align_t) + 1];
     struct event_store store = {memory, sizeof memory};
     struct event_wrong wrong;
     struct event event;
     if (!event_parse(line, length - 1, &event, &store, &wrong))
         return 0;
+    if (drain->analysis)
+        analysis_event(drain->analysis, &event);
     struct text_style style = {.color = drain->color, .utc_offset = local_offset(event.time_us)};
-    return render_text(&event, &style, text, RENDER_LINE_MAX);
+    return drain->json ? 0 : render_text(&event, &style, text, RENDER_LINE_MAX);
 }
 
 void drain_line(struct drain *drain, const char *line, size_t length) {
     char text[RENDER_LINE_MAX];
+    size_t text_length = drain->analysis || !drain->json ? look_into(drain, line, length, text) : 0;
     if (!drain->json) {
-        length = as_text(drain, line, length, text);
+        length = text_length;
         line = text;
     }
     if (length > BUFFER_SIZE - drain->length)

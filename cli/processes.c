@@ -189,8 +189,8 @@ bool processes_reap(struct processes *processes) {
             processes_ended(processes, place);
             continue;
         }
-        /* It never spoke. It is a zombie still, and has a name. */
-        if (read_stat(child.si_pid, name, &status))
+        /* A zombie still, and so it has a name. One that has spoken was judged before its parent left it to us. */
+        if (!roster_has_heard(processes->roster, child.si_pid) && read_stat(child.si_pid, name, &status))
             note_unreached(processes, child.si_pid, name);
         bury(processes, child.si_pid);
     }

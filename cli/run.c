@@ -20,6 +20,7 @@
 #include "processes.h"
 #include "reach.h"
 #include "run_options.h"
+#include "run_summary.h"
 #include "session_host.h"
 
 /* epoll's data: a place in the roster, or one of these. */
@@ -286,6 +287,7 @@ int command_run(int argc, char **argv) {
         return status;
     if (!drain_begin(&run.drain, run.options.output, run.options.json))
         return fail(run.options.output ? run.options.output : "standard error");
+    run_summary_begin(&run.drain, run.options.output);
     if (!begin(&run))
         return fail("the session cannot be made");
     killed_begin(run.host.session);
@@ -301,6 +303,7 @@ int command_run(int argc, char **argv) {
     follow(&run);
     session_host_end(&run.host);
     drain_ring(&run.drain, &run.host.session->ring, true);
+    run_summary_end(&run.drain, run.options.output);
     tell_what_was_missed(&run);
     return WIFSIGNALED(run.processes.command_status) ? 128 + WTERMSIG(run.processes.command_status)
                                                      : WEXITSTATUS(run.processes.command_status);

@@ -380,6 +380,26 @@ EOF
   gcc -static -o unreachable static.c
   run -0 --separate-stderr "$closetrace" run sh -c './unreachable; env -i /usr/bin/true; /usr/bin/true; (/usr/bin/true); :'
   [ "${#stderr_lines[@]}" = 2 ]
+  # Neither is a child that its parent leaves as a zombie to us.
+  run -0 --separate-stderr "$closetrace" run /usr/bin/python3 -c '
+import os, time
+child = os.fork()
+if child == 0:
+    os._exit(0)
+os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+folder = f"/proc/{os.getppid()}/fdinfo"
+def watched():
+    return any(f"Pid:\t{child}\n" in open(f"{folder}/{fd}").read() for fd in os.listdir(folder))
+for _ in range(1000):
+    try:
+        if not watched():
+            break
+    except OSError:
+        pass
+    time.sleep(0.01)'
+  [ -z "$stderr" ]
+  run -0 --separate-stderr "$closetrace" run sh -c './unreachable; env -i /usr/bin/true; /usr/bin/true; (/usr/bin/true); :'
+  [ "${#stderr_lines[@]}" = 2 ]
   [[ $stderr == *"unreachable (process "*") ran without the library"* ]]
   [[ $stderr == *"true (process "*") ran without the library"* ]]
 }

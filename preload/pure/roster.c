@@ -64,8 +64,12 @@ void roster_note(struct roster *roster, int pid, enum roster_state state, const 
     atomic_fetch_add(&roster->changes, 1);
 }
 
+bool roster_has_heard(struct roster *roster, int pid) {
+    return atomic_load(&roster->heard[pid % ROSTER_HEARD]) == pid;
+}
+
 void roster_note_spawned(struct roster *roster, int pid, const char *name) {
-    if (!find(roster, pid) && atomic_load(&roster->heard[pid % ROSTER_HEARD]) != pid)
+    if (!find(roster, pid) && !roster_has_heard(roster, pid))
         roster_note(roster, pid, ROSTER_EXEC, name);
 }
 

@@ -38,6 +38,9 @@ void roster_note_spawned(struct roster *roster, int pid, const char *name);
 /* For the command. The i-th entry (below ROSTER_SIZE); ROSTER_FREE: there is none. */
 enum roster_state roster_at(struct roster *roster, unsigned i, int *pid, char name[ROSTER_NAME]);
 
+/* Whether it ever said that the library is in it. */
+bool roster_has_heard(struct roster *roster, int pid);
+
 /* The process is gone, and its entry free. Returns the state it was in last; ROSTER_FREE: it was not there. */
 enum roster_state roster_gone(struct roster *roster, int pid);
 

@@ -1,0 +1,62 @@
+#include "run_summary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "analysis/analysis.h"
+#include "pure/render.h"
+#include "report_words.h"
+#include "trace.h"
+
+static bool can_be_read_again(const struct drain *drain, const char *path) {
+    struct stat status;
+    return path && drain->json && fstat(drain->fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+void run_summary_begin(struct drain *drain, const char *path) {
+    if (!can_be_read_again(drain, path))
+        drain->analysis = analysis_new();
+}
+
+static struct analysis *read_again(const char *path) {
+    struct analysis *analysis = analysis_new();
+    struct trace *trace = trace_open(path);
+    struct event event;
+    struct json_text line;
+    while (trace && trace_next(trace, false, &event, &line) == TRACE_EVENT)
+        analysis_event(analysis, &event);
+    if (trace)
+        trace_close(trace);
+    return analysis;
+}
+
+static void log_findings(struct drain *drain, const struct analysis *analysis) {
+    char line[RENDER_LINE_MAX];
+    drain->analysis = NULL;
+    for (const struct finding *finding = analysis_findings(analysis); finding; finding = finding->next) {
+        struct finding_lists lists;
+        struct event event;
+        finding_event(finding, &event, &lists);
+        if (drain->json)
+            drain_line(drain, line, render_json(&event, line, sizeof line));
+    }
+    drain_flush(drain);
+}
+
+void run_summary_end(struct drain *drain, const char *path) {
+    struct analysis *analysis = drain->analysis ? drain->analysis : read_again(path);
+    const char *no_color = getenv("NO_COLOR");
+    struct report_style style = {.color = isatty(STDERR_FILENO) && !(no_color && *no_color)};
+    analysis_end(analysis);
+    struct totals totals = analysis_totals(analysis);
+    if (totals.connections > 0 || analysis_findings(analysis)) {
+        findings_print(analysis, stderr, &style, false);
+        fputs("closetrace: ", stderr);
+        summary_print(analysis, stderr);
+    }
+    log_findings(drain, analysis);
+    analysis_free(analysis);
+}

@@ -1,0 +1,16 @@
+/* What `closetrace run` says when all is over: what became of the connections, and what is wrong. */
+#ifndef CLOSETRACE_RUN_SUMMARY_H
+#define CLOSETRACE_RUN_SUMMARY_H
+
+#include "drain.h"
+
+/*
+ * Before anything is drained. A trace that can be read again (path: a file of JSON lines) is looked into at the end,
+ * so that it costs nothing while the program runs; every other as it comes.
+ */
+void run_summary_begin(struct drain *drain, const char *path);
+
+/* On standard error, a line each; findings go into the trace as well. Nothing is said of a program without TCP. */
+void run_summary_end(struct drain *drain, const char *path);
+
+#endif
