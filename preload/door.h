@@ -16,7 +16,8 @@
 /* The address that the door returns to. */
 #define CALLER __builtin_return_address(0)
 
-/* The program is about to close a number, or to take it: one of ours goes, and what is closed there is nothing of TCP. */
+/* The program is about to close a number, or to take it: one of ours goes, and what is closed there is nothing of TCP.
+ */
 static inline void make_way(int fd) {
     if (!own_is(fd))
         return;

@@ -278,6 +278,8 @@ long shutdown_end(struct ending_call *ending, long result, int error) {
         report_ended(ending, result, error);
     if (was_reset(ending))
         table_mark_disconnected(&ending->identity);
+    if (result == 0 && fault_has(&ending->call, PART_THEN))
+        fault_then(ending->call.rule, ending->fd, &ending->call);
     errno = saved;
     return fault_result(&ending->call, result);
 }

@@ -27,7 +27,7 @@ struct settings {
     uint32_t seed;
     bool verify;
     const char *session; /* where the command's memory is (session_layout.h), or NULL: alone */
-    const char *inject; /* the fault rules' text, which rules_read() reads; NULL: none */
+    const char *inject;  /* the fault rules' text, which rules_read() reads; NULL: none */
 };
 
 /* What is wrong with a setting: variable, its text, and where and why. */
