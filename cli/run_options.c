@@ -10,7 +10,7 @@
 
 #include "command.h"
 #include "pure/complaint.h"
-#include "pure/settings.h"
+#include "pure/rules.h"
 
 extern char **environ;
 
@@ -279,13 +279,27 @@ static bool read_options(struct reading *reading, int argc, char **argv) {
            wrong("%s", "a COMMAND is missing: closetrace run [OPTION...] COMMAND [ARG...]");
 }
 
+static long read_file(const char *path, char *buffer, size_t size) {
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return -errno;
+    size_t length = fread(buffer, 1, size, file);
+    long result = ferror(file) ? -EIO : (long)length;
+    fclose(file);
+    return result;
+}
+
 /* As the library will read them, so that a bad one is refused before anything is started. */
 static bool check_settings(const struct run_options *options) {
     struct settings settings;
     struct settings_error error;
     char text[2048] = "";
-    if (settings_read((const char *const *)options->environment, &settings, &error))
-        return true;
+    static struct rules rules;
+    if (settings_read((const char *const *)options->environment, &settings, &error)) {
+        error.variable = "CLOSETRACE_INJECT";
+        if (rules_read(settings.inject, false, read_file, &rules, &error))
+            return true;
+    }
     size_t length = settings_error_render(&error, text, sizeof text);
     fwrite(text, 1, length, stderr);
     return false;

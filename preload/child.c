@@ -5,9 +5,11 @@
 #include <stddef.h>
 
 #include "diag.h"
+#include "fault.h"
 #include "ledger.h"
 #include "log.h"
 #include "opening.h"
+#include "park.h"
 #include "process.h"
 #include "scratch.h"
 #include "session.h"
@@ -22,7 +24,9 @@ static __thread const void *daemonizing_caller;
 static void put_right(void) {
     scratch_forked();
     sweep_forked();
+    park_forked();
     diag_forked();
+    fault_forked();
     sink_forked();
     session_forked();
     table_forked();

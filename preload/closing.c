@@ -1,17 +1,23 @@
+#define _GNU_SOURCE
 #include "closing.h"
 
 #include <errno.h>
-#include <string.h>
-
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include "claims.h"
 #include "diag.h"
+#include "ending.h"
+#include "fault.h"
 #include "flight.h"
 #include "ledger.h"
 #include "process.h"
 #include "references.h"
 #include "release.h"
+#include "sandbox.h"
 #include "table.h"
 
 void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing) {
@@ -81,28 +87,112 @@ static void drop_stale_claim(const struct closing *closing) {
         claims_forget(closing->identity.cookie, CLAIM_END);
 }
 
+/* Linger times, which count before the close; whoever sees it stand so, sees it with them. */
+static void set_lingering(const struct closing *closing) {
+    const struct rule *rule = closing->call.rule;
+    if (fault_has(&closing->call, PART_LINGER)) {
+        struct linger linger = {.l_onoff = 1, .l_linger = rule->linger};
+        probe(SYS_setsockopt, closing->fd, SOL_SOCKET, SO_LINGER, (long)&linger, sizeof linger, 0);
+    }
+    if (fault_has(&closing->call, PART_LINGER2)) {
+        atomic_store(socket_odd_options, true);
+        probe(SYS_setsockopt, closing->fd, IPPROTO_TCP, TCP_LINGER2, (long)&rule->linger2, sizeof rule->linger2, 0);
+    }
+}
+
+/* While it waited anything may have happened to the number: the call is made on what stands there now. */
+static bool meet_faults(struct closing *closing) {
+    struct fault_subject subject = {
+        .family = RULE_CLOSE, .call = &closing->call, .fd = closing->fd, .how = -1, .identity = &closing->identity};
+    if (!fault_meets(&subject))
+        return true;
+    if (!table_find(closing->fd, true, &closing->identity))
+        return false;
+    set_lingering(closing);
+    return true;
+}
+
+/* Just before the call. */
+static void convert(struct closing *closing) {
+    const struct rule *rule = closing->call.rule;
+    switch (fault_way(&closing->call)) {
+    case WAY_HOLD:
+    case WAY_SHUT_RD:
+    case WAY_SHUT_WR:
+    case WAY_SHUT_RDWR:
+        closing->parked = park_keep(closing->fd, &closing->identity, rule);
+        if (closing->parked.place < 0)
+            fault_failed(&closing->call, closing->parked.refusal);
+        break;
+    case WAY_RST:
+        closing->is_reset = ending_disconnect(closing->fd);
+        if (!closing->is_reset)
+            fault_failed(&closing->call, "the kernel refuses to reset it");
+        break;
+    default:
+        closing->stays = rule->as == WAY_NONE || rule_has(rule, PART_RETVAL);
+        break;
+    }
+}
+
+static void prepare(struct closing *closing, int fd) {
+    memset(closing, 0, sizeof *closing);
+    closing->fd = fd;
+    closing->parked.place = -1;
+}
+
+static void look(struct closing *closing) {
+    closing->watched = log_wants_of(&closing->call, TRACE_END);
+    if (!closing->watched)
+        return;
+    standing_of(closing->fd, &closing->identity, true, &closing->standing);
+    look_before(closing);
+    drop_stale_claim(closing);
+}
+
 bool closing_begin(struct closing *closing, int fd, const char *name, const void *caller) {
     int saved = errno;
-    memset(closing, 0, sizeof *closing);
+    prepare(closing, fd);
     bool tcp = table_find(fd, true, &closing->identity);
     if (tcp) {
-        closing->fd = fd;
-        closing->watched = log_wants(TRACE_END);
         closing->call = call_begin(name, caller);
-        if (closing->watched) {
-            standing_of(fd, &closing->identity, true, &closing->standing);
-            look_before(closing);
-            drop_stale_claim(closing);
-        }
+        if (fault_armed(RULE_CLOSE))
+            tcp = meet_faults(closing);
+    }
+    if (tcp) {
+        look(closing);
+        if (closing->call.rule)
+            convert(closing);
+        if (!closing->stays)
+            closing->ticket = table_closing(fd);
+    }
+    errno = saved;
+    return tcp;
+}
+
+bool closing_begin_of(struct closing *closing, int fd, const struct call *call) {
+    int saved = errno;
+    prepare(closing, fd);
+    bool tcp = table_find(fd, true, &closing->identity);
+    if (tcp) {
+        closing->call = *call;
+        look(closing);
         closing->ticket = table_closing(fd);
     }
     errno = saved;
     return tcp;
 }
 
+bool closing_begin_aside(struct closing *closing, int fd, const char *name, const void *caller) {
+    struct call call = call_begin(name, caller);
+    return closing_begin_of(closing, fd, &call);
+}
+
 void closing_cancelled(struct closing *closing) {
     int saved = errno;
     struct identity again;
+    if (closing->parked.place >= 0)
+        park_give_up(&closing->parked);
     table_find(closing->fd, false, &again);
     errno = saved;
 }
@@ -291,7 +381,58 @@ static void give_way(const struct closing *closing, const struct after *after, s
         *verdict = (struct verdict){.fin = FIN_WITHHELD, .why = WHY_REFERENCES};
 }
 
-static void report(struct closing *closing, long result, int error, struct scratch *scratch) {
+/* What a fault rule made of it: it was shut down, or reset; or nothing but a close. */
+static struct verdict decide(const struct closing *closing, struct remaining *remaining, struct after *after) {
+    const struct before *before = &closing->standing.before;
+    enum rule_way way = fault_way(&closing->call);
+    remaining->parked = closing->parked.place >= 0;
+    if (closing->is_reset)
+        return verdict_decide(ENDING_DISCONNECT, 0, before, remaining, after);
+    if (!remaining->parked || (way != WAY_SHUT_WR && way != WAY_SHUT_RDWR))
+        return verdict_decide(ENDING_RELEASE, 0, before, remaining, after);
+    struct standing now;
+    *after = (struct after){0};
+    if (log_settings.verify && socket_stand(closing->parked.fd, closing->identity.role, false, &now))
+        *after = (struct after){.asked = true,
+                                .found = true,
+                                .attached = true,
+                                .state = now.before.state,
+                                .fin_unsent = now.before.fin_unsent};
+    return verdict_decide(ENDING_SHUTDOWN, rule_way_how(way), before, remaining, after);
+}
+
+/* What the program sees of the call, where it sees anything. */
+static void set_result(const struct call *call, enum event_op op, long result, int error, struct event *event) {
+    if (op == OP_RELEASE)
+        return;
+    if (fault_has(call, PART_ERROR)) {
+        result = -1;
+        error = call->rule->error;
+    } else if (fault_has(call, PART_RETVAL))
+        result = call->rule->retval;
+    event->has |= HAS_RET;
+    event->ret = result;
+    if (result == -1 && !fault_has(call, PART_RETVAL)) {
+        event->has |= HAS_ERRNO;
+        event->error = error;
+    }
+}
+
+static struct event *fill(const struct closing *closing, enum event_op op, const struct verdict *verdict, long result,
+                          int error, struct scratch *scratch) {
+    struct event *event = log_event(scratch, op, &closing->call);
+    event->has |= HAS_FD;
+    event->fd = closing->fd;
+    set_result(&closing->call, op, result, error, event);
+    event_set_socket(event, &closing->identity);
+    event_set_standing(event, &closing->standing);
+    event->fin = verdict->fin;
+    event->why = verdict->why;
+    event->verified = verdict->verified;
+    return event;
+}
+
+static void report(struct closing *closing, enum event_op op, long result, int error, struct scratch *scratch) {
     struct diag_answer answer;
     struct references references;
     unsigned expected = 0;
@@ -302,23 +443,11 @@ static void report(struct closing *closing, long result, int error, struct scrat
     struct after after = after_of(&answer);
     ask_again(closing, scratch, &after);
     struct remaining remaining = references_remaining(&references);
-    struct verdict verdict = verdict_decide(ENDING_RELEASE, 0, &closing->standing.before, &remaining, &after);
+    struct verdict verdict = decide(closing, &remaining, &after);
     give_way(closing, &after, &references, &verdict);
-    struct event *event = log_event(scratch, OP_CLOSE, &closing->call);
-    event->has |= HAS_FD | HAS_RET;
-    event->fd = closing->fd;
-    event->ret = result;
-    if (result == -1) {
-        event->has |= HAS_ERRNO;
-        event->error = error;
-    }
-    event_set_socket(event, &closing->identity);
-    event_set_standing(event, &closing->standing);
+    struct event *event = fill(closing, op, &verdict, result, error, scratch);
     event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
-    references_note(&references, 1, event);
-    event->fin = verdict.fin;
-    event->why = verdict.why;
-    event->verified = verdict.verified;
+    references_note(&references, closing->parked.place >= 0 ? 0 : 1, event); /* the parked one takes its place */
     if (verdict.why == WHY_LISTENING) {
         event->has |= HAS_PENDING;
         event->pending = references_total(&references) || after.attached ? 0 : closing->standing.before.pending;
@@ -336,15 +465,73 @@ static void report(struct closing *closing, long result, int error, struct scrat
     log_emit(scratch);
 }
 
-void closing_end(struct closing *closing, long result, int error) {
+/* The call was not made: the descriptor is there still. */
+static void report_stay(struct closing *closing, struct scratch *scratch) {
+    struct references references;
+    references_count(socket_inode(closing->fd), closing->identity.cookie, scratch, &references);
+    struct remaining remaining = references_remaining(&references);
+    remaining.known = remaining.parked = true;
+    struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &closing->standing.before, &remaining);
+    verdict.verified = log_settings.verify;
+    struct event *event = fill(closing, OP_CLOSE, &verdict, 0, 0, scratch);
+    references_note(&references, 0, event);
+    event->state_after = closing->standing.before.state;
+    if (verdict.fin == FIN_WITHHELD)
+        references_name_holders(&references, event);
+    log_emit(scratch);
+}
+
+/* EBADF: another thread had closed it meanwhile, and tells of it itself. */
+static bool was_gone(long result, int error) {
+    return result == -1 && error == EBADF;
+}
+
+/* The connection lives on, shut down if it was to be. */
+static void live_on(struct closing *closing) {
+    enum rule_way way = closing->call.rule->as;
+    if (way != WAY_HOLD)
+        probe(SYS_shutdown, closing->parked.fd, rule_way_how(way), 0, 0, 0, 0);
+}
+
+long closing_end(struct closing *closing, long result, int error) {
     int saved = errno;
+    bool parked = closing->parked.place >= 0;
     closing->call.done = log_now();
-    table_closed(closing->fd, closing->ticket);
-    release_closed(closing->identity.cookie, closing->fd);
-    /* EBADF: another thread had closed it meanwhile, and tells of it itself. */
-    struct scratch *scratch = closing->watched && !(result == -1 && error == EBADF) ? scratch_take() : NULL;
+    if (!closing->stays) {
+        table_closed(closing->fd, closing->ticket);
+        release_closed(closing->identity.cookie, closing->fd);
+    }
+    if (parked && was_gone(result, error))
+        park_give_up(&closing->parked);
+    else if (parked)
+        live_on(closing);
+    struct scratch *scratch = closing->watched && !was_gone(result, error) ? scratch_take() : NULL;
     if (scratch) {
-        report(closing, result, error, scratch);
+        if (closing->stays)
+            report_stay(closing, scratch);
+        else
+            report(closing, OP_CLOSE, result, error, scratch);
+        scratch_give(scratch);
+    }
+    if (parked && !was_gone(result, error))
+        park_begin(&closing->parked);
+    errno = saved;
+    return fault_result(&closing->call, result);
+}
+
+void closing_release(int fd, const struct identity *identity, const struct call *call) {
+    struct closing closing;
+    int saved = errno;
+    prepare(&closing, fd);
+    closing.identity = *identity;
+    closing.call = *call;
+    standing_of(fd, identity, true, &closing.standing);
+    look_before(&closing);
+    long result = probe(SYS_close, fd, 0, 0, 0, 0, 0);
+    closing.call.done = log_now();
+    struct scratch *scratch = scratch_take();
+    if (scratch) {
+        report(&closing, OP_RELEASE, result, 0, scratch);
         scratch_give(scratch);
     }
     errno = saved;

@@ -6,6 +6,7 @@
 #define CLOSETRACE_CLOSING_H
 
 #include "log.h"
+#include "park.h"
 #include "socket.h"
 
 struct closing {
@@ -17,13 +18,33 @@ struct closing {
     uint64_t inode; /* where it may be needed, else 0 */
     struct identity identity;
     struct standing standing;
+    bool stays;           /* a fault: the call is not to be made, the descriptor stays */
+    bool is_reset;        /* a fault: it was ended with an RST before the call */
+    struct parked parked; /* a fault: it outlives the descriptor */
 };
 
-/* False: fd is no TCP socket (and nothing is to be done afterwards). */
+/* False: fd is no TCP socket (and nothing is to be done afterwards). A fault may wait here, and end the process. */
 bool closing_begin(struct closing *closing, int fd, const char *name, const void *caller);
 
-/* result, error: what the call returned, as the program will see it; error is its errno where result is -1. */
-void closing_end(struct closing *closing, long result, int error);
+/* The same for a call that gives up a descriptor by the way (dup2 over it): no rule for close meets it. */
+bool closing_begin_aside(struct closing *closing, int fd, const char *name, const void *caller);
+
+/* The same for a call that was begun and has met its rule. */
+bool closing_begin_of(struct closing *closing, int fd, const struct call *call);
+
+/* Whether a fault takes the call's place: then it is not to be made, and its result is 0. */
+static inline bool closing_is_off(const struct closing *closing) {
+    return __builtin_expect(closing->stays, 0);
+}
+
+/*
+ * result, error: what the call returned; error is its errno where result is -1. Returns what the program is to see: the
+ * same, or what a fault has put in its place, and then its errno is set.
+ */
+long closing_end(struct closing *closing, long result, int error);
+
+/* A connection that was parked as fd (no number of the program's) ends now, with a `release`. */
+void closing_release(int fd, const struct identity *identity, const struct call *call);
 
 /* The call did not happen, or failed so that the descriptor is still there. */
 void closing_cancelled(struct closing *closing);

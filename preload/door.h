@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "own.h"
 #include "real.h"
 #include "table.h"
 
@@ -14,6 +15,15 @@
 
 /* The address that the door returns to. */
 #define CALLER __builtin_return_address(0)
+
+/* The program is about to close a number, or to take it: one of ours goes, and what is closed there is nothing of TCP.
+ */
+static inline void make_way(int fd) {
+    if (!own_is(fd))
+        return;
+    own_make_way(fd);
+    table_set_other(fd);
+}
 
 /* Another name of the same door. NOLINTBEGIN(bugprone-macro-parentheses) */
 #if __has_attribute(copy)

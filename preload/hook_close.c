@@ -4,7 +4,6 @@
 
 #include "closing.h"
 #include "door.h"
-#include "own.h"
 #include "ranges.h"
 #include "raw.h"
 #include "stream.h"
@@ -13,8 +12,7 @@
 
 DOOR int close(int fd) {
     struct closing closing;
-    if (own_is(fd))
-        own_make_way(fd);
+    make_way(fd);
     if (!table_maybe_tcp(fd) || !closing_begin(&closing, fd, "close", CALLER)) {
         struct twice twice;
         if (!twice_begin(&twice, fd, CALLER))
@@ -24,9 +22,8 @@ DOOR int close(int fd) {
         return status;
     }
     twice_note(fd, CALLER);
-    int result = REAL(close)(fd);
-    closing_end(&closing, result, errno);
-    return result;
+    int result = closing_is_off(&closing) ? 0 : REAL(close)(fd);
+    return (int)closing_end(&closing, result, errno);
 }
 TWIN_DOOR(__close, close);
 
@@ -59,19 +56,24 @@ static bool file_begin(struct file_closing *file, FILE *stream, const char *name
     return true;
 }
 
-static void file_end(struct file_closing *file, int result) {
-    closing_end(&file->closing, result, errno);
-    if (file->writes)
+static int file_end(struct file_closing *file, int result) {
+    int error = errno;
+    int seen = (int)closing_end(&file->closing, result, error);
+    if (file->writes && !closing_is_off(&file->closing)) {
+        int kept = errno;
+        errno = error;
         traffic_wrote(&file->traffic, result);
+        errno = kept;
+    }
+    return seen;
 }
 
 DOOR int fclose(FILE *stream) {
     struct file_closing file;
     if (!file_begin(&file, stream, "fclose", CALLER))
         return REAL(fclose)(stream);
-    int result = REAL(fclose)(stream);
-    file_end(&file, result);
-    return result;
+    int result = closing_is_off(&file.closing) ? 0 : REAL(fclose)(stream);
+    return file_end(&file, result);
 }
 TWIN_DOOR(_IO_fclose, fclose);
 
@@ -79,27 +81,24 @@ DOOR int pclose(FILE *stream) {
     struct file_closing file;
     if (!file_begin(&file, stream, "pclose", CALLER))
         return REAL(pclose)(stream);
-    int result = REAL(pclose)(stream);
-    file_end(&file, result);
-    return result;
+    int result = closing_is_off(&file.closing) ? 0 : REAL(pclose)(stream);
+    return file_end(&file, result);
 }
 
 DOOR FILE *freopen(const char *path, const char *mode, FILE *stream) {
     struct file_closing file;
     if (!file_begin(&file, stream, "freopen", CALLER))
         return REAL(freopen)(path, mode, stream);
-    FILE *result = REAL(freopen)(path, mode, stream);
-    file_end(&file, result ? 0 : -1);
-    return result;
+    FILE *result = closing_is_off(&file.closing) ? stream : REAL(freopen)(path, mode, stream);
+    return file_end(&file, result ? 0 : -1) == 0 ? result : NULL;
 }
 
 DOOR FILE *freopen64(const char *path, const char *mode, FILE *stream) {
     struct file_closing file;
     if (!file_begin(&file, stream, "freopen64", CALLER))
         return REAL(freopen64)(path, mode, stream);
-    FILE *result = REAL(freopen64)(path, mode, stream);
-    file_end(&file, result ? 0 : -1);
-    return result;
+    FILE *result = closing_is_off(&file.closing) ? stream : REAL(freopen64)(path, mode, stream);
+    return file_end(&file, result ? 0 : -1) == 0 ? result : NULL;
 }
 
 /* glibc's flushes every stream and closes no descriptor. */
@@ -112,7 +111,7 @@ DOOR int login_tty(int fd) {
     struct closing closings[3];
     bool closes[3];
     for (int i = 0; i < 3; i++)
-        closes[i] = i != fd && table_maybe_tcp(i) && closing_begin(&closings[i], i, "login_tty", CALLER);
+        closes[i] = i != fd && table_maybe_tcp(i) && closing_begin_aside(&closings[i], i, "login_tty", CALLER);
     int result = REAL(login_tty)(fd);
     for (int i = 0; i < 3; i++) {
         if (closes[i] && result == 0)

@@ -3,16 +3,18 @@
 #include "closing.h"
 #include "door.h"
 #include "opening.h"
-#include "own.h"
 
 DOOR int dup(int fd) {
     if (!table_on)
         return REAL(dup)(fd);
+    long instead;
     struct call call = table_maybe_tcp(fd) ? call_begin("dup", CALLER) : (struct call){0};
+    if (opening_is_off(RULE_DUP, fd, &call, &instead))
+        return (int)instead;
     int result = REAL(dup)(fd);
     if (result >= 0)
         duplicated(fd, result, &call);
-    return result;
+    return opening_result(&call, result);
 }
 
 /* dup2 and dup3: what new_fd was is closed, if the call succeeds. */
@@ -22,42 +24,52 @@ struct replacing {
     bool closes;
 };
 
-static void replacing_begin(struct replacing *replacing, int fd, int new_fd, const char *name, const void *caller) {
-    if (own_is(new_fd))
-        own_make_way(new_fd);
+/* False: a fault takes the call's place, *result is what the program sees. */
+static bool replacing_begin(struct replacing *replacing, int fd, int new_fd, const char *name, const void *caller,
+                            int *result) {
+    long instead;
     replacing->call = call_begin(name, caller);
+    if (opening_is_off(RULE_DUP, fd, &replacing->call, &instead)) {
+        *result = (int)instead;
+        return false;
+    }
+    make_way(new_fd);
     replacing->closes =
-        fd != new_fd && table_maybe_tcp(new_fd) && closing_begin(&replacing->closing, new_fd, name, caller);
+        fd != new_fd && table_maybe_tcp(new_fd) && closing_begin_aside(&replacing->closing, new_fd, name, caller);
+    return true;
 }
 
-static void replacing_end(struct replacing *replacing, int fd, int new_fd, int result) {
+static int replacing_end(struct replacing *replacing, int fd, int new_fd, int result) {
     if (replacing->closes && result >= 0)
         closing_end(&replacing->closing, result, errno);
     else if (replacing->closes)
         closing_cancelled(&replacing->closing);
     if (result >= 0 && fd != new_fd)
         duplicated(fd, new_fd, &replacing->call);
+    return opening_result(&replacing->call, result);
 }
 
 DOOR int dup2(int fd, int new_fd) {
     struct replacing replacing;
+    int result;
     if (!table_on)
         return REAL(dup2)(fd, new_fd);
-    replacing_begin(&replacing, fd, new_fd, "dup2", CALLER);
-    int result = REAL(dup2)(fd, new_fd);
-    replacing_end(&replacing, fd, new_fd, result);
-    return result;
+    if (!replacing_begin(&replacing, fd, new_fd, "dup2", CALLER, &result))
+        return result;
+    result = REAL(dup2)(fd, new_fd);
+    return replacing_end(&replacing, fd, new_fd, result);
 }
 TWIN_DOOR(__dup2, dup2);
 
 DOOR int dup3(int fd, int new_fd, int flags) {
     struct replacing replacing;
+    int result;
     if (!table_on)
         return REAL(dup3)(fd, new_fd, flags);
-    replacing_begin(&replacing, fd, new_fd, "dup3", CALLER);
-    int result = REAL(dup3)(fd, new_fd, flags);
-    replacing_end(&replacing, fd, new_fd, result);
-    return result;
+    if (!replacing_begin(&replacing, fd, new_fd, "dup3", CALLER, &result))
+        return result;
+    result = REAL(dup3)(fd, new_fd, flags);
+    return replacing_end(&replacing, fd, new_fd, result);
 }
 
 DOOR int fcntl(int fd, int command, ...) {
@@ -67,11 +79,14 @@ DOOR int fcntl(int fd, int command, ...) {
     va_end(arguments);
     if (!table_on || (command != F_DUPFD && command != F_DUPFD_CLOEXEC))
         return REAL(fcntl)(fd, command, argument);
+    long instead;
     struct call call = table_maybe_tcp(fd) ? call_begin("fcntl", CALLER) : (struct call){0};
+    if (opening_is_off(RULE_DUP, fd, &call, &instead))
+        return (int)instead;
     int result = REAL(fcntl)(fd, command, argument);
     if (result >= 0)
         duplicated(fd, result, &call);
-    return result;
+    return opening_result(&call, result);
 }
 TWIN_DOOR(__fcntl, fcntl);
 TWIN_DOOR(fcntl64, fcntl);

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <linux/seccomp.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 #include "child.h"
@@ -11,7 +12,6 @@
 #include "door.h"
 #include "ending.h"
 #include "opening.h"
-#include "own.h"
 #include "process.h"
 #include "ranges.h"
 #include "sandbox.h"
@@ -34,22 +34,22 @@ static long call_real(long number, const long arguments[6]) {
 static long raw_close(const long arguments[6], const void *caller) {
     struct closing closing;
     int fd = (int)arguments[0];
-    if (own_is(fd))
-        own_make_way(fd);
+    make_way(fd);
     if (!table_maybe_tcp(fd) || !closing_begin(&closing, fd, name, caller))
         return call_real(SYS_close, arguments);
-    long result = call_real(SYS_close, arguments);
-    closing_end(&closing, result, errno);
-    return result;
+    long result = closing_is_off(&closing) ? 0 : call_real(SYS_close, arguments);
+    return closing_end(&closing, result, errno);
 }
 
 static long raw_replace(long number, const long arguments[6], const void *caller) {
     struct closing closing;
     int fd = (int)arguments[0], new_fd = (int)arguments[1];
-    if (own_is(new_fd))
-        own_make_way(new_fd);
+    long instead;
     struct call call = call_begin(name, caller);
-    bool closes = fd != new_fd && table_maybe_tcp(new_fd) && closing_begin(&closing, new_fd, name, caller);
+    if (opening_is_off(RULE_DUP, fd, &call, &instead))
+        return instead;
+    make_way(new_fd);
+    bool closes = fd != new_fd && table_maybe_tcp(new_fd) && closing_begin_aside(&closing, new_fd, name, caller);
     long result = call_real(number, arguments);
     if (closes && result >= 0)
         closing_end(&closing, result, errno);
@@ -57,16 +57,19 @@ static long raw_replace(long number, const long arguments[6], const void *caller
         closing_cancelled(&closing);
     if (result >= 0 && fd != new_fd)
         duplicated(fd, new_fd, &call);
-    return result;
+    return fault_result(&call, result);
 }
 
 static long raw_duplicate(long number, const long arguments[6], const void *caller) {
-    struct call call = call_begin(name, caller);
-    long result = call_real(number, arguments);
+    long instead;
     bool duplicates = number == SYS_dup || arguments[1] == F_DUPFD || arguments[1] == F_DUPFD_CLOEXEC;
+    struct call call = call_begin(name, caller);
+    if (duplicates && opening_is_off(RULE_DUP, (int)arguments[0], &call, &instead))
+        return instead;
+    long result = call_real(number, arguments);
     if (duplicates && result >= 0)
         duplicated((int)arguments[0], (int)result, &call);
-    return result;
+    return fault_result(&call, result);
 }
 
 static long raw_shutdown(const long arguments[6], const void *caller) {
@@ -74,9 +77,9 @@ static long raw_shutdown(const long arguments[6], const void *caller) {
     int fd = (int)arguments[0];
     if (!table_maybe_tcp(fd) || !shutdown_begin(&ending, fd, (int)arguments[1], name, caller))
         return call_real(SYS_shutdown, arguments);
-    long result = call_real(SYS_shutdown, arguments);
-    shutdown_end(&ending, result, errno);
-    return result;
+    const long real[6] = {fd, ending.real_how};
+    long result = shutdown_is_off(&ending) ? 0 : call_real(SYS_shutdown, real);
+    return shutdown_end(&ending, result, errno);
 }
 
 static long raw_connect(const long arguments[6], const void *caller) {
@@ -85,23 +88,29 @@ static long raw_connect(const long arguments[6], const void *caller) {
     const struct sockaddr *address = (const void *)arguments[1]; // NOLINT(performance-no-int-to-ptr)
     if (!table_maybe_tcp(fd))
         return call_real(SYS_connect, arguments);
-    if (connect_disconnects(address, (socklen_t)arguments[2]) && disconnect_begin(&ending, fd, name, caller)) {
+    long instead;
+    struct call call = call_begin(name, caller);
+    if (fault_armed(RULE_CONNECT) && opening_meets(RULE_CONNECT, fd, address, (socklen_t)arguments[2], &call, &instead))
+        return instead;
+    if (connect_disconnects(address, (socklen_t)arguments[2]) && disconnect_begin(&ending, fd, &call)) {
         long result = call_real(SYS_connect, arguments);
         disconnect_end(&ending, result, errno);
-        return result;
+        return fault_result(&call, result);
     }
-    struct call call = call_begin(name, caller);
     long result = call_real(SYS_connect, arguments);
     connected(fd, address, (socklen_t)arguments[2], result, errno, &call);
-    return result;
+    return fault_result(&call, result);
 }
 
 static long raw_accept(long number, const long arguments[6], const void *caller) {
+    long instead;
     struct call call = call_begin(name, caller);
+    if (opening_is_off(RULE_ACCEPT, (int)arguments[0], &call, &instead))
+        return instead;
     long result = call_real(number, arguments);
     if (result >= 0)
         accepted((int)arguments[0], (int)result, &call);
-    return result;
+    return fault_result(&call, result);
 }
 
 static long raw_socket(const long arguments[6]) {
@@ -119,11 +128,44 @@ static long raw_getfd(const long arguments[6], const void *caller) {
     return result;
 }
 
-static long raw_read(long number, const long arguments[6], const void *caller) {
+/* Where the size of a transfer stands among the arguments; below 0: it is not a plain number. */
+static int size_argument(long number) {
+    switch (number) {
+    case SYS_read:
+    case SYS_write:
+    case SYS_recvfrom:
+    case SYS_sendto:
+        return 2;
+    case SYS_sendfile:
+        return 3;
+    case SYS_splice:
+        return 4;
+    default:
+        return -1;
+    }
+}
+
+/* The rules against a transfer by number; arguments may be changed. */
+static bool transfer_is_off(struct traffic *traffic, enum rule_family family, long number, long arguments[6],
+                            long *result) {
+    int size = size_argument(number);
+    size_t count = size < 0 ? 0 : (size_t)arguments[size];
+    if (traffic_is_off(traffic, family, size < 0 ? NULL : &count, result))
+        return true;
+    if (size >= 0)
+        arguments[size] = (long)count;
+    return false;
+}
+
+static long raw_read(long number, const long given[6], const void *caller) {
     struct traffic traffic;
+    long result, arguments[6];
+    memcpy(arguments, given, sizeof arguments);
     int fd = (int)arguments[0];
     bool tcp = table_maybe_tcp(fd) && traffic_begin(&traffic, fd, name, caller);
-    long result = call_real(number, arguments);
+    if (tcp && transfer_is_off(&traffic, RULE_READ, number, arguments, &result))
+        return result;
+    result = call_real(number, arguments);
     if (tcp)
         traffic_read(&traffic, result, 1);
     return result;
@@ -142,13 +184,17 @@ static long raw_receive(const long arguments[6], const void *caller) {
     return result;
 }
 
-static long raw_write(long number, const long arguments[6], const void *caller) {
+static long raw_write(long number, const long given[6], const void *caller) {
     struct traffic traffic;
+    long result, arguments[6];
+    memcpy(arguments, given, sizeof arguments);
     int fd = (int)arguments[number == SYS_splice ? 2 : 0];
     bool tcp = table_maybe_tcp(fd) && traffic_begin(&traffic, fd, name, caller);
+    if (tcp && transfer_is_off(&traffic, RULE_WRITE, number, arguments, &result))
+        return result;
     if (tcp)
         traffic_hold_sigpipe(&traffic);
-    long result = call_real(number, arguments);
+    result = call_real(number, arguments);
     if (tcp)
         traffic_wrote(&traffic, result);
     return result;
@@ -168,7 +214,10 @@ static long raw_send_message(const long arguments[6], const void *caller) {
 }
 
 static long raw_fork(const long arguments[6], const void *caller) {
+    long instead;
     struct call call = call_begin(name, caller);
+    if (opening_is_off(RULE_FORK, -1, &call, &instead))
+        return instead;
     unsigned shared = forking();
     child_making();
     long child = call_real(SYS_fork, arguments);
@@ -179,7 +228,7 @@ static long raw_fork(const long arguments[6], const void *caller) {
     child_made((int)child);
     if (child > 0)
         forked(shared, (int)child, &call);
-    return child;
+    return fault_result(&call, child);
 }
 
 static long raw_exec(long number, const long arguments[6], const void *caller) {

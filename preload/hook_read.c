@@ -3,15 +3,22 @@
 #include "door.h"
 #include "opening.h"
 #include "release.h"
+#include "short_parts.h"
 #include "traffic.h"
 
-/* One door: the call, and what its result means for a TCP socket. */
-#define READ(name, wanted, real_call)                                       \
+/*
+ * One door: the call, and what its result means for a TCP socket. count: the variable that says how much is read at
+ * most, which a fault may make less.
+ */
+#define READ(name, count, real_call)                                        \
     struct traffic traffic;                                                 \
+    ssize_t result;                                                         \
     if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, name, CALLER)) \
         return real_call;                                                   \
-    ssize_t result = real_call;                                             \
-    traffic_read(&traffic, result, wanted);                                 \
+    if (traffic_is_off(&traffic, RULE_READ, &(count), &result))             \
+        return result;                                                      \
+    result = real_call;                                                     \
+    traffic_read(&traffic, result, count);                                  \
     return result
 
 DOOR ssize_t read(int fd, void *buffer, size_t count) {
@@ -30,13 +37,31 @@ static size_t total(const struct iovec *parts, int count) {
     return sum;
 }
 
-/* The parts are only looked at when the kernel has taken them. */
+/* The same with parts, which are only looked at when the kernel has taken them, or a fault makes them less. */
+#define READ_PARTS(name, real_call)                                         \
+    struct traffic traffic;                                                 \
+    struct short_parts shorter;                                             \
+    size_t most = SIZE_MAX;                                                 \
+    ssize_t result;                                                         \
+    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, name, CALLER)) \
+        return real_call;                                                   \
+    if (traffic_is_off(&traffic, RULE_READ, &most, &result))                \
+        return result;                                                      \
+    if (traffic.shortened && count > 0) {                                   \
+        short_parts_of(&shorter, parts, (size_t)count, most);               \
+        parts = shorter.parts;                                              \
+        count = shorter.count;                                              \
+    }                                                                       \
+    result = real_call;                                                     \
+    traffic_read(&traffic, result, result == 0 ? total(parts, count) : 1);  \
+    return result
+
 DOOR ssize_t readv(int fd, const struct iovec *parts, int count) {
-    READ("readv", result == 0 ? total(parts, count) : 1, REAL(readv)(fd, parts, count));
+    READ_PARTS("readv", REAL(readv)(fd, parts, count));
 }
 
 DOOR ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
-    READ("preadv2", result == 0 ? total(parts, count) : 1, REAL(preadv2)(fd, parts, count, offset, flags));
+    READ_PARTS("preadv2", REAL(preadv2)(fd, parts, count, offset, flags));
 }
 TWIN_DOOR(preadv64v2, preadv2);
 
@@ -66,13 +91,33 @@ static void look_for_descriptors(int channel, const struct msghdr *message, int 
     received_message(channel, message, flags, &call);
 }
 
+/* The result's fields are the program's message's, whatever parts it was received into. */
+static ssize_t receive_short(int fd, struct msghdr *message, int flags, size_t most) {
+    SHORT_MESSAGE(message, most);
+    ssize_t result = REAL(recvmsg)(fd, &short_message, flags);
+    short_message.msg_iov = message->msg_iov;
+    short_message.msg_iovlen = message->msg_iovlen;
+    *message = short_message;
+    return result;
+}
+
+static ssize_t receive_tcp(struct traffic *traffic, struct msghdr *message, int flags) {
+    size_t most = SIZE_MAX;
+    ssize_t result;
+    if (traffic_is_off(traffic, RULE_READ, &most, &result))
+        return result;
+    result = traffic->shortened ? receive_short(traffic->fd, message, flags, most)
+                                : REAL(recvmsg)(traffic->fd, message, flags);
+    traffic_read(traffic, result, result == 0 ? total(message->msg_iov, (int)message->msg_iovlen) : 1);
+    return result;
+}
+
 DOOR ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     struct traffic traffic;
-    bool tcp = table_maybe_tcp(fd) && traffic_begin(&traffic, fd, "recvmsg", CALLER);
+    if (table_maybe_tcp(fd) && traffic_begin(&traffic, fd, "recvmsg", CALLER))
+        return receive_tcp(&traffic, message, flags);
     ssize_t result = REAL(recvmsg)(fd, message, flags);
-    if (tcp)
-        traffic_read(&traffic, result, result == 0 ? total(message->msg_iov, (int)message->msg_iovlen) : 1);
-    else if (result >= 0)
+    if (result >= 0)
         look_for_descriptors(fd, message, flags, "recvmsg", CALLER);
     return result;
 }
@@ -80,6 +125,9 @@ DOOR ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
 DOOR int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout) {
     struct traffic traffic;
     bool tcp = table_maybe_tcp(fd) && traffic_begin(&traffic, fd, "recvmmsg", CALLER);
+    ssize_t instead;
+    if (tcp && traffic_is_off(&traffic, RULE_READ, NULL, &instead))
+        return (int)instead;
     int result = REAL(recvmmsg)(fd, messages, count, flags, timeout);
     if (tcp) {
         /* The peer's end is a message of no bytes. */

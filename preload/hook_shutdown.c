@@ -7,7 +7,6 @@ DOOR int shutdown(int fd, int how) {
     struct ending_call ending;
     if (!table_maybe_tcp(fd) || !shutdown_begin(&ending, fd, how, "shutdown", CALLER))
         return REAL(shutdown)(fd, how);
-    int result = REAL(shutdown)(fd, how);
-    shutdown_end(&ending, result, errno);
-    return result;
+    int result = shutdown_is_off(&ending) ? 0 : REAL(shutdown)(fd, ending.real_how);
+    return (int)shutdown_end(&ending, result, errno);
 }

@@ -26,38 +26,47 @@ DOOR int socketpair(int domain, int type, int protocol, int fds[2]) {
 
 DOOR int connect(int fd, const struct sockaddr *address, socklen_t length) {
     struct ending_call ending;
+    long instead;
     if (!table_maybe_tcp(fd))
         return REAL(connect)(fd, address, length);
-    if (connect_disconnects(address, length) && disconnect_begin(&ending, fd, "connect", CALLER)) {
+    struct call call = call_begin("connect", CALLER);
+    if (fault_armed(RULE_CONNECT) && opening_meets(RULE_CONNECT, fd, address, length, &call, &instead))
+        return (int)instead;
+    if (connect_disconnects(address, length) && disconnect_begin(&ending, fd, &call)) {
         int result = REAL(connect)(fd, address, length);
         disconnect_end(&ending, result, errno);
-        return result;
+        return opening_result(&call, result);
     }
-    struct call call = call_begin("connect", CALLER);
     int result = REAL(connect)(fd, address, length);
     connected(fd, address, length, result, errno, &call);
-    return result;
+    return opening_result(&call, result);
 }
 TWIN_DOOR(__connect, connect);
 
 DOOR int accept(int fd, struct sockaddr *address, socklen_t *length) {
+    long instead;
     if (!table_on)
         return REAL(accept)(fd, address, length);
     struct call call = call_begin("accept", CALLER);
+    if (opening_is_off(RULE_ACCEPT, fd, &call, &instead))
+        return (int)instead;
     int result = REAL(accept)(fd, address, length);
     if (result >= 0)
         accepted(fd, result, &call);
-    return result;
+    return opening_result(&call, result);
 }
 
 DOOR int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
+    long instead;
     if (!table_on)
         return REAL(accept4)(fd, address, length, flags);
     struct call call = call_begin("accept4", CALLER);
+    if (opening_is_off(RULE_ACCEPT, fd, &call, &instead))
+        return (int)instead;
     int result = REAL(accept4)(fd, address, length, flags);
     if (result >= 0)
         accepted(fd, result, &call);
-    return result;
+    return opening_result(&call, result);
 }
 
 DOOR int setsockopt(int fd, int level, int name, const void *value, socklen_t size) {

@@ -60,40 +60,40 @@ DOOR int putw(int word, FILE *file) {
 
 /* What putc() becomes where the compiler has put it in line. */
 DOOR int __overflow(FILE *file, int c) {
-    OUTPUT("putc", file, UNKNOWN_LENGTH, REAL(__overflow)(file, c));
+    OUTPUT("putc", file, STREAM_FLUSH, REAL(__overflow)(file, c));
 }
 
 DOOR int fflush(FILE *file) {
-    OUTPUT("fflush", file, UNKNOWN_LENGTH, REAL(fflush)(file));
+    OUTPUT("fflush", file, STREAM_FLUSH, REAL(fflush)(file));
 }
 TWIN_DOOR(_IO_fflush, fflush);
 
 DOOR int fflush_unlocked(FILE *file) {
-    OUTPUT("fflush_unlocked", file, UNKNOWN_LENGTH, REAL(fflush_unlocked)(file));
+    OUTPUT("fflush_unlocked", file, STREAM_FLUSH, REAL(fflush_unlocked)(file));
 }
 
 DOOR int vfprintf(FILE *file, const char *format, va_list arguments) {
-    OUTPUT("vfprintf", file, UNKNOWN_LENGTH, REAL(vfprintf)(file, format, arguments));
+    OUTPUT("vfprintf", file, STREAM_UNKNOWN, REAL(vfprintf)(file, format, arguments));
 }
 TWIN_DOOR(_IO_vfprintf, vfprintf);
 
 DOOR int __vfprintf_chk(FILE *file, int flag, const char *format, va_list arguments) {
-    OUTPUT("vfprintf", file, UNKNOWN_LENGTH, REAL(__vfprintf_chk)(file, flag, format, arguments));
+    OUTPUT("vfprintf", file, STREAM_UNKNOWN, REAL(__vfprintf_chk)(file, flag, format, arguments));
 }
 
 DOOR int vprintf(const char *format, va_list arguments) {
-    OUTPUT("vprintf", stdout, UNKNOWN_LENGTH, REAL(vprintf)(format, arguments));
+    OUTPUT("vprintf", stdout, STREAM_UNKNOWN, REAL(vprintf)(format, arguments));
 }
 
 DOOR int __vprintf_chk(int flag, const char *format, va_list arguments) {
-    OUTPUT("vprintf", stdout, UNKNOWN_LENGTH, REAL(__vprintf_chk)(flag, format, arguments));
+    OUTPUT("vprintf", stdout, STREAM_UNKNOWN, REAL(__vprintf_chk)(flag, format, arguments));
 }
 
 DOOR void perror(const char *text) {
     struct stream_call stream;
     bool tcp = stream_begin(&stream, stderr, "perror", CALLER);
-    if (tcp)
-        stream_will_write(&stream, UNKNOWN_LENGTH);
+    if (tcp && stream_will_write(&stream, STREAM_UNKNOWN))
+        return;
     REAL(perror)(text);
     if (tcp)
         stream_has_written(&stream);

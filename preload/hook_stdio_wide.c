@@ -85,55 +85,55 @@ DOOR int __isoc99_wscanf(const wchar_t *format, ...) {
 }
 
 DOOR wint_t fputwc(wchar_t c, FILE *file) {
-    OUTPUT("fputwc", file, UNKNOWN_LENGTH, REAL(fputwc)(c, file));
+    OUTPUT("fputwc", file, STREAM_UNKNOWN, REAL(fputwc)(c, file));
 }
 
 DOOR wint_t putwc(wchar_t c, FILE *file) {
-    OUTPUT("putwc", file, UNKNOWN_LENGTH, REAL(putwc)(c, file));
+    OUTPUT("putwc", file, STREAM_UNKNOWN, REAL(putwc)(c, file));
 }
 
 DOOR wint_t fputwc_unlocked(wchar_t c, FILE *file) {
-    OUTPUT("fputwc_unlocked", file, UNKNOWN_LENGTH, REAL(fputwc_unlocked)(c, file));
+    OUTPUT("fputwc_unlocked", file, STREAM_UNKNOWN, REAL(fputwc_unlocked)(c, file));
 }
 
 DOOR wint_t putwc_unlocked(wchar_t c, FILE *file) {
-    OUTPUT("putwc_unlocked", file, UNKNOWN_LENGTH, REAL(putwc_unlocked)(c, file));
+    OUTPUT("putwc_unlocked", file, STREAM_UNKNOWN, REAL(putwc_unlocked)(c, file));
 }
 
 DOOR wint_t putwchar(wchar_t c) {
-    OUTPUT("putwchar", stdout, UNKNOWN_LENGTH, REAL(putwchar)(c));
+    OUTPUT("putwchar", stdout, STREAM_UNKNOWN, REAL(putwchar)(c));
 }
 
 DOOR wint_t putwchar_unlocked(wchar_t c) {
-    OUTPUT("putwchar_unlocked", stdout, UNKNOWN_LENGTH, REAL(putwchar_unlocked)(c));
+    OUTPUT("putwchar_unlocked", stdout, STREAM_UNKNOWN, REAL(putwchar_unlocked)(c));
 }
 
 DOOR int fputws(const wchar_t *text, FILE *file) {
-    OUTPUT("fputws", file, UNKNOWN_LENGTH, REAL(fputws)(text, file));
+    OUTPUT("fputws", file, STREAM_UNKNOWN, REAL(fputws)(text, file));
 }
 
 DOOR int fputws_unlocked(const wchar_t *text, FILE *file) {
-    OUTPUT("fputws_unlocked", file, UNKNOWN_LENGTH, REAL(fputws_unlocked)(text, file));
+    OUTPUT("fputws_unlocked", file, STREAM_UNKNOWN, REAL(fputws_unlocked)(text, file));
 }
 
 DOOR wint_t __woverflow(FILE *file, wint_t c) {
-    OUTPUT("putwc", file, UNKNOWN_LENGTH, REAL(__woverflow)(file, c));
+    OUTPUT("putwc", file, STREAM_FLUSH, REAL(__woverflow)(file, c));
 }
 
 DOOR int vfwprintf(FILE *file, const wchar_t *format, va_list arguments) {
-    OUTPUT("vfwprintf", file, UNKNOWN_LENGTH, REAL(vfwprintf)(file, format, arguments));
+    OUTPUT("vfwprintf", file, STREAM_UNKNOWN, REAL(vfwprintf)(file, format, arguments));
 }
 
 DOOR int __vfwprintf_chk(FILE *file, int flag, const wchar_t *format, va_list arguments) {
-    OUTPUT("vfwprintf", file, UNKNOWN_LENGTH, REAL(__vfwprintf_chk)(file, flag, format, arguments));
+    OUTPUT("vfwprintf", file, STREAM_UNKNOWN, REAL(__vfwprintf_chk)(file, flag, format, arguments));
 }
 
 DOOR int vwprintf(const wchar_t *format, va_list arguments) {
-    OUTPUT("vwprintf", stdout, UNKNOWN_LENGTH, REAL(vwprintf)(format, arguments));
+    OUTPUT("vwprintf", stdout, STREAM_UNKNOWN, REAL(vwprintf)(format, arguments));
 }
 
 DOOR int __vwprintf_chk(int flag, const wchar_t *format, va_list arguments) {
-    OUTPUT("vwprintf", stdout, UNKNOWN_LENGTH, REAL(__vwprintf_chk)(flag, format, arguments));
+    OUTPUT("vwprintf", stdout, STREAM_UNKNOWN, REAL(__vwprintf_chk)(flag, format, arguments));
 }
 
 DOOR int fwprintf(FILE *file, const wchar_t *format, ...) {

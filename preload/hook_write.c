@@ -13,6 +13,7 @@
 #include "opening.h"
 #include "release.h"
 #include "sandbox.h"
+#include "short_parts.h"
 #include "traffic.h"
 
 /*
@@ -33,6 +34,8 @@ DOOR ssize_t write(int fd, const void *buffer, size_t count) {
     if (plain || !traffic_begin(&traffic, fd, "write", CALLER))
         return REAL(write)(fd, buffer, count);
     ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &count, &result))
+        return result;
     if (real_writes_are_libc()) {
         result = REAL(send)(fd, buffer, count, without_sigpipe(&traffic, 0));
     } else {
@@ -76,10 +79,20 @@ DOOR ssize_t writev(int fd, const struct iovec *parts, int count) {
     bool plain = !table_maybe_tcp(fd) || count <= 0 || count > IOV_MAX || sandbox_up;
     if (plain || !traffic_begin(&traffic, fd, "writev", CALLER))
         return REAL(writev)(fd, parts, count);
+    struct short_parts shorter;
+    size_t most = SIZE_MAX;
+    ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &most, &result))
+        return result;
+    if (traffic.shortened) {
+        short_parts_of(&shorter, parts, (size_t)count, most);
+        parts = shorter.parts;
+        count = shorter.count;
+    }
     if (real_writes_are_libc())
         return send_parts(&traffic, fd, parts, count);
     traffic_hold_sigpipe(&traffic);
-    ssize_t result = REAL(writev)(fd, parts, count);
+    result = REAL(writev)(fd, parts, count);
     traffic_wrote(&traffic, result);
     return result;
 }
@@ -88,8 +101,18 @@ DOOR ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset
     struct traffic traffic;
     if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "pwritev2", CALLER))
         return REAL(pwritev2)(fd, parts, count, offset, flags);
+    struct short_parts shorter;
+    size_t most = SIZE_MAX;
+    ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &most, &result))
+        return result;
+    if (traffic.shortened && count > 0) {
+        short_parts_of(&shorter, parts, (size_t)count, most);
+        parts = shorter.parts;
+        count = shorter.count;
+    }
     traffic_hold_sigpipe(&traffic);
-    ssize_t result = REAL(pwritev2)(fd, parts, count, offset, flags);
+    result = REAL(pwritev2)(fd, parts, count, offset, flags);
     traffic_wrote(&traffic, result);
     return result;
 }
@@ -99,7 +122,10 @@ DOOR ssize_t send(int fd, const void *buffer, size_t count, int flags) {
     struct traffic traffic;
     if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "send", CALLER))
         return REAL(send)(fd, buffer, count, flags);
-    ssize_t result = REAL(send)(fd, buffer, count, without_sigpipe(&traffic, flags));
+    ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &count, &result))
+        return result;
+    result = REAL(send)(fd, buffer, count, without_sigpipe(&traffic, flags));
     traffic_wrote(&traffic, result);
     return result;
 }
@@ -115,7 +141,10 @@ DOOR ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const s
     struct traffic traffic;
     if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "sendto", CALLER))
         return REAL(sendto)(fd, buffer, count, flags, to, length);
-    ssize_t result = REAL(sendto)(fd, buffer, count, without_sigpipe(&traffic, flags), to, length);
+    ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &count, &result))
+        return result;
+    result = REAL(sendto)(fd, buffer, count, without_sigpipe(&traffic, flags), to, length);
     opened_fast(fd, flags, result, &traffic.call);
     traffic_wrote(&traffic, result);
     return result;
@@ -131,7 +160,15 @@ DOOR ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
         }
         return result;
     }
-    ssize_t result = REAL(sendmsg)(fd, message, without_sigpipe(&traffic, flags));
+    size_t most = SIZE_MAX;
+    ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &most, &result))
+        return result;
+    if (traffic.shortened) {
+        SHORT_MESSAGE(message, most);
+        result = REAL(sendmsg)(fd, &short_message, without_sigpipe(&traffic, flags));
+    } else
+        result = REAL(sendmsg)(fd, message, without_sigpipe(&traffic, flags));
     opened_fast(fd, flags, result, &traffic.call);
     traffic_wrote(&traffic, result);
     return result;
@@ -148,6 +185,9 @@ DOOR int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
         }
         return result;
     }
+    ssize_t instead;
+    if (traffic_is_off(&traffic, RULE_WRITE, NULL, &instead))
+        return (int)instead;
     int result = REAL(sendmmsg)(fd, messages, count, without_sigpipe(&traffic, flags));
     if (result > 0 && (unsigned)result < count)
         traffic_wrote_part(&traffic, result);
@@ -162,8 +202,11 @@ DOOR ssize_t sendfile(int out, int in, off_t *offset, size_t count) {
     struct traffic traffic;
     if (!table_maybe_tcp(out) || !traffic_begin(&traffic, out, "sendfile", CALLER))
         return REAL(sendfile)(out, in, offset, count);
+    ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &count, &result))
+        return result;
     traffic_hold_sigpipe(&traffic);
-    ssize_t result = REAL(sendfile)(out, in, offset, count);
+    result = REAL(sendfile)(out, in, offset, count);
     traffic_wrote(&traffic, result);
     return result;
 }
@@ -173,9 +216,14 @@ DOOR ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, si
     struct traffic writes, reads;
     bool to_socket = table_maybe_tcp(out) && traffic_begin(&writes, out, "splice", CALLER);
     bool from_socket = table_maybe_tcp(in) && traffic_begin(&reads, in, "splice", CALLER);
+    ssize_t result;
+    if (to_socket && traffic_is_off(&writes, RULE_WRITE, &count, &result))
+        return result;
+    if (from_socket && traffic_is_off(&reads, RULE_READ, &count, &result))
+        return result;
     if (to_socket)
         traffic_hold_sigpipe(&writes);
-    ssize_t result = REAL(splice)(in, in_offset, out, out_offset, count, flags);
+    result = REAL(splice)(in, in_offset, out, out_offset, count, flags);
     if (from_socket)
         traffic_read(&reads, result, count);
     if (to_socket)
@@ -184,6 +232,9 @@ DOOR ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, si
 }
 
 static int print_to_socket(struct traffic *traffic, const char *format, va_list arguments) {
+    ssize_t instead;
+    if (traffic_is_off(traffic, RULE_WRITE, NULL, &instead))
+        return (int)instead;
     traffic_hold_sigpipe(traffic);
     int result = REAL(vdprintf)(traffic->fd, format, arguments);
     traffic_wrote(traffic, result);
@@ -209,6 +260,9 @@ DOOR int dprintf(int fd, const char *format, ...) {
 }
 
 static int print_checked(struct traffic *traffic, int flag, const char *format, va_list arguments) {
+    ssize_t instead;
+    if (traffic_is_off(traffic, RULE_WRITE, NULL, &instead))
+        return (int)instead;
     traffic_hold_sigpipe(traffic);
     int result = REAL(__vdprintf_chk)(traffic->fd, flag, format, arguments);
     traffic_wrote(traffic, result);

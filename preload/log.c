@@ -17,6 +17,7 @@ struct settings log_settings;
 
 static uint32_t log_seed;
 static const char *const *log_command;
+static const char *const *log_rules;
 static struct text_style style;
 
 /* glibc 2.35 and later: lock-free, async-signal-safe. Older: callers stay unnamed. */
@@ -28,6 +29,10 @@ void log_start(const struct settings *settings, uint32_t seed, const char *const
     log_seed = seed;
     log_command = command;
     style = *text_style;
+}
+
+void log_name_rules(const char *const *texts) {
+    log_rules = texts;
 }
 
 static uint64_t microseconds(const struct timespec *time) {
@@ -65,6 +70,22 @@ static void name_caller(struct event *event, const void *caller) {
     event->caller_offset = (uintptr_t)caller - object.dlfo_link_map->l_addr;
 }
 
+static void name_rule(struct event *event, const struct call *call) {
+    if (!call->rule)
+        return;
+    if (call->rule_failed)
+        event->not_injected = call->rule->text;
+    else
+        event->injected = call->rule->text;
+    event->not_injected_why = call->rule_failed;
+}
+
+/* delay_exit= is waited for when the event has been written. */
+static uint64_t delay_to_come(const struct call *call) {
+    enum { MICROSECOND = 1000 };
+    return call->rule && !call->rule_failed ? call->rule->delay_exit / MICROSECOND : 0;
+}
+
 struct event *log_event(struct scratch *scratch, enum event_op op, const struct call *call) {
     struct event *event = &scratch->event;
     event_init(event, op);
@@ -73,14 +94,16 @@ struct event *log_event(struct scratch *scratch, enum event_op op, const struct 
         event->time_us = call->begun;
         if (call->done) {
             event->duration_us = call->done > call->begun ? call->done - call->begun : 0;
+            event->duration_us += delay_to_come(call);
             event->has |= HAS_DURATION;
         }
         name_caller(event, call->caller);
+        name_rule(event, call);
     }
     return event;
 }
 
-static void name_thread(struct event *event) {
+void log_name_thread(struct event *event) {
     static char last_known[COMM_SIZE];
     event->pid = process_id();
     event->tid = process_thread_id();
@@ -113,7 +136,8 @@ static void write_start(struct counters *counters, uint64_t when) {
     event->time_us = when;
     event->command = log_command;
     event->seed = log_seed;
-    name_thread(event);
+    event->rules = log_rules;
+    log_name_thread(event);
     write_event(scratch, counters);
     scratch_give(scratch);
 }
@@ -121,13 +145,22 @@ static void write_start(struct counters *counters, uint64_t when) {
 void log_emit(struct scratch *scratch) {
     struct event *event = &scratch->event;
     unsigned classes = event_classes(event);
-    if (classes && !(classes & log_settings.trace) && !event->injected)
+    if (classes && !(classes & log_settings.trace) && !event->injected && !event->not_injected)
         return;
-    name_thread(event);
+    log_name_thread(event);
     if (!conditions_hold(&log_settings.only, event))
         return;
     struct counters *counters = process_counters();
     write_start(counters, event->time_us);
+    write_event(scratch, counters);
+}
+
+void log_emit_plainly(struct scratch *scratch, bool always) {
+    struct counters *counters = process_counters();
+    if (!always && atomic_load(&counters->framed) != STARTED)
+        return;
+    log_name_thread(&scratch->event);
+    write_start(counters, scratch->event.time_us);
     write_event(scratch, counters);
 }
 
@@ -145,7 +178,7 @@ void log_end(void) {
     event->lost = atomic_load(&counters->lost);
     event->asked = atomic_load(&counters->asked);
     event->contradicted = atomic_load(&counters->contradicted);
-    name_thread(event);
+    log_name_thread(event);
     write_event(scratch, counters);
     scratch_give(scratch);
 }

@@ -31,7 +31,7 @@ static bool identify_accepted(int listener, int fd, struct identity *identity) {
 
 static void emit_open(enum event_op op, int fd, long result, int error, const struct identity *identity,
                       const struct call *call) {
-    struct scratch *scratch = log_wants(TRACE_OPEN) ? scratch_take() : NULL;
+    struct scratch *scratch = log_wants_of(call, TRACE_OPEN) ? scratch_take() : NULL;
     if (!scratch)
         return;
     struct call ended = call_ended(call);
@@ -69,6 +69,50 @@ bool connect_disconnects(const struct sockaddr *address, socklen_t length) {
            family == AF_UNSPEC;
 }
 
+/* The kernel has not read the address yet: it may be a bad pointer. */
+static bool copy_address(const struct sockaddr *address, socklen_t length, struct address *copy) {
+    struct sockaddr_storage storage = {0};
+    struct iovec ours = {&storage, sizeof storage};
+    struct iovec theirs = {(void *)(uintptr_t)address, length < sizeof storage ? length : sizeof storage};
+    if (probe(SYS_process_vm_readv, process_id(), (long)&ours, 1, (long)&theirs, 1, 0) <= 0)
+        return false;
+    address_from_sockaddr(copy, (const struct sockaddr *)&storage, length);
+    return true;
+}
+
+bool opening_meets(enum rule_family family, int fd, const struct sockaddr *address, socklen_t length, struct call *call,
+                   long *result) {
+    struct identity identity;
+    struct fault_subject subject = {
+        .family = family, .call = call, .fd = fd, .how = -1, .without = family == RULE_ACCEPT ? 1U << PART_THEN : 0};
+    int saved = errno;
+    if (fd >= 0 && !table_find(fd, true, &identity))
+        return false;
+    if (fd < 0 && sweep_count() == 0)
+        return false;
+    if (fd >= 0)
+        subject.identity = &identity;
+    if (address && copy_address(address, length, &identity.remote))
+        identity.role = ROLE_CLIENT;
+    errno = saved;
+    return fault_takes(&subject, result);
+}
+
+/* then= of an accept is about the connection that came of it. */
+static void end_accepted(int fd, const struct identity *identity, const struct call *call) {
+    struct call of_connection = *call;
+    struct fault_subject subject = {.family = RULE_ACCEPT,
+                                    .call = &of_connection,
+                                    .fd = fd,
+                                    .how = -1,
+                                    .identity = identity,
+                                    .with = 1U << PART_THEN};
+    if (fault_armed(RULE_ACCEPT) && fault_meets(&subject)) {
+        fault_then(of_connection.rule, fd, &of_connection);
+        fault_result(&of_connection, 0);
+    }
+}
+
 void accepted(int listener, int fd, const struct call *call) {
     int saved = errno;
     struct identity identity;
@@ -78,6 +122,7 @@ void accepted(int listener, int fd, const struct call *call) {
         ledger_born(identity.cookie);
         table_set(fd, &identity);
         emit_open(OP_ACCEPT, listener, fd, 0, &identity, call);
+        end_accepted(fd, &identity, call);
     } else {
         table_set_unknown(fd);
     }
@@ -103,6 +148,8 @@ void connected(int fd, const struct sockaddr *address, socklen_t length, long re
             claims_begin(identity.cookie);
         }
         emit_open(OP_CONNECT, fd, result, error, &identity, call);
+        if (result == 0 && fault_has(call, PART_THEN))
+            fault_then(call->rule, fd, call);
     }
     errno = saved;
 }
@@ -114,7 +161,7 @@ void connected(int fd, const struct sockaddr *address, socklen_t length, long re
 static void emit_reference(enum event_op op, int fd, long result, int taken, unsigned later,
                            const struct identity *identity, const struct call *call) {
     struct references references;
-    struct scratch *scratch = log_wants(TRACE_REFS) ? scratch_take() : NULL;
+    struct scratch *scratch = log_wants_of(call, TRACE_REFS) ? scratch_take() : NULL;
     if (!scratch)
         return;
     int open_fd = op == OP_SEND_FD ? fd : (int)result;
@@ -248,7 +295,7 @@ unsigned forking(void) {
 
 void forked(unsigned shared, int child, const struct call *call) {
     int saved = errno;
-    struct scratch *scratch = shared && log_wants(TRACE_REFS) ? scratch_take() : NULL;
+    struct scratch *scratch = (shared && log_wants(TRACE_REFS)) || call->rule ? scratch_take() : NULL;
     if (scratch) {
         struct call ended = call_ended(call);
         struct event *event = log_event(scratch, OP_FORK, &ended);

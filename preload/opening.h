@@ -7,14 +7,29 @@
 
 #include <sys/socket.h>
 
-#include "log.h"
-#include "socket.h"
+#include "fault.h"
+#include "table.h"
 
 /* After socket() made fd. */
 void socket_made(int fd, int domain, int type);
 
 /* Whether connect() with that address is a disconnect: AF_UNSPEC, connect(2). The address may be a bad pointer. */
 bool connect_disconnects(const struct sockaddr *address, socklen_t length);
+
+/*
+ * Before the call: holds the rules of the family against it, and may wait or end the process. True: a rule takes the
+ * call's place; *result is what the program sees, with errno. Where it does not, opening_result() comes last of all.
+ * fd: of a fork -1; address: of a connect, else NULL. opening_is_off() costs a load and a compare where there is no
+ * rule.
+ */
+bool opening_meets(enum rule_family family, int fd, const struct sockaddr *address, socklen_t length, struct call *call,
+                   long *result);
+static inline bool opening_is_off(enum rule_family family, int fd, struct call *call, long *result) {
+    return fault_armed(family) && (fd < 0 || table_maybe_tcp(fd)) && opening_meets(family, fd, NULL, 0, call, result);
+}
+static inline int opening_result(const struct call *call, int result) {
+    return (int)fault_result(call, result);
+}
 
 /* After accept() on listener made fd. */
 void accepted(int listener, int fd, const struct call *call);

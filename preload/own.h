@@ -1,5 +1,6 @@
 /*
- * The descriptors that closetrace holds itself: a netlink socket and a log file, at most. They are close-on-exec
+ * The descriptors that closetrace holds itself: a netlink socket and a log file, at most (while a
+ * fault rule has connections parked, also those and an eventfd). They are close-on-exec
  * and stand where a program does not come: above its soft limit where the hard one leaves room, else at the top
  * of the range. A program that closes or takes over their numbers is not hindered.
  */
@@ -9,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum own_descriptor { OWN_NETLINK, OWN_LOG, OWN_COUNT };
+enum own_descriptor { OWN_NETLINK, OWN_LOG, OWN_WAKE, OWN_COUNT };
 
 /* Moves fd up to its place and keeps it. The new number, or -1 (fd is closed either way). */
 int own_adopt(enum own_descriptor which, int fd);
@@ -48,7 +49,26 @@ void own_drop(enum own_descriptor which);
  */
 long own_open(long call, long a, long b, long c);
 
-/* In a forked child: the netlink socket is the parent's (answers would mix); the log file is shared. */
+/*
+ * Guests: the connections that a fault rule has parked (park.h), kept by duplicates of ours. They stand above the soft
+ * limit where the hard one leaves room, else in the upper half of the range, close-on-exec. A program that closes such
+ * a number (in a loop over /proc/self/fd) is not hindered: the guest moves, a few times.
+ *
+ * own_keep() keeps a duplicate of fd; the guest's place, by which it is known from then on, or -1: there is no room.
+ * own_guest() is its number now, or -1; own_let_go() frees the place and gives the number, which is not closed.
+ */
+enum { OWN_GUESTS = 16384 };
+int own_keep(int fd);
+int own_guest(int place);
+int own_let_go(int place);
+
+/* One above the highest place that was ever taken. */
+int own_guests_end(void);
+
+/*
+ * In a forked child: the netlink socket is the parent's (answers would mix), and so are the guests; the log file is
+ * shared.
+ */
 void own_forked(void);
 
 #endif

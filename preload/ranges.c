@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include "closing.h"
+#include "fault.h"
 #include "own.h"
 #include "raw.h"
 #include "real.h"
@@ -27,6 +28,13 @@ static int close_others(unsigned first, unsigned last) {
     }
 }
 
+/* What a fault makes of a call that went on all the same. */
+static int fail_with(int error) {
+    if (error)
+        errno = error;
+    return error ? -1 : 0;
+}
+
 /*
  * From the highest down, as the kernel lets go of them: close_range() takes them out of the table in ascending order,
  * but the files are given up when it returns, the last first (task_work_run() in kernel/task_work.c). Each TCP socket
@@ -34,6 +42,7 @@ static int close_others(unsigned first, unsigned last) {
  */
 static int close_all(unsigned first, unsigned last, const char *name, const void *caller) {
     unsigned end = (unsigned)table_end(), above = last;
+    int failed = 0, saved = errno;
     for (unsigned fd = last < end ? last + 1 : end; fd-- > first;) {
         struct closing closing;
         if (!table_maybe_tcp((int)fd))
@@ -43,13 +52,16 @@ static int close_all(unsigned first, unsigned last, const char *name, const void
         above = fd;
         if (!closing_begin(&closing, (int)fd, name, caller))
             continue;
-        long result = raw6(SYS_close, fd, 0, 0, 0, 0, 0);
-        closing_end(&closing, result < 0 ? -1 : 0, (int)-result);
+        long result = closing_is_off(&closing) ? 0 : raw6(SYS_close, fd, 0, 0, 0, 0, 0);
+        if (closing_end(&closing, result < 0 ? -1 : 0, (int)-result) == -1 && fault_replaces(&closing.call)) {
+            failed = errno;
+            errno = saved;
+        }
         if (fd == first)
-            return 0;
+            return fail_with(failed);
         above = fd - 1;
     }
-    return close_others(first, above);
+    return close_others(first, above) == 0 ? fail_with(failed) : -1;
 }
 
 int range_close(unsigned first, unsigned last, int flags, const char *name, const void *caller) {
@@ -77,7 +89,7 @@ void range_close_from(int lowest, const char *name, const void *caller) {
         return;
     }
     /* Where the kernel has no close_range(), libc closes number by number. */
-    if (close_all(first, UINT_MAX, name, caller) != 0)
+    if (close_all(first, UINT_MAX, name, caller) != 0 && errno == ENOSYS)
         REAL(closefrom)(lowest);
     errno = saved;
 }

@@ -9,6 +9,7 @@
 #include <sys/auxv.h>
 
 #include "child.h"
+#include "fault.h"
 #include "flight.h"
 #include "ledger.h"
 #include "log.h"
@@ -117,7 +118,7 @@ static bool read_settings(char **environment, struct settings *settings) {
         error.text = "";
         static const char message[] = "the settings are longer than 16 kilobytes";
         memcpy(error.parse.message, message, sizeof message);
-    } else if (settings_read(kept, settings, &error)) {
+    } else if (settings_read(kept, settings, &error) && fault_read_rules(settings->inject, &error)) {
         bool joined = settings->session && session_join(settings->session);
         if (joined)
             sink_to_session(settings->output);
@@ -143,11 +144,13 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         style.color = !settings.output && !(no_color && *no_color) && sink_is_terminal();
         style.utc_offset = timezone_offset(variable(environment, "TZ"), log_now() / 1000000);
     }
-    log_start(&settings, settings.seed_given ? settings.seed : random_seed(), (const char *const *)argv, &style);
+    uint32_t seed = settings.seed_given ? settings.seed : random_seed();
+    log_start(&settings, seed, (const char *const *)argv, &style);
     flight_start();
     release_start();
     ledger_start();
     child_start();
+    fault_start(seed);
     on_exit(at_exit, NULL);
     __cxa_at_quick_exit(at_quick_end, NULL);
     table_on = true;

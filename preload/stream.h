@@ -29,8 +29,19 @@ static inline bool stream_begin(struct stream_call *call, FILE *file, const char
     return table_maybe_tcp(stream_descriptor(file)) && stream_found(call, file, name, caller);
 }
 
-/* Before output of that many bytes (SIZE_MAX: not known): if it may have to write, SIGPIPE is held. */
-void stream_will_write(struct stream_call *call, size_t length);
+/* Lengths of output that are no lengths: not known; whatever is in the buffer. */
+#define STREAM_UNKNOWN SIZE_MAX
+#define STREAM_FLUSH   (SIZE_MAX - 1)
+
+/*
+ * Before input; before output of that many bytes. Where the kernel will be asked, rules are held against the call, and
+ * SIGPIPE is held. True: a rule takes the call's place: it fails, the stream has its error, errno is set.
+ */
+bool stream_meets_input(struct stream_call *call);
+static inline bool stream_will_read(struct stream_call *call) {
+    return fault_armed(RULE_READ) && stream_meets_input(call);
+}
+bool stream_will_write(struct stream_call *call, size_t length);
 
 void stream_has_read(struct stream_call *call);
 void stream_has_written(struct stream_call *call);

@@ -5,21 +5,26 @@
 #include "door.h"
 #include "stream.h"
 
+/* What a function of that type returns when it fails: EOF or WEOF, 0 items, NULL. */
+#define IS(type, other) __builtin_types_compatible_p(type, other)
+#define FAILED(type)    ((type)(IS(type, int) || IS(type, wint_t) || IS(type, ssize_t) ? (intptr_t)-1 : 0))
+
 #define INPUT(type, name, file, real_call)          \
     struct stream_call stream;                      \
     if (!stream_begin(&stream, file, name, CALLER)) \
         return real_call;                           \
+    if (stream_will_read(&stream))                  \
+        return FAILED(type);                        \
     type result = real_call;                        \
     stream_has_read(&stream);                       \
     return result
-
-#define UNKNOWN_LENGTH SIZE_MAX
 
 #define OUTPUT(name, file, length, real_call)       \
     struct stream_call stream;                      \
     if (!stream_begin(&stream, file, name, CALLER)) \
         return real_call;                           \
-    stream_will_write(&stream, length);             \
+    if (stream_will_write(&stream, length))         \
+        return FAILED(__typeof__(real_call));       \
     __typeof__(real_call) result = real_call;       \
     stream_has_written(&stream);                    \
     return result
@@ -31,23 +36,23 @@
     va_list arguments;                                    \
     va_start(arguments, format);                          \
     bool tcp = stream_begin(&stream, file, name, CALLER); \
-    int result = real_call;                               \
-    if (tcp)                                              \
+    bool off = tcp && stream_will_read(&stream);          \
+    int result = off ? EOF : (real_call);                 \
+    if (tcp && !off)                                      \
         stream_has_read(&stream);                         \
     va_end(arguments);                                    \
     return result
 
-#define PRINT(name, file, real_call)                      \
-    struct stream_call stream;                            \
-    va_list arguments;                                    \
-    va_start(arguments, format);                          \
-    bool tcp = stream_begin(&stream, file, name, CALLER); \
-    if (tcp)                                              \
-        stream_will_write(&stream, UNKNOWN_LENGTH);       \
-    int result = real_call;                               \
-    if (tcp)                                              \
-        stream_has_written(&stream);                      \
-    va_end(arguments);                                    \
+#define PRINT(name, file, real_call)                              \
+    struct stream_call stream;                                    \
+    va_list arguments;                                            \
+    va_start(arguments, format);                                  \
+    bool tcp = stream_begin(&stream, file, name, CALLER);         \
+    bool off = tcp && stream_will_write(&stream, STREAM_UNKNOWN); \
+    int result = off ? -1 : (real_call);                          \
+    if (tcp && !off)                                              \
+        stream_has_written(&stream);                              \
+    va_end(arguments);                                            \
     return result
 
 #endif

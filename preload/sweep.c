@@ -8,9 +8,12 @@
 
 #include "claims.h"
 #include "closing.h"
+#include "ending.h"
+#include "fault.h"
 #include "flight.h"
 #include "ledger.h"
 #include "memory.h"
+#include "park.h"
 #include "process.h"
 #include "references.h"
 #include "release.h"
@@ -263,7 +266,7 @@ static void count_references(struct search *search, struct sweep *sweep, struct 
 
 static void report(bool exec, const struct call *call, int status) {
     struct sweep sweep;
-    if (!log_wants(exec ? TRACE_END | TRACE_REFS : TRACE_END) || !gather(&sweep, exec ? CLOSED_ON_EXEC : ALL))
+    if (!log_wants_of(call, exec ? TRACE_END | TRACE_REFS : TRACE_END) || !gather(&sweep, exec ? CLOSED_ON_EXEC : ALL))
         return;
     struct scratch *scratch = sweep.count ? scratch_take() : NULL;
     if (scratch) {
@@ -295,6 +298,7 @@ void sweep_exec(const struct call *call) {
     int saved = errno;
     twice_flush();
     report(true, call, -1);
+    park_ends(call);
     tell_ledger(false);
     flight_meet_strangers();
     errno = saved;
@@ -304,6 +308,7 @@ void sweep_exec_failed(const struct call *call, int error) {
     int saved = errno;
     struct sweep sweep;
     tell_ledger(true);
+    park_goes_on(call, error);
     if (log_wants(TRACE_END | TRACE_REFS) && gather(&sweep, CLOSED_ON_EXEC)) {
         struct scratch *scratch = scratch_take();
         for (size_t i = 0; scratch && i < sweep.count; i++) {
@@ -325,12 +330,55 @@ void sweep_exec_failed(const struct call *call, int error) {
 
 static atomic_bool ended;
 
+static int socket_at(const void *sockets, size_t i, const struct identity **identity) {
+    const struct swept *socket = (const struct swept *)sockets + i;
+    *identity = &socket->identity;
+    return socket->fd;
+}
+
+static void end_otherwise(const struct swept *socket, const struct call *call) {
+    struct ending_call ending;
+    struct call other = *call;
+    other.begun = log_now();
+    if (call->rule->as == WAY_RST)
+        ending_reset(&ending, socket->fd, &other);
+    else
+        ending_shut(&ending, socket->fd, rule_way_how(call->rule->as), &other);
+}
+
+/*
+ * The rules against the end of the process: met once, and carried out on each of its connections that they mean. Its
+ * frame is not for a handler's small stack, where there are no rules.
+ */
+__attribute__((noinline)) static void meet_faults(struct call *call) {
+    struct sweep sweep;
+    if (!gather(&sweep, ALL))
+        return;
+    struct fault_subject subject = {.family = RULE_EXIT,
+                                    .call = call,
+                                    .fd = -1,
+                                    .how = -1,
+                                    .socket = socket_at,
+                                    .sockets = sweep.sockets,
+                                    .count = sweep.count};
+    bool met = sweep.count > 0 && fault_meets(&subject);
+    for (size_t i = 0; met && fault_way(call) && i < sweep.count; i++)
+        if (fault_meets_socket(&subject, i))
+            end_otherwise(&sweep.sockets[i], call);
+    sweep_free(&sweep);
+}
+
 void sweep_end(const char *name, const void *caller, int status) {
     int saved = errno;
+    struct call call = call_begin(name, caller);
+    bool by_signal = status < 0;
+    if (fault_armed(RULE_EXIT) && !by_signal && !atomic_load(&ended))
+        meet_faults(&call);
     if (process_is_borrowed() || !atomic_exchange(&ended, true)) {
-        struct call call = call_begin(name, caller);
         report(false, &call, status);
         twice_flush();
+        park_ends(&call);
+        fault_end();
         log_end();
         if (!process_is_borrowed()) {
             ledger_leave();
@@ -345,6 +393,8 @@ void sweep_forked(void) {
 }
 
 void sweep_survived(void) {
+    struct call call = {0};
+    park_goes_on(&call, 0);
     log_resume();
     session_forked();
     sweep_forked();

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "closing.h"
+#include "epoll_sets.h"
 #include "release.h"
 #include "sandbox.h"
 #include "signals.h"
@@ -20,6 +21,8 @@ bool traffic_begin(struct traffic *traffic, int fd, const char *name, const void
     traffic->fd = fd;
     traffic->holds_sigpipe = false;
     traffic->may_raise = false;
+    traffic->told = false;
+    traffic->shortened = false;
     traffic->errno_before = saved;
     traffic->call = call_begin(name, caller);
     return true;
@@ -50,6 +53,37 @@ static void emit(struct traffic *traffic, enum event_op op, long result, int err
     event->sigpipe = sigpipe;
     log_emit(scratch);
     scratch_give(scratch);
+    traffic->told = true;
+}
+
+bool traffic_meets(struct traffic *traffic, enum rule_family family, size_t *count, long *result) {
+    struct fault_subject subject = {.family = family,
+                                    .call = &traffic->call,
+                                    .fd = traffic->fd,
+                                    .how = -1,
+                                    .identity = &traffic->identity,
+                                    .without = count ? 0 : 1U << PART_SHORT};
+    if (fault_takes(&subject, result))
+        return true;
+    if (count && fault_has(&traffic->call, PART_SHORT) && *count > traffic->call.rule->most) {
+        *count = traffic->call.rule->most;
+        traffic->shortened = true;
+    }
+    return false;
+}
+
+/* What a rule leaves to be done when the call has come back. */
+static void after_fault(struct traffic *traffic, enum event_op op, long result, int error) {
+    const struct rule *rule = traffic->call.rule;
+    bool only_then =
+        !(rule->parts & (1U << PART_SIGNAL | 1U << PART_DELAY_ENTER | 1U << PART_DELAY_EXIT | 1U << PART_SHORT));
+    if (!traffic->told && (!only_then || result < 0))
+        emit(traffic, op, result, error, STATE_UNSET, SIGPIPE_UNSET);
+    if (traffic->shortened && result > 0)
+        epoll_sets_rearm(traffic->fd);
+    if (rule_has(rule, PART_THEN) && result >= 0)
+        fault_then(rule, traffic->fd, &traffic->call);
+    fault_result(&traffic->call, result);
 }
 
 /* Only what the kernel says of this very connection is told: the number may be another's by now. */
@@ -94,6 +128,8 @@ void traffic_read(struct traffic *traffic, long result, size_t wanted) {
         see_reset(traffic, result);
     if (log_wants(TRACE_DATA))
         emit(traffic, OP_READ, result, saved, STATE_UNSET, SIGPIPE_UNSET);
+    if (__builtin_expect(traffic->call.rule != NULL, 0))
+        after_fault(traffic, OP_READ, result, saved);
     errno = saved;
     release_check(traffic->call.name, traffic->call.caller, result, false);
 }
@@ -138,6 +174,8 @@ void traffic_wrote(struct traffic *traffic, long result) {
         see_reset(traffic, result);
     if (!refused && log_wants(TRACE_DATA))
         emit(traffic, OP_WRITE, result, saved, STATE_UNSET, SIGPIPE_UNSET);
+    if (__builtin_expect(traffic->call.rule != NULL, 0))
+        after_fault(traffic, OP_WRITE, result, saved);
     release_sigpipe(traffic);
     errno = saved;
     release_check(traffic->call.name, traffic->call.caller, result, false);

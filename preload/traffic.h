@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "log.h"
+#include "fault.h"
 #include "socket.h"
 
 struct traffic {
@@ -16,6 +16,8 @@ struct traffic {
     int fd;
     bool holds_sigpipe; /* SIGPIPE is blocked by us, for the time of the call */
     bool may_raise;     /* the call was made without its SIGPIPE: it is ours to raise */
+    bool told;          /* an event of the call was logged */
+    bool shortened;     /* by a fault */
     uint64_t old_mask;
     int errno_before; /* which a SIGPIPE handler sees */
     struct identity identity;
@@ -23,6 +25,16 @@ struct traffic {
 
 /* False: no TCP socket after all. */
 bool traffic_begin(struct traffic *traffic, int fd, const char *name, const void *caller);
+
+/*
+ * Holds the rules of the family (RULE_READ, RULE_WRITE) against the call. It may wait, and end the process. True: a
+ * rule takes the call's place; *result is what the program sees, with errno. count: how much it is about, which short=
+ * makes less; NULL: that cannot be done to this call, and no rule with short= meets it.
+ */
+bool traffic_meets(struct traffic *traffic, enum rule_family family, size_t *count, long *result);
+static inline bool traffic_is_off(struct traffic *traffic, enum rule_family family, size_t *count, long *result) {
+    return fault_armed(family) && traffic_meets(traffic, family, count, result);
+}
 
 /* After a read; wanted: how much was asked for (a read of nothing returns 0 and means nothing). */
 void traffic_read(struct traffic *traffic, long result, size_t wanted);

@@ -15,6 +15,8 @@ vfork:
     call vfork_before
     addq $8, %rsp
     .cfi_adjust_cfa_offset -8
+    testl %eax, %eax
+    jne .Loff
     popq %rdi
     .cfi_adjust_cfa_offset -8
     .cfi_register %rip, %rdi
@@ -36,6 +38,9 @@ vfork:
     popq %rbx
     .cfi_adjust_cfa_offset -8
 .Lchild:
+    ret
+.Loff:
+    movl $-1, %eax
     ret
     .cfi_endproc
     .size vfork, . - vfork

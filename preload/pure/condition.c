@@ -258,8 +258,8 @@ bool condition_parse(const char *text, size_t offset, size_t length, struct cond
     return value_parse(&value, condition, error);
 }
 
-/* Up to the next ':' outside brackets. Only a value that begins with one has brackets: elsewhere it is a letter. */
-static size_t condition_length(const char *text) {
+/* Only a value that begins with one has brackets: elsewhere it is a letter. */
+size_t condition_length(const char *text) {
     size_t length = 0;
     bool in_brackets = false;
     for (; text[length] != '\0' && (in_brackets || text[length] != ':'); length++) {

@@ -57,6 +57,9 @@ struct parse_error {
 bool condition_parse(const char *text, size_t offset, size_t length, struct condition *condition,
                      struct parse_error *error);
 
+/* How far a condition at the beginning of text reaches: up to the next ':' outside brackets, or its end. */
+size_t condition_length(const char *text);
+
 /* A list separated by ':', brackets protect the colons of an IPv6 address. An empty text is an empty list. */
 bool conditions_parse(const char *text, struct conditions *conditions, struct parse_error *error);
 

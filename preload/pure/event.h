@@ -167,7 +167,9 @@ struct event {
 
     char caller_module[CALLER_MODULE_SIZE]; /* empty: not known */
     uint64_t caller_offset;
-    const char *injected; /* the rule's text, or NULL */
+    const char *injected;     /* the rule's text, or NULL */
+    const char *not_injected; /* the text of a rule that could not be carried out, or NULL; and why */
+    const char *not_injected_why;
 
     /* start */
     const char *version;        /* NULL: this one */
@@ -180,6 +182,10 @@ struct event {
     const char *finding;
     const char *const *sockets;
     const char *const *evidence;
+    /* rule */
+    const char *rule;
+    uint64_t matched, fired; /* in this process */
+    bool fired_nowhere;      /* nor in any other of the session, so far */
     /* end */
     uint64_t events, lost, asked, contradicted;
 };

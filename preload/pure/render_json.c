@@ -252,11 +252,11 @@ static void member_caller(struct line *line, const struct event *event) {
 }
 
 /* A rule may be of any length: what does not fit is cut off its end. */
-static void member_injected(struct line *line, const char *rule) {
+static void member_rule(struct line *line, const char *name, const char *rule) {
     const size_t mark = line->length;
     if (!rule)
         return;
-    key(line, "injected");
+    key(line, name);
     line_char(line, '"');
     if (!line->cut) {
         const size_t size = line_reserve(line, INJECTED_RESERVE);
@@ -287,7 +287,9 @@ static void connection_members(struct line *line, const struct event *event) {
     member_word(line, "peer_state", state_name(event->peer_state));
     member_word(line, "sigpipe", sigpipe_name(event->sigpipe));
     member_caller(line, event);
-    member_injected(line, event->injected);
+    member_rule(line, "injected", event->injected);
+    member_rule(line, "not_injected", event->not_injected);
+    member_word(line, "not_injected_why", event->not_injected_why);
     if (event->has & HAS_DURATION)
         member_seconds(line, "duration", event->duration_us);
 }
@@ -377,6 +379,12 @@ static void finding_event(struct line *line, const struct event *event) {
         member_list(line, event, &evidence);
 }
 
+static void rule_event(struct line *line, const struct event *event) {
+    member_unsigned(line, "matched", event->matched);
+    member_unsigned(line, "fired", event->fired);
+    member_rule(line, "rule", event->rule);
+}
+
 static void end_event(struct line *line, const struct event *event) {
     member_unsigned(line, "events", event->events);
     member_unsigned(line, "lost", event->lost);
@@ -394,6 +402,8 @@ size_t render_json(const struct event *event, char *buffer, size_t size) {
     who_and_what(&line, event);
     if (event->op == OP_START)
         start_event(&line, event);
+    else if (event->op == OP_RULE)
+        rule_event(&line, event);
     else if (event->op == OP_END)
         end_event(&line, event);
     else if (event->op == OP_FINDING)

@@ -332,18 +332,34 @@ static void states(struct line *line, const struct event *event) {
 }
 
 /* A rule may be of any length: what does not fit is cut off its end. */
+static void rule_and(struct line *line, const char *rule, const char *rest) {
+    if (line->cut)
+        return;
+    const size_t size = line_reserve(line, strlen(rest));
+    line_printable(line, rule, strlen(rule));
+    line_back(line, line->length);
+    line->size = size;
+    line_text(line, rest);
+}
+
 static void injected(struct line *line, const char *rule) {
     if (!rule)
         return;
     group(line);
     line_text(line, "(INJECTED ");
-    if (line->cut)
+    rule_and(line, rule, ")");
+}
+
+static void not_injected(struct line *line, const struct event *event) {
+    if (!event->not_injected)
         return;
-    const size_t size = line_reserve(line, 1);
-    line_printable(line, rule, strlen(rule));
-    line_back(line, line->length);
-    line->size = size;
-    line_char(line, ')');
+    group(line);
+    line_text(line, "(NOT INJECTED ");
+    if (event->not_injected_why) {
+        line_text(line, event->not_injected_why);
+        line_text(line, ": ");
+    }
+    rule_and(line, event->not_injected, ")");
 }
 
 static void after_the_verdict(struct line *line, const struct event *event, const struct text_style *style) {
@@ -351,6 +367,7 @@ static void after_the_verdict(struct line *line, const struct event *event, cons
         paint(line, style, plain);
     states(line, event);
     injected(line, event->injected);
+    not_injected(line, event);
 }
 
 /* Room for the verdict without its holders is kept from what follows, and room for what follows from the holders. */
@@ -419,6 +436,19 @@ static void finding_words(struct line *line, const struct event *event, const st
     }
 }
 
+static void rule_words(struct line *line, const struct event *event) {
+    line_text(line, "+++ rule: ");
+    line_text(line, event->fired ? "fired " : event->fired_nowhere ? "NEVER FIRED " : "fired elsewhere ");
+    if (event->fired) {
+        line_unsigned(line, event->fired);
+        line_text(line, event->fired == 1 ? " time " : " times ");
+    }
+    line_text(line, "(matched ");
+    line_unsigned(line, event->matched);
+    line_text(line, event->matched == 1 ? " time): " : " times): ");
+    rule_and(line, event->rule ? event->rule : "", " +++");
+}
+
 static void end_words(struct line *line, const struct event *event) {
     line_text(line, "+++ ");
     line_unsigned(line, event->events);
@@ -438,6 +468,8 @@ size_t render_text(const struct event *event, const struct text_style *style, ch
     prefix(&line, event, style);
     if (event->op == OP_START)
         start_words(&line, event);
+    else if (event->op == OP_RULE)
+        rule_words(&line, event);
     else if (event->op == OP_END)
         end_words(&line, event);
     else if (event->op == OP_FINDING)

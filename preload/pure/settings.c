@@ -112,9 +112,9 @@ static bool only_read(const char *text, struct settings *settings, struct parse_
 }
 
 static bool inject_read(const char *text, struct settings *settings, struct parse_error *error) {
-    (void)text;
-    (void)settings;
-    return complain_plainly(error, 0, "fault rules are not part of this version");
+    (void)error;
+    settings->inject = text;
+    return true;
 }
 
 static bool seed_read(const char *text, struct settings *settings, struct parse_error *error) {
@@ -199,6 +199,7 @@ static bool entry_read(const char *entry, unsigned *seen, struct settings *setti
 
 bool settings_read(const char *const *environment, struct settings *settings, struct settings_error *error) {
     unsigned seen = 0;
+    error->place = NULL;
     memset(settings, 0, sizeof *settings);
     settings->format = FORMAT_TEXT;
     settings->trace = TRACE_DEFAULT;

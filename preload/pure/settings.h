@@ -27,18 +27,21 @@ struct settings {
     uint32_t seed;
     bool verify;
     const char *session; /* where the command's memory is (session_layout.h), or NULL: alone */
+    const char *inject;  /* the fault rules' text, which rules_read() reads; NULL: none */
 };
 
 /* What is wrong with a setting: variable, its text, and where and why. */
 struct settings_error {
     const char *variable; /* ends at NUL or '=': an unknown one is the environment's own entry, as is its text */
     const char *text;
+    const char *place; /* "FILE:LINE" where the text is a line of a file, else NULL */
     struct parse_error parse;
 };
 
 /*
  * A setting that is absent or empty has its default; only an empty CLOSETRACE_OUTPUT is an error (a file was meant).
  * Unknown CLOSETRACE_ variables are errors too, with the nearest name. Of two entries of a name the first counts.
+ * CLOSETRACE_INJECT is only kept: its rules are read by rules_read(), which may have to read a file.
  */
 bool settings_read(const char *const *environment, struct settings *settings, struct settings_error *error);
 

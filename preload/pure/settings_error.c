@@ -63,6 +63,10 @@ size_t settings_error_render(const struct settings_error *error, char *buffer, s
     for (size_t i = 0; i < name_length && i < VARIABLE_SHOWN; i++)
         show(&line, error->variable[i]);
     line_text(&line, name_length > VARIABLE_SHOWN ? "...: " : ": ");
+    if (error->place) {
+        line_text(&line, error->place);
+        line_text(&line, ": ");
+    }
     line_text(&line, error->parse.message);
     line_char(&line, '\n');
     excerpt_and_caret(&line, error->text, error->parse.offset < length ? error->parse.offset : length);

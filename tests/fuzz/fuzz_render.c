@@ -42,6 +42,9 @@ static void make_event(struct event *event, const char *const *words) {
     event->verified = number(2);
     event->call = number(8) ? words[0] : NULL;
     event->injected = number(3) ? NULL : words[1];
+    event->not_injected = number(3) ? NULL : words[1];
+    event->not_injected_why = number(3) ? NULL : words[0];
+    event->rule = number(3) ? NULL : words[1];
     event->command = number(3) ? words : NULL;
     event->rules = number(3) ? NULL : words + 1;
     event->version = number(2) ? NULL : words[1];

@@ -228,6 +228,19 @@ static void long_rules_are_cut(void) {
         CHECK(strstr(in(&event, size), ",\"injected\":\"r\\\"\xc3\xa4"));
 }
 
+static void rules(void) {
+    struct event event = bare_event(OP_RULE, NULL);
+    event.rule = "write:short=1:comm=\"";
+    event.matched = 7;
+    event.fired = 2;
+    CHECK(strstr(in(&event, 4096), ",\"op\":\"rule\",\"matched\":7,\"fired\":2,"
+                                   "\"rule\":\"write:short=1:comm=\\\"\"}\n"));
+    event = bare_event(OP_CLOSE, "close");
+    event.not_injected = "close:as=HOLD";
+    event.not_injected_why = "no descriptor";
+    CHECK(strstr(in(&event, 4096), ",\"not_injected\":\"close:as=HOLD\",\"not_injected_why\":\"no descriptor\"}\n"));
+}
+
 static void start_and_end(void) {
     const char *const command[] = {"./app", "a \"b\"", "\377", NULL};
     const char *const rules[] = {"close:delay_enter=1s", "exit", NULL};
@@ -331,6 +344,7 @@ int main(void) {
     holders_go_first();
     the_usual_event_is_whole_in_1024();
     long_rules_are_cut();
+    rules();
     start_and_end();
     long_commands();
     whatever_the_bytes();

@@ -226,8 +226,23 @@ static void data(void) {
     event = socket_event(OP_READ, "recvfrom");
     returns(&event, 512);
     CHECK_TEXT(what(&event), "recvfrom(" SEVEN ") = 512");
-    event = bare_event(OP_RULE, NULL);
-    CHECK_TEXT(what(&event), "rule()");
+}
+
+static void rules(void) {
+    struct event event = bare_event(OP_RULE, NULL);
+    event.rule = "close:as=RST:when=3";
+    event.matched = 2;
+    event.fired_nowhere = true;
+    CHECK_TEXT(what(&event), "+++ rule: NEVER FIRED (matched 2 times): close:as=RST:when=3 +++");
+    event.fired_nowhere = false;
+    CHECK_TEXT(what(&event), "+++ rule: fired elsewhere (matched 2 times): close:as=RST:when=3 +++");
+    event.matched = event.fired = 1;
+    CHECK_TEXT(what(&event), "+++ rule: fired 1 time (matched 1 time): close:as=RST:when=3 +++");
+    event = socket_event(OP_CLOSE, "close");
+    returns(&event, 0);
+    event.not_injected = "close:as=HOLD";
+    event.not_injected_why = "no descriptor is left to park it";
+    CHECK_TEXT(what(&event), "close(" SEVEN ") = 0  (NOT INJECTED no descriptor is left to park it: close:as=HOLD)");
 }
 
 static void frames(void) {
@@ -344,6 +359,7 @@ int main(void) {
     references();
     ending();
     data();
+    rules();
     frames();
     colors();
     holders_go_first();

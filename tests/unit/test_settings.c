@@ -62,6 +62,7 @@ static void words(void) {
     CHECK(reads("CLOSETRACE_SEED=4294967295") && settings.seed == UINT32_MAX);
     CHECK(reads("CLOSETRACE_SEED=0000000000000000000000007") && settings.seed == 7);
     CHECK(reads("CLOSETRACE_ONLY=lport=80:raddr=[::1]") && settings.only.count == 2);
+    CHECK(reads("CLOSETRACE_INJECT=close:as=RST") && strcmp(settings.inject, "close:as=RST") == 0);
 }
 
 static void the_first_of_a_name_counts(void) {
@@ -102,7 +103,6 @@ static void errors(void) {
     refuses("CLOSETRACE_ONLY=lport=80:rprot=1", 9,
             "unknown condition \"rprot\": lport, rport, laddr, raddr, fd, role, state, refs, sent, received, unread, "
             "how, comm, call or caller (did you mean rport?)");
-    refuses("CLOSETRACE_INJECT=close:error=EIO", 0, "fault rules are not part of this version");
     refuses("CLOSETRACE_SEED=12x", 2, "not a decimal digit; a number from 0 to 4294967295 would be right");
     refuses("CLOSETRACE_SEED=-1", 0, "not a decimal digit; a number from 0 to 4294967295 would be right");
     refuses("CLOSETRACE_SEED=4294967296", 0, "the number is too large; 0 to 4294967295 would be right");
