@@ -382,6 +382,8 @@ static void finding_event(struct line *line, const struct event *event) {
 static void rule_event(struct line *line, const struct event *event) {
     member_unsigned(line, "matched", event->matched);
     member_unsigned(line, "fired", event->fired);
+    if (event->fired_nowhere)
+        member_bool(line, "fired_nowhere", true);
     member_rule(line, "rule", event->rule);
 }
 
