@@ -11,10 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "analysis/analysis.h"
 #include "output.h"
 #include "pure/render.h"
 #include "reader/parse.h"
+#include "run_summary.h"
 
 enum { BUFFER_SIZE = 1 << 18 };
 
@@ -54,15 +54,15 @@ static size_t look_into(const struct drain *drain, const char *line, size_t leng
     struct event event;
     if (!event_parse(line, length - 1, &event, &store, &wrong))
         return 0;
-    if (drain->analysis)
-        analysis_event(drain->analysis, &event);
+    if (drain->account)
+        account_event(drain->account, &event);
     struct text_style style = {.color = drain->color, .utc_offset = local_offset(event.time_us)};
     return drain->json ? 0 : render_text(&event, &style, text, RENDER_LINE_MAX);
 }
 
 void drain_line(struct drain *drain, const char *line, size_t length) {
     char text[RENDER_LINE_MAX];
-    size_t text_length = drain->analysis || !drain->json ? look_into(drain, line, length, text) : 0;
+    size_t text_length = drain->account || !drain->json ? look_into(drain, line, length, text) : 0;
     if (!drain->json) {
         length = text_length;
         line = text;

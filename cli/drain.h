@@ -7,14 +7,14 @@
 
 #include "pure/ring.h"
 
-struct analysis;
+struct account;
 
 struct drain {
     int fd;
-    struct analysis *analysis; /* NULL: lines are not looked into as they come */
-    bool json;                 /* else text */
-    bool color;                /* of the text */
-    bool failed;               /* something could not be written: said once, with the reason */
+    struct account *account; /* NULL: lines are not looked into as they come */
+    bool json;               /* else text */
+    bool color;              /* of the text */
+    bool failed;             /* something could not be written: said once, with the reason */
     char *buffer;
     size_t length;
     unsigned long long busy_since_ms; /* a place in the ring is being written by busy_pid since then */

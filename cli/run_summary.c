@@ -7,9 +7,29 @@
 #include <unistd.h>
 
 #include "analysis/analysis.h"
+#include "command.h"
 #include "pure/render.h"
 #include "report_words.h"
+#include "rule_tally.h"
 #include "trace.h"
+
+struct account {
+    struct analysis *analysis;
+    struct rule_tally rules;
+};
+
+static struct account *new_account(void) {
+    struct account *account = calloc(1, sizeof *account);
+    if (!account)
+        exit(EXIT_FAILED);
+    account->analysis = analysis_new();
+    return account;
+}
+
+void account_event(struct account *account, const struct event *event) {
+    analysis_event(account->analysis, event);
+    rule_tally_event(&account->rules, event);
+}
 
 static bool can_be_read_again(const struct drain *drain, const char *path) {
     struct stat status;
@@ -18,24 +38,24 @@ static bool can_be_read_again(const struct drain *drain, const char *path) {
 
 void run_summary_begin(struct drain *drain, const char *path) {
     if (!can_be_read_again(drain, path))
-        drain->analysis = analysis_new();
+        drain->account = new_account();
 }
 
-static struct analysis *read_again(const char *path) {
-    struct analysis *analysis = analysis_new();
+static struct account *read_again(const char *path) {
+    struct account *account = new_account();
     struct trace *trace = trace_open(path);
     struct event event;
     struct json_text line;
     while (trace && trace_next(trace, false, &event, &line) == TRACE_EVENT)
-        analysis_event(analysis, &event);
+        account_event(account, &event);
     if (trace)
         trace_close(trace);
-    return analysis;
+    return account;
 }
 
 static void log_findings(struct drain *drain, const struct analysis *analysis) {
     char line[RENDER_LINE_MAX];
-    drain->analysis = NULL;
+    drain->account = NULL;
     for (const struct finding *finding = analysis_findings(analysis); finding; finding = finding->next) {
         struct finding_lists lists;
         struct event event;
@@ -47,16 +67,20 @@ static void log_findings(struct drain *drain, const struct analysis *analysis) {
 }
 
 void run_summary_end(struct drain *drain, const char *path) {
-    struct analysis *analysis = drain->analysis ? drain->analysis : read_again(path);
+    struct account *account = drain->account ? drain->account : read_again(path);
+    const struct analysis *analysis = account->analysis;
     const char *no_color = getenv("NO_COLOR");
     struct report_style style = {.color = isatty(STDERR_FILENO) && !(no_color && *no_color)};
-    analysis_end(analysis);
+    analysis_end(account->analysis);
     struct totals totals = analysis_totals(analysis);
     if (totals.connections > 0 || analysis_findings(analysis)) {
         findings_print(analysis, stderr, &style, false);
         fputs("closetrace: ", stderr);
         summary_print(analysis, stderr);
     }
+    rule_tally_print(&account->rules, stderr);
     log_findings(drain, analysis);
-    analysis_free(analysis);
+    rule_tally_free(&account->rules);
+    analysis_free(account->analysis);
+    free(account);
 }

@@ -404,6 +404,22 @@ for _ in range(1000):
   [[ $stderr == *"true (process "*") ran without the library"* ]]
 }
 
+@test "rules: one that never fired in any process is named, one that fired in a killed process is not" {
+  run -143 --separate-stderr "$closetrace" run -e inject=close:error=EIO:when=99 -e inject=close:delay_exit=1ms:role=client \
+    -o trace.json /usr/bin/python3 -c 'from pair import *
+child = os.fork()
+if child == 0:
+    client, server = pair()
+    client.close()
+    os.kill(os.getpid(), 9)
+os.waitpid(child, 0)
+client, server = pair()
+server.close()
+os.kill(os.getpid(), 15)'
+  [ "$(grep -c 'never fired' <<<"$stderr")" = 1 ]
+  [[ $stderr == *"this rule never fired (it matched "*"): close:error=EIO:when=99"* ]]
+}
+
 @test "loss: a ring that nobody empties drops events, says how many, and the program goes on" {
   cat >many.py <<'EOF'
 from pair import *
