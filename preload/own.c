@@ -13,7 +13,7 @@
 #include "sandbox.h"
 
 /* A descriptor table grows to its highest number, and every fork copies it: so not higher than this. */
-enum { HIGHEST = 16384, ROOM = 64, MOVES_MAX = 64, GUEST_MOVES_MAX = 8 };
+enum { HIGHEST = 16384, ROOM = 64, OWN_ROOM = 8, MOVES_MAX = 64, GUEST_MOVES_MAX = 8 };
 
 struct owned {
     _Atomic int fd; /* plus one, so that zeroed memory means none */
@@ -161,21 +161,21 @@ int own_guest(int place) {
     return fd > 0 ? fd - 1 : -1;
 }
 
-/* Above our own two; where the soft limit leaves no room above it, as high as there is room in its upper half. */
+/* Above our own; where the hard limit leaves no room there, as high as there is room in the soft one's upper quarter. */
 static long duplicate_for_guest(int fd) {
     struct rlimit limit;
     if (set_limit(NULL, &limit) < 0)
         return -EPERM;
     rlim_t top = limit.rlim_cur < HIGHEST ? limit.rlim_cur : HIGHEST;
-    long base = (long)top + ROOM, high = -1;
-    rlim_t room = 2 * ROOM + (rlim_t)own_guests_end() + ROOM;
+    long base = (long)top + OWN_ROOM, high = -1;
+    rlim_t room = OWN_ROOM + (rlim_t)own_guests_end() + ROOM;
     if (limit.rlim_cur > (rlim_t)base)
         high = duplicate_from(fd, (unsigned long)base);
     else if (limit.rlim_max > (rlim_t)base)
         high =
             with_raised_limit(&limit, room < limit.rlim_max - limit.rlim_cur ? room : limit.rlim_max - limit.rlim_cur,
                               SYS_fcntl, fd, F_DUPFD_CLOEXEC, base);
-    for (rlim_t back = 1; high < 0 && back <= top / 2; back *= 2)
+    for (rlim_t back = 1; high < 0 && back <= top / 4; back *= 2)
         high = duplicate_from(fd, top - back);
     return high;
 }

@@ -51,7 +51,7 @@ long own_open(long call, long a, long b, long c);
 
 /*
  * Guests: the connections that a fault rule has parked (park.h), kept by duplicates of ours. They stand above the soft
- * limit where the hard one leaves room, else in the upper half of the range, close-on-exec. A program that closes such
+ * limit where the hard one leaves room, else in the upper quarter of the range, close-on-exec. A program that closes such
  * a number (in a loop over /proc/self/fd) is not hindered: the guest moves, a few times.
  *
  * own_keep() keeps a duplicate of fd; the guest's place, by which it is known from then on, or -1: there is no room.

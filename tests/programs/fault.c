@@ -10,6 +10,7 @@
  * many bytes and one of these (5+eof); PEER_MS, when it came to that.
  */
 #include "pair.h"
+#include "quiet.h"
 
 #include <sys/epoll.h>
 #include <sys/sendfile.h>
@@ -27,18 +28,6 @@ static volatile sig_atomic_t signals;
 static struct pair pair;
 static int listener, set;
 static const char *argument = "";
-
-/* A system call that no door sees. */
-static long quiet4(long number, long a, long b, long c, long d) {
-    long result;
-    register long r10 __asm__("r10") = d;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
-    if (result < 0)
-        errno = (int)-result;
-    return result < 0 ? -1 : result;
-}
-#define QUIET(number, a, b, c, d, ...) quiet4(number, (long)(a), (long)(b), (long)(c), (long)(d))
-#define quiet(...)                     QUIET(__VA_ARGS__, 0, 0, 0, 0, 0)
 
 static void caught(int signal) {
     (void)signal;
