@@ -163,6 +163,7 @@ void processes_ended(struct processes *processes, unsigned place) {
         judge(processes, pid, watched->pidfd, roster_gone(processes->roster, pid), watched->name);
     }
     forget(watched);
+    processes->gone(ended, processes->context);
     bury(processes, ended);
 }
 

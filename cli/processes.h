@@ -35,8 +35,9 @@ struct processes {
     } * unreached;
     pid_t command;
     bool command_ended;
-    int command_status; /* as waitpid() gives it */
-    void (*died)(const struct death *death, void *context);
+    int command_status;                                     /* as waitpid() gives it */
+    void (*died)(const struct death *death, void *context); /* without a word */
+    void (*gone)(int pid, void *context);                   /* in whatever way, after that */
     void *context;
 };
 

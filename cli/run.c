@@ -17,6 +17,7 @@
 #include "command.h"
 #include "drain.h"
 #include "killed.h"
+#include "parking.h"
 #include "processes.h"
 #include "reach.h"
 #include "run_options.h"
@@ -201,37 +202,34 @@ static bool take_signals(struct run *run) {
     return processes_reap(&run->processes);
 }
 
-static void serve(struct run *run) {
-    struct session_request request;
-    int parked = session_host_serve(&run->host, &request);
-    if (parked >= 0)
-        close(parked);
-}
-
-static bool is_over(const struct run *run) {
-    enum { INTERRUPTS_TO_STOP_WAITING = 2 };
-    return run->processes.command_ended && (run->options.no_wait || run->interrupts >= INTERRUPTS_TO_STOP_WAITING);
+/* alive: something of the tree is. What is parked may last longer; a second interrupt, then a first, ends the waiting.
+ */
+static bool is_over(const struct run *run, bool alive) {
+    if (!alive && (parking_is_empty() || run->interrupts > 0))
+        return true;
+    return run->processes.command_ended && (run->options.no_wait || run->interrupts > 1);
 }
 
 /* How long to sleep: the less, the more came the last time; where processes come, there go some soon. */
 static int patience(size_t came, bool processes_came) {
     enum { MUCH = RING_SIZE / 16, SHORT_MS = 2, LONG_MS = 20 };
-    return came > MUCH || processes_came ? SHORT_MS : LONG_MS;
+    int wait = came > MUCH || processes_came ? SHORT_MS : LONG_MS, parking = parking_look();
+    return wait < parking ? wait : parking;
 }
 
 static void follow(struct run *run) {
     enum { EVENTS = 64 };
     struct epoll_event events[EVENTS];
     bool alive = true, processes_came = true;
-    for (size_t came = 0; alive && !is_over(run);) {
+    for (size_t came = 0; !is_over(run, alive);) {
         int count = epoll_wait(run->epoll, events, EVENTS, patience(came, processes_came));
         processes_came = processes_look(&run->processes);
         came = drain_ring(&run->drain, &run->host.session->ring, false);
         for (int i = 0; i < count; i++) {
             if (events[i].data.u64 == FROM_SIGNALS)
-                alive = take_signals(run);
+                alive = take_signals(run) && alive;
             else if (events[i].data.u64 == FROM_DOOR)
-                serve(run);
+                session_host_serve(&run->host, parking_take);
             else
                 processes_ended(&run->processes, (unsigned)events[i].data.u64);
         }
@@ -239,6 +237,8 @@ static void follow(struct run *run) {
             alive = processes_reap(&run->processes);
     }
     drain_ring(&run->drain, &run->host.session->ring, !alive);
+    parking_end();
+    drain_flush(&run->drain);
 }
 
 static void add_line(const char *line, size_t length, void *context) {
@@ -252,6 +252,11 @@ static void died(const struct death *death, void *context) {
     drain_ring(&run->drain, &run->host.session->ring, false);
     killed_report(death, add_line, run);
     drain_flush(&run->drain);
+}
+
+static void gone(int pid, void *context) {
+    (void)context;
+    parking_process_ended(pid);
 }
 
 static void tell_what_was_missed(const struct run *run) {
@@ -291,7 +296,9 @@ int command_run(int argc, char **argv) {
     if (!begin(&run))
         return fail("the session cannot be made");
     killed_begin(run.host.session);
+    parking_begin(run.host.session, add_line, &run);
     run.processes.died = died;
+    run.processes.gone = gone;
     run.processes.context = &run;
     if (!set_environment(&run))
         return EXIT_FAILED;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -289,20 +290,40 @@ static long read_file(const char *path, char *buffer, size_t size) {
     return result;
 }
 
-/* As the library will read them, so that a bad one is refused before anything is started. */
-static bool check_settings(const struct run_options *options) {
-    struct settings settings;
-    struct settings_error error;
+static bool refuse(const struct settings_error *error) {
     char text[2048] = "";
-    static struct rules rules;
-    if (settings_read((const char *const *)options->environment, &settings, &error)) {
-        error.variable = "CLOSETRACE_INJECT";
-        if (rules_read(settings.inject, false, read_file, &rules, &error))
-            return true;
-    }
-    size_t length = settings_error_render(&error, text, sizeof text);
+    size_t length = settings_error_render(error, text, sizeof text);
     fwrite(text, 1, length, stderr);
     return false;
+}
+
+/* Rules from files are handed on themselves: the programs may be in other folders by then. */
+static bool read_rules(struct run_options *options) {
+    static struct rules rules;
+    struct settings_error error = {.variable = "CLOSETRACE_INJECT"};
+    const char *text = run_options_get(options, "CLOSETRACE_INJECT");
+    if (!rules_read(text, true, read_file, &rules, &error))
+        return refuse(&error);
+    char *all = need(strdup(""));
+    for (unsigned i = 0; i < rules.count; i++)
+        all = join(all, i > 0 ? ";" : "", rules.texts[i]);
+    run_options_set(options, "CLOSETRACE_INJECT", rules.count > 0 ? all : NULL);
+    return true;
+}
+
+/* As the library will read them, so that a bad one is refused before anything is started. */
+static bool check_settings(struct run_options *options) {
+    char seed[16];
+    unsigned random = 0;
+    struct settings settings;
+    struct settings_error error;
+    if (!settings_read((const char *const *)options->environment, &settings, &error))
+        return refuse(&error);
+    if (!settings.seed_given && getrandom(&random, sizeof random, 0) == sizeof random) {
+        snprintf(seed, sizeof seed, "%u", random);
+        run_options_set(options, "CLOSETRACE_SEED", seed); /* one for the whole tree */
+    }
+    return read_rules(options);
 }
 
 enum options_result run_options_read(int argc, char **argv, struct run_options *options) {

@@ -81,10 +81,12 @@ static bool is_descendant(int pid) {
     return false;
 }
 
-static bool is_let_in(int connection) {
-    struct ucred peer;
+static bool is_let_in(int connection, int *pid) {
+    struct ucred peer = {0};
     socklen_t size = sizeof peer;
-    return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && is_descendant(peer.pid);
+    bool known = getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+    *pid = peer.pid;
+    return known && is_descendant(peer.pid);
 }
 
 /* The request, and the descriptor that came with it, or -1. */
@@ -118,27 +120,31 @@ static void send_memory(int connection, int memory) {
     sendmsg(connection, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static int answer(const struct session_host *host, int connection, struct session_request *request) {
+static void answer(const struct session_host *host, int connection, int pid,
+                   void (*park)(int fd, int pid, const struct session_request *request)) {
+    struct session_request request;
     int fd;
     char yes = 1;
-    bool whole = receive(connection, request, &fd);
-    if (whole && request->wish == SESSION_WISH_JOIN)
+    bool whole = receive(connection, &request, &fd);
+    if (whole && request.wish == SESSION_WISH_JOIN) {
         send_memory(connection, host->memory);
-    else if (whole && request->wish == SESSION_WISH_PARK && fd >= 0 &&
-             send(connection, &yes, 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1)
-        return fd;
+    } else if (whole && request.wish == SESSION_WISH_PARK && fd >= 0) {
+        park(fd, pid, &request);
+        send(connection, &yes, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        return;
+    }
     if (fd >= 0)
         close(fd);
-    return -1;
 }
 
-int session_host_serve(struct session_host *host, struct session_request *request) {
-    int connection = accept4(host->listener, NULL, NULL, SOCK_CLOEXEC);
+void session_host_serve(struct session_host *host,
+                        void (*park)(int fd, int pid, const struct session_request *request)) {
+    int pid, connection = accept4(host->listener, NULL, NULL, SOCK_CLOEXEC);
     if (connection < 0)
-        return -1;
-    int fd = is_let_in(connection) ? answer(host, connection, request) : -1;
+        return;
+    if (is_let_in(connection, &pid))
+        answer(host, connection, pid, park);
     close(connection);
-    return fd;
 }
 
 void session_host_end(struct session_host *host) {

@@ -17,8 +17,12 @@ struct session_host {
 /* False: errno says why. */
 bool session_host_begin(struct session_host *host);
 
-/* Answers one program that asks at the door. Returns a descriptor to be parked, with *request, or -1. */
-int session_host_serve(struct session_host *host, struct session_request *request);
+/*
+ * Answers one program that asks at the door. Where it brings a connection to be parked, park() takes the descriptor
+ * over before the program is told so.
+ */
+void session_host_serve(struct session_host *host,
+                        void (*park)(int fd, int pid, const struct session_request *request));
 
 /* Nobody reads the ring any more. */
 void session_host_end(struct session_host *host);

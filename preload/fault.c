@@ -17,6 +17,7 @@
 #include "sandbox.h"
 #include "signals.h"
 #include "sweep.h"
+#include "session.h"
 #include "table.h"
 
 unsigned fault_families;
@@ -45,9 +46,9 @@ static long read_file(const char *path, char *buffer, size_t size) {
     return length;
 }
 
-bool fault_read_rules(const char *text, struct settings_error *error) {
+bool fault_read_rules(const char *text, bool outlives, struct settings_error *error) {
     error->variable = "CLOSETRACE_INJECT";
-    return rules_read(text, false, read_file, &rules, error);
+    return rules_read(text, outlives, read_file, &rules, error);
 }
 
 void fault_start(uint32_t seed) {

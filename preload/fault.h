@@ -21,7 +21,7 @@ static inline bool fault_armed(unsigned families) {
  * Before main, after the settings: reads the rules, also from files. False: *error says why. Then they are put in
  * force, once everything else is ready.
  */
-bool fault_read_rules(const char *text, struct settings_error *error);
+bool fault_read_rules(const char *text, bool outlives, struct settings_error *error);
 void fault_start(uint32_t seed);
 
 /* In a forked child: it counts from 0. */

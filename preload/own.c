@@ -161,7 +161,8 @@ int own_guest(int place) {
     return fd > 0 ? fd - 1 : -1;
 }
 
-/* Above our own; where the hard limit leaves no room there, as high as there is room in the soft one's upper quarter. */
+/* Above our own; where the hard limit leaves no room there, as high as there is room in the soft one's upper quarter.
+ */
 static long duplicate_for_guest(int fd) {
     struct rlimit limit;
     if (set_limit(NULL, &limit) < 0)

@@ -51,8 +51,8 @@ long own_open(long call, long a, long b, long c);
 
 /*
  * Guests: the connections that a fault rule has parked (park.h), kept by duplicates of ours. They stand above the soft
- * limit where the hard one leaves room, else in the upper quarter of the range, close-on-exec. A program that closes such
- * a number (in a loop over /proc/self/fd) is not hindered: the guest moves, a few times.
+ * limit where the hard one leaves room, else in the upper quarter of the range, close-on-exec. A program that closes
+ * such a number (in a loop over /proc/self/fd) is not hindered: the guest moves, a few times.
  *
  * own_keep() keeps a duplicate of fd; the guest's place, by which it is known from then on, or -1: there is no room.
  * own_guest() is its number now, or -1; own_let_go() frees the place and gives the number, which is not closed.

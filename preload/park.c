@@ -16,6 +16,7 @@
 #include "process.h"
 #include "references.h"
 #include "sandbox.h"
+#include "session.h"
 
 enum state { FREE, KEPT, PARKED, LEAVING };
 
@@ -35,7 +36,7 @@ static struct record *records;
 static struct pollfd *polled; /* one more, for keeper_poll() */
 static int *places;           /* of those that are polled */
 
-enum { LOOK_EVERY_MS = 20, SECOND = 1000000000, MILLISECOND = 1000000 };
+enum { LOOK_EVERY_MS = 20, SECOND = 1000000000, MILLISECOND = 1000000, MICROSECOND = 1000 };
 
 static uint64_t now(void) {
     struct timespec time;
@@ -89,7 +90,8 @@ struct parked park_keep(int fd, const struct identity *identity, const struct ru
         return refused("a vfork child keeps nothing");
     if (sandbox_up)
         return refused("in a sandbox no descriptor of ours can be made");
-    if (!have_memory() || !keeper_start())
+    /* The command looks after it, where there is one. */
+    if (!have_memory() || (!session_is_open() && !keeper_start()))
         return refused("no thread can be made to look after it");
     int place = own_keep(fd);
     if (place < 0)
@@ -106,8 +108,21 @@ struct parked park_keep(int fd, const struct identity *identity, const struct ru
     return (struct parked){.place = place, .fd = record->ledger_fd};
 }
 
+bool park_with_command(int fd, uint64_t cookie, const struct rule *rule, bool outlives) {
+    struct session_request request = {.cookie = cookie, .outlives = outlives, .limited = rule_has(rule, PART_HOLD)};
+    request.hold_us = rule->hold / MICROSECOND;
+    request.ask_state = rule->as == WAY_SHUT_RD || rule->as == WAY_SHUT_RDWR;
+    strncpy(request.rule, rule->text, sizeof request.rule - 1);
+    return session_park(fd, &request);
+}
+
 void park_begin(const struct parked *parked) {
     struct record *record = &records[parked->place];
+    if (park_with_command(parked->fd, record->identity.cookie, record->rule, false)) {
+        park_give_up(parked);
+        return;
+    }
+    keeper_start();
     if (rule_has(record->rule, PART_HOLD))
         record->until = now() + record->rule->hold;
     atomic_store(&record->state, PARKED);

@@ -24,6 +24,9 @@ struct parked park_keep(int fd, const struct identity *identity, const struct ru
 void park_begin(const struct parked *parked);
 void park_give_up(const struct parked *parked);
 
+/* The command keeps it, also beyond the end of this process where it says so. False: there is none, or it refused. */
+bool park_with_command(int fd, uint64_t cookie, const struct rule *rule, bool outlives);
+
 /* The process is about to end, or to become another program, by that call: what becomes of those that are parked. */
 void park_ends(const struct call *call);
 /* It has not. error: of an exec, which takes back what was said; 0: nothing to take back. */

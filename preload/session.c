@@ -103,12 +103,29 @@ static int receive_descriptor(int connection) {
     return fd;
 }
 
+/* With a descriptor of ours (below 0: without); true: all of it has been sent. */
+static bool send_request(int connection, const struct session_request *request, int fd) {
+    char control[CMSG_SPACE(sizeof fd)] __attribute__((aligned(8))) = {0};
+    struct iovec part = {(void *)(uintptr_t)request, sizeof *request};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (fd >= 0) {
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof fd);
+        memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    }
+    return raw6(SYS_sendmsg, connection, (long)&message, MSG_NOSIGNAL, 0, 0, 0) == sizeof *request;
+}
+
 static int ask_for_it(const struct where *where) {
     struct session_request request = {.wish = SESSION_WISH_JOIN};
     int connection = connect_to(where), fd = -1;
     if (connection < 0)
         return -1;
-    if (raw6(SYS_sendto, connection, (long)&request, sizeof request, MSG_NOSIGNAL, 0, 0) == sizeof request)
+    if (send_request(connection, &request, -1))
         fd = receive_descriptor(connection);
     raw6(SYS_close, connection, 0, 0, 0, 0, 0);
     return fd;
@@ -249,4 +266,19 @@ void session_fin_left(uint64_t cookie) {
         return;
     ends.fin_left = true;
     address_book_note(&session->book, cookie, &ends);
+}
+
+bool session_park(int fd, struct session_request *request) {
+    char answer = 0;
+    if (!session_is_open() || sandbox_up)
+        return false;
+    struct where where = {.name = session->name};
+    int connection = connect_to(&where);
+    if (connection < 0)
+        return false;
+    request->wish = SESSION_WISH_PARK;
+    bool taken = send_request(connection, request, fd) &&
+                 raw6(SYS_recvfrom, connection, (long)&answer, 1, 0, 0, 0) == 1 && answer == 1;
+    raw6(SYS_close, connection, 0, 0, 0, 0, 0);
+    return taken;
 }

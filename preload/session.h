@@ -39,6 +39,12 @@ void session_ending(void);
 /* A program was started by posix_spawn() and its like. */
 void session_spawned(int pid, const char *path);
 
+/*
+ * Gives the command a duplicate of the descriptor, to be kept as the request says (its wish need not be filled in).
+ * False: it has not taken it.
+ */
+bool session_park(int fd, struct session_request *request);
+
 /* Who is who: noted for programs that inherit the connection, and for the command. */
 struct identity;
 void session_know(const struct identity *identity);

@@ -28,7 +28,7 @@
 
 extern int __cxa_at_quick_exit(void (*function)(void *), void *object);
 
-enum { KEPT_SIZE = 16384, KEPT_MAX = 64 };
+enum { KEPT_SIZE = 131072, KEPT_MAX = 64 };
 
 /* The environment may change; the settings point into a copy of their strings. False: there is too much. */
 static bool keep_settings(char **environment, const char *kept[KEPT_MAX]) {
@@ -116,9 +116,10 @@ static bool read_settings(char **environment, struct settings *settings) {
     if (!keep_settings(environment, kept)) {
         error.variable = "CLOSETRACE_*";
         error.text = "";
-        static const char message[] = "the settings are longer than 16 kilobytes";
+        static const char message[] = "the settings are longer than 128 kilobytes";
         memcpy(error.parse.message, message, sizeof message);
-    } else if (settings_read(kept, settings, &error) && fault_read_rules(settings->inject, &error)) {
+    } else if (settings_read(kept, settings, &error) &&
+               fault_read_rules(settings->inject, settings->session != NULL, &error)) {
         bool joined = settings->session && session_join(settings->session);
         if (joined)
             sink_to_session(settings->output);

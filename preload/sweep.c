@@ -336,11 +336,14 @@ static int socket_at(const void *sockets, size_t i, const struct identity **iden
     return socket->fd;
 }
 
-static void end_otherwise(const struct swept *socket, const struct call *call) {
+static void end_otherwise(const struct swept *socket, struct call *call) {
     struct ending_call ending;
     struct call other = *call;
     other.begun = log_now();
-    if (call->rule->as == WAY_RST)
+    if (call->rule->as == WAY_HOLD) {
+        if (!park_with_command(socket->fd, socket->identity.cookie, call->rule, true))
+            fault_failed(call, "nobody can hold it beyond the end of the process");
+    } else if (call->rule->as == WAY_RST)
         ending_reset(&ending, socket->fd, &other);
     else
         ending_shut(&ending, socket->fd, rule_way_how(call->rule->as), &other);

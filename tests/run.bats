@@ -493,3 +493,85 @@ os.kill(os.getpid(), 9)' >session || [ $? = 137 ]
   [ "$output" = $'3\n2\n1\ndone' ]
   [ -z "$stderr" ]
 }
+
+@test "parking: the command holds what a rule keeps, beyond the program's limit of descriptors" {
+  cat >parking.py <<'EOF'
+import resource
+from pair import *
+resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
+before = sorted(os.listdir("/proc/self/fd"))
+peers = []
+for i in range(5):
+    for j in range(3):
+        client, server = pair()
+        client.close()
+        peers.append(server.detach())
+    # Nothing of it is among our descriptors, and the numbers are free.
+    held = [fd for fd in os.listdir("/proc/self/fd") if fd not in before and int(fd) not in peers]
+    assert len(held) <= 1, held
+    for fd in peers:
+        other = os.dup(fd); os.close(other)
+    for fd in peers:
+        socket.socket(fileno=fd).detach()
+        os.set_inheritable(fd, False)
+    for fd in peers:
+        os.close(fd)
+    peers.clear()
+print("done")
+EOF
+  run -0 --separate-stderr "$closetrace" run -e 'inject=close:as=HOLD:role=client' -o trace.json /usr/bin/python3 parking.py
+  [ "$output" = 'done' ]
+  assert_count 15 '.op == "close" and .role == "client" and .fin == "withheld" and .why == "parked" and .verified'
+  assert_count 15 '.op == "release" and .comm == "closetrace" and .role == "client" and .verified and .injected == "close:as=HOLD:role=client"'
+}
+
+@test "parking: held for its time; else until the peer closes, or the process ends" {
+  cat >hold.py <<'EOF'
+import time
+from pair import *
+client, server = pair()
+begin = time.monotonic()
+client.close()
+assert server.recv(1) == b""
+print(time.monotonic() - begin > 0.29)
+EOF
+  run -0 --separate-stderr "$closetrace" run -e 'inject=close:as=HOLD:hold=300ms:role=client' -o trace.json /usr/bin/python3 hold.py
+  [ "$output" = True ]
+  assert_count 1 '.op == "release" and .fin == "sent" and .verified'
+  cat >peer.py <<'EOF'
+from pair import *
+client, server = pair()
+client.close()
+server.close()
+other, peer = pair()
+other.close()
+child = os.fork()
+if child == 0:
+    assert peer.recv(1) == b""   # when our parent has ended
+    os._exit(0)
+EOF
+  run -0 --separate-stderr "$closetrace" run -e 'inject=close:as=HOLD:role=client' -o trace.json /usr/bin/python3 peer.py
+  assert_count 1 '.op == "release" and .fin == "sent" and .state_before == "CLOSE_WAIT"'
+  assert_count 1 '.op == "release" and .fin == "sent" and .state_before == "ESTABLISHED"'
+}
+
+@test "parking: exit:as=HOLD keeps a connection whole beyond the end of its process" {
+  cat >exit.py <<'EOF'
+import time
+from pair import *
+client, server = pair()
+child = os.fork()
+if child == 0:
+    server.close()
+    os._exit(0)
+client.close()
+os.waitpid(child, 0)
+begin = time.monotonic()
+assert server.recv(1) == b""
+print(time.monotonic() - begin > 0.2)
+EOF
+  run -0 --separate-stderr "$closetrace" run -e 'inject=exit:as=HOLD:hold=300ms:role=client' -o trace.json /usr/bin/python3 exit.py
+  [ "$output" = True ]
+  assert_count 1 '.op == "exit" and .role == "client" and .fin == "withheld" and .injected'
+  assert_count 1 '.op == "release" and .comm == "closetrace" and .fin == "sent" and .verified'
+}

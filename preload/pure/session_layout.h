@@ -44,10 +44,17 @@ enum session_wish {
     SESSION_WISH_PARK = 'P', /* with a descriptor: keep it; the answer is one byte */
 };
 
+enum { SESSION_RULE_SIZE = 256 };
+
 struct session_request {
     enum session_wish wish;
-    uint64_t cookie;  /* park */
-    uint64_t hold_us; /* park: how long; 0: until the peer closes or the last process has ended */
+    /* park */
+    bool limited;   /* for hold_us; else until the peer closes, */
+    bool outlives;  /* or the process that asked has ended, unless this says so */
+    bool ask_state; /* the peer's end is to be seen in the state alone: the receiving side is shut down */
+    uint64_t cookie;
+    uint64_t hold_us;
+    char rule[SESSION_RULE_SIZE];
 };
 
 #endif
