@@ -14,7 +14,7 @@ struct place {
     _Atomic uint64_t losers; /* 48 bits of the key, 16 of the count */
 };
 
-enum { PLACES = 1024, FD_BITS = 20, PID_BITS = 22, COUNT_BITS = 16 };
+enum { PLACES = 8192, FD_BITS = 20, PID_BITS = 22, COUNT_BITS = 16 };
 
 static struct place *places;
 
@@ -31,7 +31,7 @@ static uint64_t key_of(uint64_t cookie, enum claim claim) {
 }
 
 static struct place *place_of(uint64_t key) {
-    return &places[key % PLACES];
+    return &places[(key * 0x9E3779B97F4A7C15ULL >> 32) % PLACES];
 }
 
 static uint64_t winner_word(uint64_t key, int pid, int fd) {

@@ -95,9 +95,12 @@ long proc_read(const char *path, char *buffer, size_t size) {
 }
 
 /* Whether there is a /proc to look at: not in a chroot without one, nor in a sandbox. */
-bool proc_is_there(void) {
-    char link[16];
-    return probe(SYS_readlink, (long)"/proc/self", (long)link, sizeof link, 0, 0, 0) > 0;
+bool proc_hides(int pid) {
+    char path[PROC_PATH], comm[COMM_SIZE];
+    if (probe(SYS_kill, pid, 0, 0, 0, 0, 0) == -ESRCH)
+        return false;
+    proc_path(path, sizeof path, pid, 0, "/comm"); /* everybody may read it, a zombie's too */
+    return proc_read(path, comm, sizeof comm) <= 0;
 }
 
 void proc_comm(int pid, int tid, char comm[COMM_SIZE]) {

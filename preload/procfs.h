@@ -36,8 +36,8 @@ void proc_descriptor_path(char *path, size_t size, int pid, const char *folder, 
 /* The beginning of a file, with a NUL at its end; its length, or -errno. */
 long proc_read(const char *path, char *buffer, size_t size);
 
-/* Whether there is a /proc to look at: not in a chroot without one, nor in a sandbox. */
-bool proc_is_there(void);
+/* Whether there is such a process, and /proc does not show it: there is none (a chroot, a sandbox), or hidepid. */
+bool proc_hides(int pid);
 
 /* Whether that error (-errno) of opening something under a process's folder says that the process is gone. */
 bool proc_says_gone(long error);

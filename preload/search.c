@@ -63,7 +63,7 @@ enum looked search_look(int pid, int fd, uint64_t inode) {
     long length = probe(SYS_readlink, (long)path, (long)link, PROC_LINK - 1, 0, 0, 0);
     if (length == -EACCES || length == -EPERM)
         return LOOKED_UNREADABLE;
-    if (length < 0 && probe(SYS_kill, pid, 0, 0, 0, 0, 0) != -ESRCH && !proc_is_there())
+    if (length < 0 && proc_hides(pid))
         return LOOKED_UNREADABLE;
     return proc_inode_in(link, length) == inode ? LOOKED_THERE : LOOKED_NOT_THERE;
 }
@@ -109,6 +109,7 @@ void search_descriptors(struct search *search, struct scratch *scratch) {
         return;
     }
     search->possible = true;
+    search->partial = proc_hides(1); /* and others, likely */
     int self = process_id();
     for (int pid; (pid = listing_next(&processes)) >= 0;)
         if (pid != self)

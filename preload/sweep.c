@@ -186,16 +186,19 @@ unsigned sweep_shared_with(int pid) {
 static void take_away(const struct sweep *sweep, size_t i, const struct search *search, bool all_own,
                       struct references *references) {
     const struct search_row *row = &sweep->rows[i];
-    unsigned gone = all_own ? row->own : sweep->sockets[i].given_up;
+    unsigned gone = all_own ? row->own : sweep->sockets[i].given_up, going = 0;
     memset(references, 0, sizeof *references);
     references->row = *row;
-    references->row.descriptors = row->descriptors > gone ? row->descriptors - gone : 0;
     references->row.found_count = 0;
     for (unsigned f = 0; f < row->found_count; f++) {
         bool goes = row->found[f].pid == process_id() && (all_own || closes_on_exec(row->found[f].fd));
+        going += goes;
         if (!goes)
             references->row.found[references->row.found_count++] = row->found[f];
     }
+    if (going > gone) /* some came unseen */
+        gone = going;
+    references->row.descriptors = row->descriptors > gone ? row->descriptors - gone : 0;
     references->known = search->possible;
     references->partial = search->partial;
 }

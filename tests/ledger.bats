@@ -62,6 +62,34 @@ assert_lines() {
   assert_wire C fin=1 rst=0
 }
 
+# The holder is another user's, and not shown: the ledger knows of it, and nobody can look.
+@test "ledger: with a /proc that hides processes (hidepid)" {
+  scene ledger hidden-processes
+  assert_event C op=close fd="$(fact C_FD)" fin=withheld why=references verified=true refs=2-1 \
+    "(.holders | length == 1 and .[0].pid == $(fact CHILD)) or .refs_partial"
+  assert_wire C fin=1 rst=0
+}
+
+@test "ledger: a process killed in the middle of an update leaves the count as it was" {
+  scene ledger killed-in-update 60
+  local pid
+  pid=$(fact PID)
+  assert_lines 60 ".op == \"close\" and .pid == $pid and .fin == \"withheld\" and .refs_before == 2 and .refs_after == 1
+    and .verified and .refs_partial == null"
+  assert_lines 61 ".op == \"close\" and .pid == $pid and .socket == \"$(fact C_COOKIE)\""
+  assert_event C op=close fd="$(fact C_FD)" pid="$pid" fin=sent verified=true refs=1-0
+}
+
+# More than the ledger has room for, in all: sockets of which it knows are counted by it, others in /proc.
+@test "ledger: more than 65,536 sockets, in several processes that each have as many as they may" {
+  CLOSETRACE_TRACE=end scene ledger too-many-sockets 4
+  [ "$(fact SOCKETS)" -gt 65536 ] || echo "# only $(fact SOCKETS) may be open here" >&3
+  assert_lines 16 '.op == "close" and .fin == "withheld" and .verified and .refs_before == 2 and .refs_after == 1
+    and (.holders | length == 1) and .refs_partial == null'
+  assert_lines 16 '.op == "close" and .fin == "sent" and .verified and .refs_before == 1 and .refs_after == 0
+    and .refs_partial == null'
+}
+
 @test "ledger: no memory for it: the kernel and /proc do" {
   local limit
   # The least in which the program runs bare; the library's shared memory does not fit.
@@ -92,8 +120,11 @@ assert_lines() {
   before=$(find /dev/shm /tmp -maxdepth 1 ! -name 'bats-*' ! -path "$BATS_TMPDIR*" | sort)
   ip netns exec "$NETNS" env "LD_PRELOAD=$LIB" "CLOSETRACE_OUTPUT=$BATS_TEST_TMPDIR/log" \
     "$PROGRAMS/ledger" holder-lives >"$BATS_TEST_TMPDIR/facts"
-  ip netns exec "$NETNS" env "LD_PRELOAD=$LIB" "CLOSETRACE_OUTPUT=$BATS_TEST_TMPDIR/log" \
-    bash -c "kill -KILL \$\$" || [ $? = 137 ]
+  LD_PRELOAD=$LIB CLOSETRACE_OUTPUT=$BATS_TEST_TMPDIR/log setsid ip netns exec "$NETNS" "$PROGRAMS/ledger" tree \
+    >"$BATS_TEST_TMPDIR/tree" 3>&- &
+  timeout 20 bash -c 'until grep -q READY "$0"; do sleep 0.05; done' "$BATS_TEST_TMPDIR/tree"
+  kill -KILL -- "-$!"
+  wait $! || [ $? = 137 ]
   after=$(find /dev/shm /tmp -maxdepth 1 ! -name 'bats-*' ! -path "$BATS_TMPDIR*" | sort)
   left=$(comm -13 <(echo "$before") <(echo "$after") | grep -i closetrace || :)
   [ "$left" = "" ]

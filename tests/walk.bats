@@ -53,6 +53,13 @@ setup() {
     <(sed 's/ "refs_partial": true,//' "$BATS_TEST_TMPDIR/without")
 }
 
+# Room for 56 records: most sockets find none, and are looked for in /proc.
+@test "walk: 150 endings with a ledger that is full" {
+  local small=build/small-ledger/libclosetrace.so
+  make -s BUILD=build/small-ledger LIB=$small CPPFLAGS=-DCLOSETRACE_LEDGER_BUCKETS=8 $small
+  tests/walk/walk.py --count 150 --seed 503 --not-ops exec,exec_fail,spawn,child --library $small
+}
+
 @test "walk: eight processes at once, the account of it without closetrace" {
   tests/walk/throng.py --no-log --count 2000 --seed 1
 }

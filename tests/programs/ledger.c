@@ -4,6 +4,7 @@
  */
 #include "pair.h"
 
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -139,6 +140,126 @@ static int no_proc(char **arguments) {
     return 0;
 }
 
+/* C is held by a child, we become another user, and /proc hides what is not ours. */
+static int hidden_processes(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    MUST(unshare(CLONE_NEWNS));
+    MUST(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+    if (mount("proc", "/proc", "proc", 0, "hidepid=2") != 0) {
+        tell("SKIP=no /proc can be mounted here: %s", strerror(errno));
+        return EXIT_SKIP;
+    }
+    pid_t child = child_that_stays();
+    tell("CHILD=%d", child);
+    MUST(setgroups(0, NULL));
+    MUST(setresgid(65534, 65534, 0)); /* group 0 is shown everything */
+    MUST(setresuid(65534, 65534, 0));
+    char path[40];
+    snprintf(path, sizeof path, "/proc/%d", child);
+    EXPECT(access(path, F_OK) != 0);
+    MUST(close(pair.c));
+    EXPECT(!ended(pair.s));
+    MUST(setresuid(0, 0, 0));
+    MUST(kill(child, SIGKILL));
+    wait_until_gone(child);
+    tell_end(pair.s);
+    return 0;
+}
+
+/* A child gives up and takes references all the time, and is killed in the middle of that: COUNT times. */
+static int killed_in_update(char **arguments) {
+    struct pair pair = make_pair();
+    for (int i = 0, count = atoi(arguments[0]); i < count; i++) {
+        int ready[2];
+        char byte;
+        MUST(pipe(ready));
+        pid_t child = MUST(fork());
+        if (child == 0) {
+            MUST(write(ready[1], "", 1));
+            for (;;)
+                MUST(close(MUST(dup(pair.c))));
+        }
+        MUST(read(ready[0], &byte, 1));
+        for (volatile int spin = i * 7919 % 100000; spin > 0; spin--)
+            ; /* any moment is as good as another: each must end well */
+        MUST(kill(child, SIGKILL));
+        wait_until_gone(child);
+        MUST(close(ready[0]));
+        MUST(close(ready[1]));
+        MUST(close(MUST(dup(pair.c))));
+    }
+    MUST(close(pair.c));
+    tell_end(pair.s);
+    return 0;
+}
+
+/* As many sockets as a process may have; a child that has them all; some are closed; then both are killed. */
+static void be_one_of_many(int ready, int go) {
+    enum { SAMPLE = 4 };
+    struct rlimit limit;
+    char byte = 0;
+    MUST(getrlimit(RLIMIT_NOFILE, &limit));
+    limit.rlim_cur = limit.rlim_max;
+    MUST(setrlimit(RLIMIT_NOFILE, &limit));
+    int count = (int)((limit.rlim_max > 20000 ? 20000 : limit.rlim_max) - 100) / 2;
+    struct pair *pairs = calloc((size_t)count, sizeof *pairs);
+    EXPECT(pairs);
+    int listener = listen_on_loopback(AF_INET, 8);
+    for (int i = 0; i < count; i++) {
+        pairs[i].c = connect_to(listener);
+        pairs[i].s = MUST(accept(listener, NULL, NULL));
+    }
+    pid_t child = child_that_stays();
+    MUST(write(ready, &count, sizeof count));
+    MUST(read(go, &byte, 1)); /* until all are there */
+    for (int i = 0; i < SAMPLE; i++)
+        MUST(close(pairs[i * (count / SAMPLE)].c));
+    MUST(kill(child, SIGKILL));
+    wait_until_gone(child);
+    for (int i = 0; i < SAMPLE; i++)
+        MUST(close(pairs[i * (count / SAMPLE) + 1].c));
+    MUST(write(ready, &count, sizeof count));
+    MUST(kill(getpid(), SIGKILL));
+}
+
+/* COUNT processes, each with as many sockets as it may have. */
+static int too_many_sockets(char **arguments) {
+    int ready[2], go[2], each, sum = 0, processes = atoi(arguments[0]);
+    alarm(300);
+    MUST(pipe(ready));
+    MUST(pipe(go));
+    for (int i = 0; i < processes; i++)
+        if (MUST(fork()) == 0)
+            be_one_of_many(ready[1], go[0]);
+    for (int i = 0; i < processes; i++) {
+        MUST(read(ready[0], &each, sizeof each));
+        sum += 2 * each;
+    }
+    tell("SOCKETS=%d", sum);
+    for (int i = 0; i < processes; i++) {
+        MUST(write(go[1], "", 1));
+        MUST(read(ready[0], &each, sizeof each));
+    }
+    while (wait(NULL) > 0)
+        ;
+    return 0;
+}
+
+/* A tree of processes with connections, which waits to be killed. */
+static int tree(char **arguments) {
+    (void)arguments;
+    make_pair();
+    child_that_stays();
+    child_that_stays();
+    int copy = dup(1);
+    tell("READY=%d", copy);
+    fflush(stdout);
+    for (;;)
+        pause();
+    return 0;
+}
+
 static int plain(char **arguments) {
     (void)arguments;
     struct pair pair = make_pair();
@@ -157,6 +278,10 @@ static const struct scene scenes[] = {
     {"many-children", many_children},
     {"many-sockets", many_sockets},
     {"no-proc", no_proc},
+    {"hidden-processes", hidden_processes},
+    {"killed-in-update", killed_in_update},
+    {"too-many-sockets", too_many_sockets},
+    {"tree", tree},
     {"plain", plain},
     {0},
 };

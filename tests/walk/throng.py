@@ -439,7 +439,7 @@ class Throng:
             closed = (fin or fins) and (end.peer.fin or self.sent_by(end.peer, "FIN"))  # by both, in good order
             sure = gone and not (over or peer_reset or closed or end.unsure) and (rx and not self.on(end, "drain")
                                                                                  or linger)
-            if over and (fins or resets):
+            if over and (fins or resets and not closed):
                 wrong.append(f"a segment after the end: {fins + resets} of {end}")
             if fins and not (gone or shut):
                 wrong.append(f"nobody ended {end}: {fins}")

@@ -1303,6 +1303,8 @@ class Walk:
                       window=self.window(answer))
         for sock in files:
             sock.flights += 1
+        for want in self.step.wants:
+            want.raw = self.raw_descriptors(want.sock)  # some of the copies may be of descriptors that came unseen
         end.peer.queue.append(Message(files, process.session))
         return True
 
