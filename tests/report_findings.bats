@@ -50,6 +50,13 @@ has_none() {
   has '^finding fin-withheld ' 'kept open by [0-9]+ (python3|sleep) fd' 'the FIN left 1\.[0-9]+ s late: [0-9]+ sleep '
 }
 
+@test "fin-withheld: by a program that never loaded the library" {
+  scene withheld_by_stranger
+  has '^finding fin-withheld ' 'kept open by [0-9]+ sleep fd [0-9]+ \(forked, and left open across exec\)' \
+    'the FIN was read 1\.[0-9]+ s late, by [0-9]+ python3$'
+  grep -q '^1 connection, 2 FINs, 0 RSTs; ' report
+}
+
 @test "fin-withheld: silent below a second, on a forking server, on one that hands over" {
   local name
   for name in withheld_not_long forking_server handing_over; do
