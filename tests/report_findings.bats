@@ -87,6 +87,20 @@ has_none() {
     scene $name
     has_none
   done
+  # The same, where the client is not traced.
+  jq -c 'select(.role != "client" and .op != "end")' trace >server
+  judged <server
+  has_none
+}
+
+@test "half-close-as-abort: the client is not traced, or far away" {
+  scene abort
+  jq -c 'select(.role != "client" and .op != "end")' trace >server
+  judged <server
+  has '^finding half-close-as-abort '
+  sed -E 's/"remote":"127.0.0.1/"remote":"192.0.2.1/; s/"peer_state":"[A-Z0-9_]*",//' server >far
+  judged <far
+  has '^possible half-close-as-abort .*whether the peer was still reading cannot be seen from here'
 }
 
 @test "half-close-as-abort: merely possible where nobody gets an answer" {

@@ -205,6 +205,25 @@ try() {
   capture_show >"$PLACE/capture"
   python3 "$BATS_TEST_DIRNAME/helpers/compare_capture.py" "${option[@]}" "$LOG" "$PLACE/capture" >"$PLACE/compared" ||
     { cat "$PLACE/compared" && return 1; }
+  assert_report_counts
+}
+
+compared() {
+  head -n 1 "$PLACE/compared" | tr ' ' '\n' | sed -n "s/^$1=//p"
+}
+
+# What `closetrace report` counts is what passed on the wire; so far as that can be known: not what became of processes
+# that were killed, and of the RSTs that answer segments to nobody only those that somebody was told of.
+assert_report_counts() {
+  local report fins rsts uncertain
+  report=$("${CLOSETRACE:-$BATS_TEST_DIRNAME/../closetrace}" report "$LOG" | tail -n 1)
+  [[ $report =~ ^([0-9]+)\ connections?,\ ([0-9]+)\ FINs?,\ ([0-9]+)\ RSTs?\; ]] || { echo "no summary: $report" && return 1; }
+  fins=${BASH_REMATCH[2]} rsts=${BASH_REMATCH[3]}
+  uncertain=$(compared killed)$(compared doubtful)$(compared overtaken)$(compared missed)
+  [ "${BASH_REMATCH[1]}" = "$(compared connections)" ] &&
+    { [ -n "$uncertain" ] || [ "$fins" = "$(compared fin)" ]; } && [ "$rsts" -ge "$(compared rst)" ] &&
+    { [ -n "$uncertain" ] || [ "$rsts" -le $(($(compared rst) + $(compared answers) + 0)) ]; } ||
+    { echo "the report counts: $report; on the wire: $(head -n 1 "$PLACE/compared")" && return 1; }
 }
 
 logged() {
