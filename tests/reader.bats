@@ -55,7 +55,7 @@ PYTHON
   script -qec "'$CLOSETRACE' print one.json" out >/dev/null
   grep -q $'\e\\[32mFIN sent' out
   NO_COLOR=1 script -qec "'$CLOSETRACE' print one.json" out >/dev/null
-  ! grep -q $'\e' out
+  run ! grep -q $'\e' out
 }
 
 @test "print: control characters of a trace never reach the terminal" {
@@ -63,7 +63,7 @@ PYTHON
   run "$CLOSETRACE" print t
   [ "$status" = 0 ]
   [[ $output == *'\033[2J'* && $output == *'\302\2332J\007'* ]]
-  ! grep -qP '[\x00-\x08\x0b-\x1f]' <<<"$output"
+  run ! grep -qP '[\x00-\x08\x0b-\x1f]' <<<"$output"
 }
 
 @test "print: a damaged line is named, the rest is shown, exit 1" {

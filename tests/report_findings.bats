@@ -233,8 +233,12 @@ judged() {
   [[ ${lines[0]} == "CONNECTION "*" LIFE "*"CLOSED FIRST "* ]]
   [[ ${lines[1]} =~ ^127\.0\.0\.1:[0-9]+\ -\>\ 127\.0\.0\.1:[0-9]+\ +0\.[0-9]{3}\ s\ +3\ +6\ +server:\ [0-9]+\ python3\ +close\ FIN\ +close\ FIN\ +1$ ]]
   [[ ${lines[2]} == "1 connection, 2 FINs, 0 RSTs; 0 findings; "* ]]
+  scene queue
   script -qec "stty cols 60; '$CLOSETRACE' report trace" out >/dev/null
-  ! grep -v '^Script' out | tr -d '\r' | sed 's/ .*findings.*//' | grep -E '^.{61}'
+  grep -v '^Script' out | tr -d '\r' | sed 's/\x1b\[[0-9]*m//g' >shown
+  run ! grep -E '^.{61}' shown
+  grep -qx 'finding queue-reset 127.0.0.1:[0-9]*' shown
+  grep -q '^    .*waiting to be accepted' shown
 }
 
 @test "--connection: a ladder" {
