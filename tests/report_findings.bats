@@ -241,6 +241,16 @@ judged() {
   grep -q '^    .*waiting to be accepted' shown
 }
 
+@test "each finding has a page, and is in their list" {
+  local name count=0
+  for name in $("$CLOSETRACE" report --help | sed '1,/^Findings:/d'); do
+    grep -q "^# $name\$" "$BATS_TEST_DIRNAME/../docs/findings/$name.md"
+    grep -q "^| \[$name\]($name.md) | " "$BATS_TEST_DIRNAME/../docs/findings/README.md"
+    count=$((count + 1))
+  done
+  [ "$count" = 9 ]
+}
+
 @test "--connection: a ladder" {
   local address
   scene abort
