@@ -22,8 +22,8 @@ scene() {
   LD_PRELOAD=$LIB CLOSETRACE_FORMAT=json CLOSETRACE_OUTPUT=$PWD/trace \
     /usr/bin/python3 "$BATS_TEST_DIRNAME/programs/findings.py" "$1" 3>&- || [ "$1" = killed_by_sigpipe ]
   "$CLOSETRACE" print trace >text
-  "$CLOSETRACE" report trace >report
-  found=$(grep -E '^(finding|possible|note) ' report || :)
+  "$CLOSETRACE" report trace >reported
+  found=$(grep -E '^(finding|possible|note) ' reported || :)
 }
 
 # has PATTERN...: each is in exactly one of the lines; there is one line.
@@ -54,7 +54,7 @@ has_none() {
   scene withheld_by_stranger
   has '^finding fin-withheld ' 'kept open by [0-9]+ sleep fd [0-9]+ \(forked, and left open across exec\)' \
     'the FIN was read 1\.[0-9]+ s late, by [0-9]+ python3$'
-  grep -q '^1 connection, 2 FINs, 0 RSTs; ' report
+  grep -q '^1 connection, 2 FINs, 0 RSTs; ' reported
 }
 
 @test "fin-withheld: silent below a second, on a forking server, on one that hands over" {
