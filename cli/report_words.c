@@ -137,6 +137,7 @@ void finding_event(const struct finding *finding, struct event *event, struct fi
     event->remote = endpoint->remote;
     event->role = endpoint->role;
     event->finding = finding_name(finding->kind);
+    event->possible = finding->certainty == POSSIBLE;
     snprintf(lists->cookies[0], sizeof lists->cookies[0], "%llu", (unsigned long long)endpoint->cookie);
     lists->sockets[0] = lists->cookies[0];
     if (endpoint->peer) {
