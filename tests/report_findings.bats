@@ -214,6 +214,19 @@ judged() {
   has_none
 }
 
+@test "run writes findings into the log, possible ones as such, no notes" {
+  local program=$BATS_TEST_DIRNAME/programs/findings.py
+  "$CLOSETRACE" run -o trace /usr/bin/python3 "$program" queue 2>said 3>&-
+  [ "$(jq -r 'select(.op == "finding") | .finding, .possible, (.sockets | length)' trace | paste -sd ' ')" = "queue-reset null 1" ]
+  grep -q '^finding queue-reset ' said
+  "$CLOSETRACE" run -o trace /usr/bin/python3 "$program" sink 2>said 3>&-
+  [ "$(jq -r 'select(.op == "finding") | .finding, .possible, (.sockets | length)' trace | paste -sd ' ')" = "half-close-as-abort true 2" ]
+  "$CLOSETRACE" run -o trace /usr/bin/python3 "$program" reset_without_data 2>said 3>&-
+  [ -z "$(jq 'select(.op == "finding")' trace)" ]
+  run "$CLOSETRACE" grep trace op=finding
+  [ "$status" = 1 ]
+}
+
 @test "--fail: exit 1 where there is a finding; several files are one trace" {
   scene queue
   run "$CLOSETRACE" report --fail trace
