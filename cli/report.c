@@ -22,11 +22,10 @@ static const char help[] =
     "                  server's on the right, what left on the wire between them\n"
     "  --help          this\n"
     "\n"
-    "Findings: fin-withheld, reset-on-close, half-close-as-abort, close-wait, never-closed, double-close,\n"
-    "closed-in-use, write-after-end, queue-reset.\n"
-    "\n"
     "Exit status: 0; 1 with --fail if there is a finding, or if a line could not be read; 125 for other trouble.\n"
-    "On a terminal lines are cut to its width and have colours, unless NO_COLOR is set.\n";
+    "On a terminal lines are cut to its width and have colours, unless NO_COLOR is set.\n"
+    "\n"
+    "Findings:\n";
 
 /* A file, and the event of it that is next. */
 struct source {
@@ -131,6 +130,13 @@ static int draw(struct job *job, const struct report_style *style) {
     return status_of(job, false);
 }
 
+static int show_help(void) {
+    fputs(help, stdout);
+    for (unsigned i = 0; i < FINDING_COUNT; i++)
+        printf("  %s\n", finding_name((enum finding_kind)i));
+    return output_flush() ? EXIT_OK : EXIT_FAILED;
+}
+
 static bool read_arguments(int argc, char **argv, struct job *job) {
     static const char *const options[] = {"--fail", "--connection", "--help", NULL};
     static const char connection[] = "--connection";
@@ -162,9 +168,8 @@ int command_report(int argc, char **argv) {
     int status = EXIT_FAILED;
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            fputs(help, stdout);
             free(job.names);
-            return output_flush() ? EXIT_OK : EXIT_FAILED;
+            return show_help();
         }
     if (job.names && read_arguments(argc, argv, &job))
         status = job.connection ? draw(&job, &style) : report(&job, &style);

@@ -86,6 +86,8 @@ static void end_cell(char cell[CELL_SIZE], const struct endpoint *endpoint, cons
         snprintf(cell, CELL_SIZE, "shutdown %s%s", what_left(endpoint), endpoint->gone_us ? "" : ", open");
     else if (endpoint->end_fin)
         snprintf(cell, CELL_SIZE, "%s %s", op_name(endpoint->end_op), what_left(endpoint));
+    else if (other && (other->eof_us || other->reset_us))
+        snprintf(cell, CELL_SIZE, "%s", other->eof_us ? "(FIN)" : "(RST)");
     else if (endpoint->gone_us)
         snprintf(cell, CELL_SIZE, "killed ?");
     else

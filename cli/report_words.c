@@ -5,6 +5,8 @@
 #include "pure/line.h"
 #include "pure/utf8.h"
 
+enum { INDENT = 4 };
+
 static const char yellow[] = "\x1b[33m", red[] = "\x1b[31m", faint[] = "\x1b[2m", plain[] = "\x1b[0m";
 
 static bool points_back(const struct endpoint *endpoint) {
@@ -57,16 +59,43 @@ static const char *color_of(const struct finding *finding) {
     return finding->certainty == CERTAIN ? red : finding->certainty == POSSIBLE ? yellow : faint;
 }
 
+/* Broken between words, so that each line has at most so many columns; a longer word stands alone. */
+static void print_wrapped(FILE *out, const char *text, unsigned indent, unsigned width) {
+    unsigned column = 0;
+    while (*text) {
+        char word[512];
+        const size_t length = strcspn(text, " ");
+        snprintf(word, sizeof word, "%.*s", (int)length, text);
+        text += length + strspn(text + length, " ");
+        if (column == 0 || column + 1 + length > width) {
+            fprintf(out, "%s%*s", column == 0 ? "" : "\n", (int)indent, "");
+            column = indent;
+        } else {
+            putc(' ', out);
+            column++;
+        }
+        print_safely(out, word, 0);
+        column += (unsigned)length;
+    }
+    putc('\n', out);
+}
+
+/* On a terminal what it rests on stands below it, else behind it. */
 static void finding_print(const struct finding *finding, FILE *out, const struct report_style *style) {
     char connection[CONNECTION_TEXT_SIZE];
     connection_text(finding->endpoint, connection);
     fprintf(out, "%s%s %s%s %s", style->color ? color_of(finding) : "", word_of(finding), finding_name(finding->kind),
             style->color ? plain : "", connection);
-    for (unsigned i = 0; i < finding->evidence_count; i++) {
+    if (style->width > 0)
+        putc('\n', out);
+    for (unsigned i = 0; i < finding->evidence_count && style->width > 0; i++)
+        print_wrapped(out, finding->evidence[i], INDENT, style->width);
+    for (unsigned i = 0; i < finding->evidence_count && style->width == 0; i++) {
         fputs(i == 0 ? ": " : "; ", out);
         print_safely(out, finding->evidence[i], 0);
     }
-    putc('\n', out);
+    if (style->width == 0)
+        putc('\n', out);
 }
 
 void findings_print(const struct analysis *analysis, FILE *out, const struct report_style *style, bool notes) {
@@ -108,6 +137,7 @@ void finding_event(const struct finding *finding, struct event *event, struct fi
     event->remote = endpoint->remote;
     event->role = endpoint->role;
     event->finding = finding_name(finding->kind);
+    event->possible = finding->certainty == POSSIBLE;
     snprintf(lists->cookies[0], sizeof lists->cookies[0], "%llu", (unsigned long long)endpoint->cookie);
     lists->sockets[0] = lists->cookies[0];
     if (endpoint->peer) {

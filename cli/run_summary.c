@@ -59,6 +59,8 @@ static void log_findings(struct drain *drain, const struct analysis *analysis) {
     for (const struct finding *finding = analysis_findings(analysis); finding; finding = finding->next) {
         struct finding_lists lists;
         struct event event;
+        if (finding->certainty == NOTE)
+            continue;
         finding_event(finding, &event, &lists);
         if (drain->json)
             drain_line(drain, line, render_json(&event, line, sizeof line));

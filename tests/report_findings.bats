@@ -22,8 +22,8 @@ scene() {
   LD_PRELOAD=$LIB CLOSETRACE_FORMAT=json CLOSETRACE_OUTPUT=$PWD/trace \
     /usr/bin/python3 "$BATS_TEST_DIRNAME/programs/findings.py" "$1" 3>&- || [ "$1" = killed_by_sigpipe ]
   "$CLOSETRACE" print trace >text
-  "$CLOSETRACE" report trace >report
-  found=$(grep -E '^(finding|possible|note) ' report || :)
+  "$CLOSETRACE" report trace >reported
+  found=$(grep -E '^(finding|possible|note) ' reported || :)
 }
 
 # has PATTERN...: each is in exactly one of the lines; there is one line.
@@ -48,6 +48,13 @@ has_none() {
 @test "fin-withheld: left open across exec" {
   scene withheld_across_exec
   has '^finding fin-withheld ' 'kept open by [0-9]+ (python3|sleep) fd' 'the FIN left 1\.[0-9]+ s late: [0-9]+ sleep '
+}
+
+@test "fin-withheld: by a program that never loaded the library" {
+  scene withheld_by_stranger
+  has '^finding fin-withheld ' 'kept open by [0-9]+ sleep fd [0-9]+ \(forked, and left open across exec\)' \
+    'the FIN was read 1\.[0-9]+ s late, by [0-9]+ python3$'
+  grep -q '^1 connection, 2 FINs, 0 RSTs; ' reported
 }
 
 @test "fin-withheld: silent below a second, on a forking server, on one that hands over" {
@@ -80,6 +87,20 @@ has_none() {
     scene $name
     has_none
   done
+  # The same, where the client is not traced.
+  jq -c 'select(.role != "client" and .op != "end")' trace >server
+  judged <server
+  has_none
+}
+
+@test "half-close-as-abort: the client is not traced, or far away" {
+  scene abort
+  jq -c 'select(.role != "client" and .op != "end")' trace >server
+  judged <server
+  has '^finding half-close-as-abort '
+  sed -E 's/"remote":"127.0.0.1/"remote":"192.0.2.1/; s/"peer_state":"[A-Z0-9_]*",//' server >far
+  judged <far
+  has '^possible half-close-as-abort .*whether the peer was still reading cannot be seen from here'
 }
 
 @test "half-close-as-abort: merely possible where nobody gets an answer" {
@@ -193,6 +214,19 @@ judged() {
   has_none
 }
 
+@test "run writes findings into the log, possible ones as such, no notes" {
+  local program=$BATS_TEST_DIRNAME/programs/findings.py
+  "$CLOSETRACE" run -o trace /usr/bin/python3 "$program" queue 2>said 3>&-
+  [ "$(jq -r 'select(.op == "finding") | .finding, .possible, (.sockets | length)' trace | paste -sd ' ')" = "queue-reset null 1" ]
+  grep -q '^finding queue-reset ' said
+  "$CLOSETRACE" run -o trace /usr/bin/python3 "$program" sink 2>said 3>&-
+  [ "$(jq -r 'select(.op == "finding") | .finding, .possible, (.sockets | length)' trace | paste -sd ' ')" = "half-close-as-abort true 2" ]
+  "$CLOSETRACE" run -o trace /usr/bin/python3 "$program" reset_without_data 2>said 3>&-
+  [ -z "$(jq 'select(.op == "finding")' trace)" ]
+  run "$CLOSETRACE" grep trace op=finding
+  [ "$status" = 1 ]
+}
+
 @test "--fail: exit 1 where there is a finding; several files are one trace" {
   scene queue
   run "$CLOSETRACE" report --fail trace
@@ -212,8 +246,22 @@ judged() {
   [[ ${lines[0]} == "CONNECTION "*" LIFE "*"CLOSED FIRST "* ]]
   [[ ${lines[1]} =~ ^127\.0\.0\.1:[0-9]+\ -\>\ 127\.0\.0\.1:[0-9]+\ +0\.[0-9]{3}\ s\ +3\ +6\ +server:\ [0-9]+\ python3\ +close\ FIN\ +close\ FIN\ +1$ ]]
   [[ ${lines[2]} == "1 connection, 2 FINs, 0 RSTs; 0 findings; "* ]]
+  scene queue
   script -qec "stty cols 60; '$CLOSETRACE' report trace" out >/dev/null
-  ! grep -v '^Script' out | tr -d '\r' | sed 's/ .*findings.*//' | grep -E '^.{61}'
+  grep -v '^Script' out | tr -d '\r' | sed 's/\x1b\[[0-9]*m//g' >shown
+  run ! grep -E '^.{61}' shown
+  grep -qx 'finding queue-reset 127.0.0.1:[0-9]*' shown
+  grep -q '^    .*waiting to be accepted' shown
+}
+
+@test "each finding has a page, and is in their list" {
+  local name count=0
+  for name in $("$CLOSETRACE" report --help | sed '1,/^Findings:/d'); do
+    grep -q "^# $name\$" "$BATS_TEST_DIRNAME/../docs/findings/$name.md"
+    grep -q "^| \[$name\]($name.md) | " "$BATS_TEST_DIRNAME/../docs/findings/README.md"
+    count=$((count + 1))
+  done
+  [ "$count" = 9 ]
 }
 
 @test "--connection: a ladder" {

@@ -9,6 +9,8 @@
  */
 #include "analysis/findings.h"
 
+#include <string.h>
+
 #include "pure/names.h"
 
 static const uint64_t together_us = 1000000;
@@ -73,12 +75,22 @@ static void say_peer(struct analysis *analysis, struct finding *finding, const s
                     state_name(event->peer_state ? event->peer_state : STATE_FIN_WAIT2));
 }
 
+/* Loopback, or its own address: had the peer been there, it would have been found. */
+static bool is_here(const struct endpoint *endpoint) {
+    const struct address *remote = &endpoint->remote;
+    static const uint8_t loopback_v6[16] = {[15] = 1};
+    if (memcmp(remote->ip, endpoint->local.ip, sizeof remote->ip) == 0)
+        return true;
+    return remote->family == ADDRESS_V4 ? remote->ip[0] == 127
+                                        : memcmp(remote->ip, loopback_v6, sizeof loopback_v6) == 0;
+}
+
 void abort_draw(struct analysis *analysis, struct endpoint *endpoint) {
     if (!endpoint->aborted)
         return;
     const struct event *event = &endpoint->aborted->event;
     const bool reading = peer_was_reading(endpoint, event);
-    const bool here = reading || endpoint->peer;
+    const bool here = reading || endpoint->peer || is_here(endpoint);
     const bool due = endpoint->broke_off || store_listener(analysis, &endpoint->local)->answered;
     if (!due && !reading)
         return;

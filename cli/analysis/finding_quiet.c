@@ -20,7 +20,7 @@ static uint64_t quiet_since(const struct endpoint *endpoint, const struct event 
 void quiet_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
     const uint64_t since = quiet_since(endpoint, event);
     if (!since || event->time_us < since + quiet_us || !(endpoint->eof_us || endpoint->shut_us) ||
-        event->fin == FIN_UNSET || endpoint->quiet)
+        event->fin == FIN_UNSET || event->fin == FIN_WITHHELD || endpoint->quiet)
         return;
     endpoint->quiet_us = event->time_us - since;
     store_keep(analysis, &endpoint->quiet, event);

@@ -193,7 +193,7 @@ static void count(struct analysis *analysis, const struct endpoint *endpoint) {
         return;
     totals->connections += endpoint_stands(endpoint);
     totals->fins += endpoint->fin_us != 0;
-    totals->fins += !peer && endpoint->eof_us;
+    totals->fins += endpoint->eof_us && !(peer && peer->fin_us);
     totals->rsts += endpoint->rst_us != 0;
     totals->rsts += came_by_rst(endpoint) && !(peer && peer->rst_us) && !was_in_queue(analysis, endpoint);
     totals->withheld += endpoint->gave_up && endpoint->late;

@@ -58,7 +58,7 @@ static const char *const truths[] = {"true", "false"};
 static struct json_text key_of_words; /* for word_at(), which takes no more than a number */
 
 static bool is_bool_key(const struct json_text *key) {
-    static const char *const keys[] = {"verified", "refs_partial", "used"};
+    static const char *const keys[] = {"verified", "refs_partial", "used", "possible"};
     for (unsigned i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strlen(keys[i]) == key->length && memcmp(keys[i], key->start, key->length) == 0)
             return true;

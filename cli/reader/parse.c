@@ -424,6 +424,7 @@ static const struct field fields[] = {
     {"rules", read_list, IN(rules), 0, NULL},
     {"rules_more", read_unsigned, IN(rules_more), 0, NULL},
     {"finding", read_string, IN(finding), 0, NULL},
+    {"possible", read_bool, IN(possible), 0, NULL},
     {"sockets", read_list, IN(sockets), 0, NULL},
     {"evidence", read_list, IN(evidence), 0, NULL},
     {"matched", read_u64, IN(matched), 0, NULL},

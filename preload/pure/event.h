@@ -180,6 +180,7 @@ struct event {
     unsigned rules_more;
     /* finding; the lists as above */
     const char *finding;
+    bool possible; /* the trace cannot tell */
     const char *const *sockets;
     const char *const *evidence;
     /* rule */

@@ -372,6 +372,8 @@ static void finding_event(struct line *line, const struct event *event) {
                                  NULL};
     const struct list evidence = {"evidence", evidence_count, evidence_count, evidence_item, NULL};
     member_word(line, "finding", event->finding);
+    if (event->possible)
+        member_bool(line, "possible", true);
     socket_members(line, event);
     if (event->sockets)
         member_list(line, event, &sockets);

@@ -429,6 +429,7 @@ static void finding_words(struct line *line, const struct event *event, const st
     group(line);
     paint(line, style, yellow);
     line_printable(line, name, strlen(name));
+    line_text(line, event->possible ? " (possible)" : "");
     paint(line, style, plain);
     for (size_t i = 0; event->evidence && event->evidence[i] && !line->cut; i++) {
         line_text(line, i == 0 ? ": " : "; ");

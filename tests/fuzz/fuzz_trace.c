@@ -54,10 +54,10 @@ static void check_round_trip(const struct event *event) {
 static void check_line(struct analysis *analysis, const uint8_t *data, size_t size) {
     struct event event;
     struct event_wrong wrong;
-    char *line =
-        malloc(size + 1); /* one byte more than it reads: a string without its end is seen by ASan all the same */
+    char *line = malloc(size > 0 ? size : 1); /* not a byte more: a read behind it is seen */
     MUST(line);
-    memcpy(line, data, size);
+    if (size > 0)
+        memcpy(line, data, size);
     const struct event_store store = {malloc(EVENT_STORE_SIZE(size)), EVENT_STORE_SIZE(size)};
     MUST(store.memory);
     if (event_parse(line, size, &event, &store, &wrong)) {

@@ -55,6 +55,19 @@ def withheld_across_exec():
     os.waitpid(child, 0)
 
 
+def withheld_by_stranger():
+    """By a program that never loads the library: only the peer knows when the FIN came."""
+    client, server = pair()
+    talk(client, server)
+    server.set_inheritable(True)
+    child = child_of(lambda: os.execvpe("sleep", ["sleep", "1.6"], {}))
+    while open(f"/proc/{child}/comm").read() != "sleep\n":
+        time.sleep(0.01)
+    server.close()
+    waits_for_eof(client)
+    os.waitpid(child, 0)
+
+
 def withheld_not_long():
     client, server = pair()
     talk(client, server)
@@ -298,6 +311,7 @@ def queue(accepts):
 SCENES = {
     "withheld_by_child": withheld_by_child,
     "withheld_across_exec": withheld_across_exec,
+    "withheld_by_stranger": withheld_by_stranger,
     "withheld_not_long": withheld_not_long,
     "forking_server": forking_server,
     "handing_over": handing_over,

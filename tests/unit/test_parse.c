@@ -98,6 +98,7 @@ static void frames(void) {
     check_again(&event);
     event = socket_event(OP_FINDING, NULL);
     event.finding = "fin-withheld";
+    event.possible = true;
     event.sockets = sockets;
     event.evidence = evidence;
     check_again(&event);
