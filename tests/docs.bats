@@ -1,5 +1,8 @@
 #!/usr/bin/env bats
-# The documents: what they link to exists, the tests that they name exist, drawings are those of their sources.
+# The documents: what they link to exists, the tests that they name exist, drawings are those of their sources, and what they
+# show is what a run shows today.
+
+load helpers/shown
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 
@@ -49,4 +52,23 @@ anchors() {
     grep -q '</svg>' "$drawing"
     grep -qF "(diagrams/$(basename "$drawing"))" "$ROOT"/docs/*.md
   done
+}
+
+# Each in a network namespace of its own, all at once: mostly they wait.
+@test "docs: the recipes of the cookbook show what they showed" {
+  local recipe name pids=() bad=0
+  for recipe in "$ROOT"/docs/cookbook/*.sh; do
+    name=$(basename "$recipe" .sh)
+    "$recipe" >"$BATS_TEST_TMPDIR/$name.run" 2>&1 3>&- &
+    pids+=("$!")
+    recording "$name" "$ROOT/docs/cookbook.md" >"$BATS_TEST_TMPDIR/$name.shown"
+  done
+  for name in "${pids[@]}"; do
+    wait "$name" || bad=1
+  done
+  for recipe in "$BATS_TEST_TMPDIR"/*.run; do
+    name=$(basename "$recipe" .run)
+    assert_same_essence "${recipe%.run}.shown" "$recipe" "docs/cookbook/update $name" || { echo "in $name" && cat "$recipe" && bad=1; }
+  done
+  [ $bad = 0 ]
 }

@@ -263,7 +263,7 @@ END
 @test "lessons: each line of each recording is explained once, each lesson is in the list and has a test" {
   for readme in "$ROOT"/examples/[0-9]*/README.md; do
     name=$(basename "$(dirname "$readme")")
-    diff <(recording "$readme" | grep -oE '^ ?[0-9]+  [0-9]{2}:' | awk '{ print $1 }') \
+    diff <(recording '' "$readme" | grep -oE '^ ?[0-9]+  [0-9]{2}:' | awk '{ print $1 }') \
       <(sed '1,/^<!-- end/d' "$readme" | grep -oE '\*\*[0-9, ]+\*\*' | tr -d '* ' | tr ',' '\n' | sort -n) ||
       { echo "in $readme" && return 1; }
     grep -qF "]($name/)" "$ROOT/examples/README.md"
@@ -273,13 +273,13 @@ END
 
 @test "lessons: a recording that says something else is noticed, one with other times, ids and ports is not" {
   local readme=$ROOT/examples/01-one-reference/README.md change
-  changed() { recording "$readme" | sed "$1" | essence; }
+  changed() { recording '' "$readme" | sed "$1" | essence; }
   [ "$(changed '' | wc -l)" = 9 ]
   for change in 's/refs 2->1/refs 2->2/' 's/withheld/sent/' 's/close(4/close(5/' '/dup(/d' 's/= 0  refs/= -1 EIO  refs/' \
     's/CLOSE_WAIT->/ESTABLISHED->/' 's/nothing has come/something has come/' "s/the peer's FIN/RST/"; do
     ! cmp -s <(changed '') <(changed "$change") || { echo "not noticed: $change" && return 1; }
   done
-  port=$(recording "$readme" | sed -n 's/.*connect(.*->127.0.0.1:\([0-9]*\).*/\1/p')
-  pid=$(recording "$readme" | awk '/accept/ { print $3 }')
+  port=$(recording '' "$readme" | sed -n 's/.*connect(.*->127.0.0.1:\([0-9]*\).*/\1/p')
+  pid=$(recording '' "$readme" | awk '/accept/ { print $3 }')
   diff <(changed '') <(changed "s/:$port/:10/g; s/$pid/$((pid + 10000))/g; s/ [0-9][0-9]:[0-9][0-9]:/ 00:00:/; s/FIN_WAIT1/FIN_WAIT2/")
 }

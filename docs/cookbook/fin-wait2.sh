@@ -10,4 +10,4 @@ until_true sh -c 'ss -Htn state fin-wait-2 | grep -q .'
 show 'ss -Htnp state fin-wait-2'
 show 'ss -Htnp state close-wait'
 ended "$server"
-show 'closetrace print trace'
+show 'closetrace grep trace fin=\* | closetrace print -'

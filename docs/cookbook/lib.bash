@@ -25,6 +25,8 @@ fi
 
 die() { echo "$(basename "$0"): $*" >&2 && exit 1; }
 
+# As from a terminal: the programs find the descriptors free that they show.
+exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 unset LD_PRELOAD "${!CLOSETRACE_@}"
 export NO_COLOR=1 LC_ALL=C.UTF-8
 PATH=$(dirname "$(realpath "${CLOSETRACE:-$root/closetrace}")"):$PATH:/usr/sbin:/sbin
@@ -62,6 +64,7 @@ is_gone() { ! [ -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 start() {
   setsid bash -c "$1" &
   started=$!
+  disown "$started"
   running+=("$started")
 }
 

@@ -8,4 +8,4 @@ until_true listens 8080
 show 'nc -d 127.0.0.1 8080 | head -n 1'
 until_true grep -q SIGPIPE trace
 stop "$server"
-show 'closetrace grep trace comm=vmstat'
+show 'closetrace grep trace comm=vmstat | closetrace print -'

@@ -10,8 +10,7 @@
 #   assert_shown         the recording in its README is what it shows today, in all that a run has in common with the next
 
 load helpers/scene
-
-ESSENCE=$BATS_TEST_DIRNAME/helpers/essence.awk
+load helpers/shown
 
 play_lesson() {
   ip netns exec "$NETNS" env LESSON_BUILT=1 LESSON_PLAIN=1 "BUILD=${PROGRAMS%/tests/programs}" "LIB=$LIB" "$@" \
@@ -50,23 +49,8 @@ assert_refused() {
   assert_wire "$1" fin=1 "rst=$rsts"
 }
 
-recording() {
-  sed -n '/^<!-- recording/,/^<!-- end/p' "$1"
-}
-
-essence() {
-  awk -f "$ESSENCE" "$@"
-}
-
-# assert_same_essence SHOWN RUN HINT: two recordings, neither of them empty.
-assert_same_essence() {
-  essence "$1" >"$1.essence" && essence "$2" >"$2.essence" || return
-  [ -s "$1.essence" ] || { echo "nothing is shown" && return 1; }
-  diff -u --label shown "$1.essence" --label 'this run' "$2.essence" || { echo "if the run is right: $3" && return 1; }
-}
-
 assert_shown() {
-  recording "$LESSON/README.md" >"$BATS_TEST_TMPDIR/shown"
+  recording '' "$LESSON/README.md" >"$BATS_TEST_TMPDIR/shown"
   play_lesson >"$BATS_TEST_TMPDIR/run" || return
   assert_same_essence "$BATS_TEST_TMPDIR/shown" "$BATS_TEST_TMPDIR/run" "examples/update ${LESSON##*/}"
 }
