@@ -72,3 +72,13 @@ anchors() {
   done
   [ $bad = 0 ]
 }
+
+@test "docs: the picture and the line in the README are of the recipe that the cookbook shows" {
+  sed -n 's/^<text>//p' "$ROOT/docs/terminal/run.svg" | sed 's/<[^>]*>//g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g; s/ *$//' \
+    >"$BATS_TEST_TMPDIR/picture"
+  recording server-said-it-closed "$ROOT/docs/cookbook.md" >"$BATS_TEST_TMPDIR/recipe"
+  assert_same_essence "$BATS_TEST_TMPDIR/picture" "$BATS_TEST_TMPDIR/recipe" docs/terminal/record
+  line=$(recording line "$ROOT/README.md" | grep -v '^[<`]')
+  [ "$(wc -l <<<"$line")" = 1 ]
+  grep -qxF "$(essence <<<"$line" | cut -d '|' -f 2)" <(essence "$BATS_TEST_TMPDIR/recipe" | cut -d '|' -f 2)
+}

@@ -28,7 +28,8 @@ die() { echo "$(basename "$0"): $*" >&2 && exit 1; }
 # As from a terminal: the programs find the descriptors free that they show.
 exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 unset LD_PRELOAD "${!CLOSETRACE_@}"
-export NO_COLOR=1 LC_ALL=C.UTF-8
+export LC_ALL=C.UTF-8
+[ -n "${COOKBOOK_COLOUR-}" ] || export NO_COLOR=1 # docs/terminal/record sets it
 PATH=$(dirname "$(realpath "${CLOSETRACE:-$root/closetrace}")"):$PATH:/usr/sbin:/sbin
 closetrace --version >/dev/null || die 'there is no closetrace: run make'
 ip link set lo up

@@ -22,8 +22,8 @@ meet() {
   local number=0 who address cookie
   while read -r who address cookie; do
     [ "$who" = S ] || number=$((number + 1))
-    FACTS[$who$number]=$address
-    FACTS[${who}${number}_COOKIE]=$cookie
+    # shellcheck disable=SC2034 # log.bash has it
+    FACTS[$who$number]=$address FACTS[${who}${number}_COOKIE]=$cookie
   done < <(jq -rs '. as $all | map(select(.op == "connect" and .ret == 0)) | sort_by(.time) | .[] | . as $c
     | "C \(.local) \(.socket)", ($all[] | select(.op == "accept" and .remote == $c.local) | "S \(.local) \(.socket)")' "$LOG")
 }
