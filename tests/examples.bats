@@ -260,6 +260,32 @@ END
   assert_shown
 }
 
+@test "lesson 18: a fault makes a client half-close, and a finding names the relay that does not understand it" {
+  lesson 18
+  [ "$(grep -c 'client says: I have read "fine, and you?"' "$BATS_TEST_TMPDIR/facts")" = 2 ]
+  # Without the fault; with it; with it, and a relay that was mended.
+  for number in 1 2 3; do
+    "$CLOSETRACE" report "$LOG.$number" >"$BATS_TEST_TMPDIR/report.$number"
+  done
+  ! grep -q ^finding "$BATS_TEST_TMPDIR/report.1" "$BATS_TEST_TMPDIR/report.3" || false
+  [ "$(grep -c ^finding "$BATS_TEST_TMPDIR/report.2")" = 1 ]
+  grep -qE '^finding half-close-as-abort .*: EOF was read after 12 bytes; [0-9]+ relay close' "$BATS_TEST_TMPDIR/report.2"
+  assert_injected() { [ "$(jq -c 'select(.injected) | [.comm, .injected]' "$LOG.$1" | sort -u)" = "$2" ]; }
+  assert_injected 1 ''
+  assert_injected 2 '["client","write:then=SHUT_WR:when=1"]'
+  assert_injected 3 '["client","write:then=SHUT_WR:when=1"]'
+  # On the wire: the client's FIN before the relay's, in all but the first.
+  for number in 2 3; do
+    LOG=$LOG.$number meet
+    read -r client _ < <(capture_segments "$(fact C1)")
+    read -r relay _ < <(capture_segments "$(fact S1)")
+    jq -en "$client < $relay"
+    assert_wire C1 fin=1 rst=0
+    assert_wire S1 fin=1 rst=0
+  done
+  assert_shown
+}
+
 @test "lessons: each line of each recording is explained once, each lesson is in the list and has a test" {
   for readme in "$ROOT"/examples/[0-9]*/README.md; do
     name=$(basename "$(dirname "$readme")")

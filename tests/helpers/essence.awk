@@ -11,6 +11,7 @@ function emit(who, text) {
   gsub(/[0-9]+\.[0-9]+/, "N", text)
   gsub(/[0-9][0-9][0-9]+/, "N", text)
   gsub(/  +/, "  ", text)
+  sub(/its end was in FIN_WAIT[12]/, "its end was in FIN_WAIT", text)
   sub(/orphan [0-9]+/, "orphan N", text)
   printf "%02d|%s|%04d|%s\n", section, who, NR, text | sorter
 }
