@@ -137,8 +137,8 @@ LESSON void look(int fd) {
     say(is_readable(fd) ? "something has come" : "nothing has come: no data, and no end of the stream");
 }
 
-/* Reads once and says what came. */
-LESSON void read_and_say(int fd) {
+/* Reads once and says what came. What read() has returned. */
+LESSON long read_and_say(int fd) {
     char text[128];
     long count = read(fd, text, sizeof text);
     if (count > 0)
@@ -147,6 +147,7 @@ LESSON void read_and_say(int fd) {
         say("I have read the end of the stream");
     else
         say("read() has failed: %s", strerrorname_np(errno));
+    return count;
 }
 
 /* Writes and says what came of it; a refused write raises no signal. */

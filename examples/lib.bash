@@ -5,6 +5,8 @@
 #       Starts both, traced, and waits for both. What closetrace and the programs print goes to one recording, in the
 #       order in which it happened. Fails if one of them ends otherwise than it should.
 #   ends_by WHO SIGNAL       before play: WHO (server, client) is to be ended by this signal ("KILL")
+#   rule[WHO]=RULE           before play: a fault rule (CLOSETRACE_INJECT) for this one
+#   relay="relay [ARG...]"   before play: a third program between the two
 #   meanwhile COMMAND...     before play: what the script itself does while they run
 #   headline WORDS...        a line of the recording: what the next play is about
 #   the_end                  shows it: the claim of the lesson's README.md, the recording, the explanation
@@ -28,7 +30,7 @@ unset LD_PRELOAD "${!CLOSETRACE_@}"
 ulimit -c 0
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/closetrace-lesson.XXXXXX")
 recording=$scratch/recording
-declare -A actor=() ending=()
+declare -A actor=() ending=() rule=()
 between=()
 
 # shellcheck disable=SC2317 # the trap calls it
@@ -47,7 +49,10 @@ trap 'exit 143' HUP TERM
 traced() {
   local settings=("LD_PRELOAD=$LIB" 'CLOSETRACE_ONLY=state!=LISTEN')
   [ -z "${LESSON_LOG-}" ] || settings+=("CLOSETRACE_OUTPUT=$LESSON_LOG" CLOSETRACE_FORMAT=json)
-  exec env --default-signal=INT --default-signal=QUIT "${settings[@]}" "$@"
+  [ -z "${rule[$1]-}" ] || settings+=("CLOSETRACE_INJECT=${rule[$1]}")
+  local program=$BUILD/examples/$lesson/$1
+  shift
+  exec env --default-signal=INT --default-signal=QUIT "${settings[@]}" "$program" "$@"
 }
 
 build() {
@@ -56,13 +61,13 @@ build() {
   make -s -C "$root" "BUILD=$BUILD" "LIB=$LIB" "$LIB" "${programs[@]%.c}"
 }
 
-# A program of this lesson in the background. It has its turn when there is something in the pipe $scratch/WHO.
+# start_actor WHO HERE THERE HERE2 THERE2 [ARG...]: a program of this lesson in the background. It has its turn when there
+# is something in the pipe HERE (descriptor 8), and gives it away over the pipe THERE (9); a relay has two pairs (10, 11).
 start_actor() {
-  local who=$1 other=client
-  [ "$who" = server ] || other=server
-  shift
-  (traced "$BUILD/examples/$lesson/$who" "$@") </dev/null >>"$recording" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- \
-    8<>"$scratch/$who" 9<>"$scratch/$other" &
+  local who=$1 pipes=("${@:2:4}")
+  shift 5
+  traced "$who" "$@" </dev/null >>"$recording" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8<>"$scratch/${pipes[0]}" \
+    9<>"$scratch/${pipes[1]}" 10<>"$scratch/${pipes[2]}" 11<>"$scratch/${pipes[3]}" &
   actor[$who]=$!
 }
 
@@ -87,16 +92,24 @@ ends_by() { ending[$1]=$2; }
 meanwhile() { between=("$@"); }
 
 play() {
-  local server client
+  local server client between_them
   read -ra server <<<"$1"
   read -ra client <<<"$2"
-  rm -f "$scratch/server" "$scratch/client"
-  mkfifo "$scratch/server" "$scratch/client"
-  start_actor "${server[@]}"
-  start_actor "${client[@]}"
+  read -ra between_them <<<"${relay-}"
+  rm -f "$scratch"/{server,relay,upstream,client}
+  mkfifo "$scratch"/{server,relay,upstream,client}
+  if [ -n "${relay-}" ]; then
+    start_actor server server upstream server upstream "${server[@]:1}"
+    start_actor relay relay client upstream server "${between_them[@]:1}"
+    start_actor client client relay client relay "${client[@]:1}"
+  else
+    start_actor server server client server client "${server[@]:1}"
+    start_actor client client server client server "${client[@]:1}"
+  fi
   [ ${#between[@]} = 0 ] || "${between[@]}"
-  end_actor client
-  end_actor server
+  for who in client relay server; do
+    end_actor $who
+  done
 }
 
 # Left out: the lines that frame a process's events. The others of the trace are numbered.

@@ -1,5 +1,8 @@
 #!/usr/bin/env bats
-# The documents: what they link to exists, the tests that they name exist, drawings are those of their sources.
+# The documents: what they link to exists, the tests that they name exist, drawings are those of their sources, and what they
+# show is what a run shows today.
+
+load helpers/shown
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 
@@ -49,4 +52,33 @@ anchors() {
     grep -q '</svg>' "$drawing"
     grep -qF "(diagrams/$(basename "$drawing"))" "$ROOT"/docs/*.md
   done
+}
+
+# Each in a network namespace of its own, all at once: mostly they wait.
+@test "docs: the recipes of the cookbook show what they showed" {
+  local recipe name pids=() bad=0
+  for recipe in "$ROOT"/docs/cookbook/*.sh; do
+    name=$(basename "$recipe" .sh)
+    "$recipe" >"$BATS_TEST_TMPDIR/$name.run" 2>&1 3>&- &
+    pids+=("$!")
+    recording "$name" "$ROOT/docs/cookbook.md" >"$BATS_TEST_TMPDIR/$name.shown"
+  done
+  for name in "${pids[@]}"; do
+    wait "$name" || bad=1
+  done
+  for recipe in "$BATS_TEST_TMPDIR"/*.run; do
+    name=$(basename "$recipe" .run)
+    assert_same_essence "${recipe%.run}.shown" "$recipe" "docs/cookbook/update $name" || { echo "in $name" && cat "$recipe" && bad=1; }
+  done
+  [ $bad = 0 ]
+}
+
+@test "docs: the picture and the line in the README are of the recipe that the cookbook shows" {
+  sed -n 's/^<text>//p' "$ROOT/docs/terminal/run.svg" | sed 's/<[^>]*>//g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g; s/ *$//' \
+    >"$BATS_TEST_TMPDIR/picture"
+  recording server-said-it-closed "$ROOT/docs/cookbook.md" >"$BATS_TEST_TMPDIR/recipe"
+  assert_same_essence "$BATS_TEST_TMPDIR/picture" "$BATS_TEST_TMPDIR/recipe" docs/terminal/record
+  line=$(recording line "$ROOT/README.md" | grep -v '^[<`]')
+  [ "$(wc -l <<<"$line")" = 1 ]
+  grep -qxF "$(essence <<<"$line" | cut -d '|' -f 2)" <(essence "$BATS_TEST_TMPDIR/recipe" | cut -d '|' -f 2)
 }

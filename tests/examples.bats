@@ -260,10 +260,36 @@ END
   assert_shown
 }
 
+@test "lesson 18: a fault makes a client half-close, and a finding names the relay that does not understand it" {
+  lesson 18
+  [ "$(grep -c 'client says: I have read "fine, and you?"' "$BATS_TEST_TMPDIR/facts")" = 2 ]
+  # Without the fault; with it; with it, and a relay that was mended.
+  for number in 1 2 3; do
+    "$CLOSETRACE" report "$LOG.$number" >"$BATS_TEST_TMPDIR/report.$number"
+  done
+  ! grep -q ^finding "$BATS_TEST_TMPDIR/report.1" "$BATS_TEST_TMPDIR/report.3" || false
+  [ "$(grep -c ^finding "$BATS_TEST_TMPDIR/report.2")" = 1 ]
+  grep -qE '^finding half-close-as-abort .*: EOF was read after 12 bytes; [0-9]+ relay close' "$BATS_TEST_TMPDIR/report.2"
+  assert_injected() { [ "$(jq -c 'select(.injected) | [.comm, .injected]' "$LOG.$1" | sort -u)" = "$2" ]; }
+  assert_injected 1 ''
+  assert_injected 2 '["client","write:then=SHUT_WR:when=1"]'
+  assert_injected 3 '["client","write:then=SHUT_WR:when=1"]'
+  # On the wire: the client's FIN before the relay's, in all but the first.
+  for number in 2 3; do
+    LOG=$LOG.$number meet
+    read -r client _ < <(capture_segments "$(fact C1)")
+    read -r relay _ < <(capture_segments "$(fact S1)")
+    jq -en "$client < $relay"
+    assert_wire C1 fin=1 rst=0
+    assert_wire S1 fin=1 rst=0
+  done
+  assert_shown
+}
+
 @test "lessons: each line of each recording is explained once, each lesson is in the list and has a test" {
   for readme in "$ROOT"/examples/[0-9]*/README.md; do
     name=$(basename "$(dirname "$readme")")
-    diff <(recording "$readme" | grep -oE '^ ?[0-9]+  [0-9]{2}:' | awk '{ print $1 }') \
+    diff <(recording '' "$readme" | grep -oE '^ ?[0-9]+  [0-9]{2}:' | awk '{ print $1 }') \
       <(sed '1,/^<!-- end/d' "$readme" | grep -oE '\*\*[0-9, ]+\*\*' | tr -d '* ' | tr ',' '\n' | sort -n) ||
       { echo "in $readme" && return 1; }
     grep -qF "]($name/)" "$ROOT/examples/README.md"
@@ -273,13 +299,13 @@ END
 
 @test "lessons: a recording that says something else is noticed, one with other times, ids and ports is not" {
   local readme=$ROOT/examples/01-one-reference/README.md change
-  changed() { recording "$readme" | sed "$1" | essence; }
+  changed() { recording '' "$readme" | sed "$1" | essence; }
   [ "$(changed '' | wc -l)" = 9 ]
   for change in 's/refs 2->1/refs 2->2/' 's/withheld/sent/' 's/close(4/close(5/' '/dup(/d' 's/= 0  refs/= -1 EIO  refs/' \
     's/CLOSE_WAIT->/ESTABLISHED->/' 's/nothing has come/something has come/' "s/the peer's FIN/RST/"; do
     ! cmp -s <(changed '') <(changed "$change") || { echo "not noticed: $change" && return 1; }
   done
-  port=$(recording "$readme" | sed -n 's/.*connect(.*->127.0.0.1:\([0-9]*\).*/\1/p')
-  pid=$(recording "$readme" | awk '/accept/ { print $3 }')
+  port=$(recording '' "$readme" | sed -n 's/.*connect(.*->127.0.0.1:\([0-9]*\).*/\1/p')
+  pid=$(recording '' "$readme" | awk '/accept/ { print $3 }')
   diff <(changed '') <(changed "s/:$port/:10/g; s/$pid/$((pid + 10000))/g; s/ [0-9][0-9]:[0-9][0-9]:/ 00:00:/; s/FIN_WAIT1/FIN_WAIT2/")
 }

@@ -4,16 +4,21 @@
 #   awk -f essence.awk FILE...      one line a fact: SECTION, WHO, what it did or said; sorted by WHO, each in its own order
 #
 # Kept: call, descriptor, result, references, verdict, reason, states; what a program says; headings. Dropped: times, ids,
-# addresses, numbers of three digits and more, the host's count of orphans, frames of a process (+++), whether a FIN was acknowledged already when the
+# addresses, numbers with a point or of three digits and more, the host's count of orphans, frames of a process (+++), whether a FIN was acknowledged already when the
 # kernel was asked (FIN_WAIT1 or 2, LAST_ACK or gone), and who of two processes came first.
 
 function emit(who, text) {
+  gsub(/[0-9]+\.[0-9]+/, "N", text)
   gsub(/[0-9][0-9][0-9]+/, "N", text)
+  gsub(/  +/, "  ", text)
+  sub(/its end was in FIN_WAIT[12]/, "its end was in FIN_WAIT", text)
   sub(/orphan [0-9]+/, "orphan N", text)
   printf "%02d|%s|%04d|%s\n", section, who, NR, text | sorter
 }
 
 BEGIN { sorter = "LC_ALL=C sort | sed 's/|[0-9][0-9][0-9][0-9]|/  /'" }
+
+{ sub(/\r$/, "") }
 
 /^```/ || /^<!--/ || /^$/ || / \+\+\+ / { next }
 

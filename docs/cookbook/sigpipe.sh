@@ -1,0 +1,11 @@
+#!/bin/bash
+# A daemon that ends without a word when its client has gone: SIGPIPE.
+. "$(dirname "$0")/lib.bash"
+
+show_start 'closetrace run -o trace tcpsvd -l localhost 127.0.0.1 8080 vmstat -n 1'
+server=$started
+until_true listens 8080
+show 'nc -d 127.0.0.1 8080 | head -n 1'
+until_true grep -q SIGPIPE trace
+stop "$server"
+show 'closetrace grep trace comm=vmstat | closetrace print -'
