@@ -1569,7 +1569,8 @@ class Walk:
 
     # What differs from one walk to the other of the same seed: names, times, the order in which holders are found, and
     # what an acknowledgement changes that comes a little later.
-    UNSTEADY = {"time", "duration", "caller", "tid", "state_after", "unacked", "unsent", "sent", "received", "idle"}
+    UNSTEADY = {"time", "duration", "caller", "tid", "state_after", "unacked", "unsent", "sent", "received", "idle",
+                "peer_state"}
     SAME = {"FIN_WAIT2": "FIN_WAIT1", "TIME_WAIT": "CLOSE", "LAST_ACK": "CLOSE", "CLOSING": "CLOSE"}
 
     def steady(self, value, kind):
