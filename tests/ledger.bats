@@ -122,6 +122,7 @@ assert_lines() {
     "$PROGRAMS/ledger" holder-lives >"$BATS_TEST_TMPDIR/facts"
   LD_PRELOAD=$LIB CLOSETRACE_OUTPUT=$BATS_TEST_TMPDIR/log setsid ip netns exec "$NETNS" "$PROGRAMS/ledger" tree \
     >"$BATS_TEST_TMPDIR/tree" 3>&- &
+  # shellcheck disable=SC2016 # another shell's
   timeout 20 bash -c 'until grep -q READY "$0"; do sleep 0.05; done' "$BATS_TEST_TMPDIR/tree"
   kill -KILL -- "-$!"
   wait $! || [ $? = 137 ]

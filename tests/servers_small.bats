@@ -144,6 +144,7 @@ socket_activated() {
   talk 7011
   until_true has_no_children each
   stop each TERM
+  # shellcheck disable=SC2016
   serve whole 7012 systemd-socket-activate "${keep[@]}" -l 127.0.0.1:7012 perl -MIO::Socket::INET -e '
     my $listener = IO::Socket::INET->new_from_fd(3, "r+") or die "$!";
     for (1 .. 2) { my $c = $listener->accept or die "$!"; print $c scalar <$c>; close $c }'
