@@ -10,17 +10,21 @@
 #include "traffic.h"
 #include "twice.h"
 
+/* Apart, for what it keeps on the stack. */
+static __attribute__((noinline)) int close_other(int fd, const void *caller) {
+    struct twice twice;
+    if (!twice_begin(&twice, fd, caller))
+        return REAL(close)(fd);
+    int result = REAL(close)(fd);
+    twice_end(&twice, result, errno);
+    return result;
+}
+
 DOOR int close(int fd) {
     struct closing closing;
     make_way(fd);
-    if (!table_maybe_tcp(fd) || !closing_begin(&closing, fd, "close", CALLER)) {
-        struct twice twice;
-        if (!twice_begin(&twice, fd, CALLER))
-            return REAL(close)(fd);
-        int status = REAL(close)(fd);
-        twice_end(&twice, status, errno);
-        return status;
-    }
+    if (!table_maybe_tcp(fd) || !closing_begin(&closing, fd, "close", CALLER))
+        return close_other(fd, CALLER);
     twice_note(fd, CALLER);
     int result = closing_is_off(&closing) ? 0 : REAL(close)(fd);
     return (int)closing_end(&closing, result, errno);

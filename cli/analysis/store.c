@@ -246,7 +246,7 @@ void store_keep(struct analysis *analysis, struct kept **slot, const struct even
     struct event *copy = &kept->event;
     bool first = true;
     *copy = *event;
-    copy->version = copy->finding = copy->injected = NULL;
+    copy->version = copy->finding = copy->injected = copy->not_injected = copy->not_injected_why = copy->rule = NULL;
     copy->command = copy->rules = copy->sockets = copy->evidence = NULL;
     copy_call(kept->call, &copy->call);
     for (unsigned i = 0; i < copy->holders_named; i++) {

@@ -8,11 +8,6 @@
 #include "pure/line.h"
 #include "reader/parse.h"
 
-/* Keys that no event has room for, and lines have all the same. */
-static const char *const line_keys[] = {"rule", "matched", "fired"};
-
-enum { LINE_KEYS = sizeof line_keys / sizeof *line_keys };
-
 static unsigned count_event_keys(void) {
     unsigned count = 0;
     while (event_key(count))
@@ -24,13 +19,11 @@ static unsigned count_event_keys(void) {
 static const char *key_at(unsigned i) {
     if (i < KEY_COUNT)
         return condition_key_name((enum condition_key)i);
-    i -= KEY_COUNT;
-    const unsigned events = count_event_keys();
-    return i < events ? event_key(i) : i - events < LINE_KEYS ? line_keys[i - events] : NULL;
+    return event_key(i - KEY_COUNT);
 }
 
 static unsigned key_count(void) {
-    return KEY_COUNT + count_event_keys() + LINE_KEYS;
+    return KEY_COUNT + count_event_keys();
 }
 
 static unsigned find_key(const struct json_text *key) {
@@ -58,7 +51,7 @@ static const char *const truths[] = {"true", "false"};
 static struct json_text key_of_words; /* for word_at(), which takes no more than a number */
 
 static bool is_bool_key(const struct json_text *key) {
-    static const char *const keys[] = {"verified", "refs_partial", "used", "possible"};
+    static const char *const keys[] = {"verified", "refs_partial", "used", "possible", "fired_nowhere"};
     for (unsigned i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strlen(keys[i]) == key->length && memcmp(keys[i], key->start, key->length) == 0)
             return true;

@@ -41,6 +41,7 @@ static void make_event(struct event *event, const char *const *words) {
     event->refs_partial = number(2);
     event->verified = number(2);
     event->possible = number(2);
+    event->fired_nowhere = number(2);
     event->call = number(8) ? words[0] : NULL;
     event->injected = number(3) ? NULL : words[1];
     event->not_injected = number(3) ? NULL : words[1];
