@@ -265,7 +265,7 @@ END
   [ "$(grep -c 'client says: I have read "fine, and you?"' "$BATS_TEST_TMPDIR/facts")" = 2 ]
   # Without the fault; with it; with it, and a relay that was mended.
   for number in 1 2 3; do
-    "$CLOSETRACE" report "$LOG.$number" >"$BATS_TEST_TMPDIR/report.$number"
+    "${CLOSETRACE:-$ROOT/closetrace}" report "$LOG.$number" >"$BATS_TEST_TMPDIR/report.$number"
   done
   ! grep -q ^finding "$BATS_TEST_TMPDIR/report.1" "$BATS_TEST_TMPDIR/report.3" || false
   [ "$(grep -c ^finding "$BATS_TEST_TMPDIR/report.2")" = 1 ]
