@@ -169,7 +169,7 @@ END
 
 @test "lesson 12: an orphan in FIN_WAIT2 is forgotten, and the late FIN meets an RST; with a descriptor it stays" {
   lesson 12
-  assert_event C1 op=close fin=sent state_before=ESTABLISHED
+  assert_event C1 op=close fin=sent state_before=ESTABLISHED injected=close:linger2=1s
   assert_event S1 op=close fin=sent state_before=CLOSE_WAIT
   assert_refused C1
   assert_wire S1 fin=1 rst=0
