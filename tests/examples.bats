@@ -169,7 +169,7 @@ END
 
 @test "lesson 12: an orphan in FIN_WAIT2 is forgotten, and the late FIN meets an RST; with a descriptor it stays" {
   lesson 12
-  assert_event C1 op=close fin=sent state_before=ESTABLISHED
+  assert_event C1 op=close fin=sent state_before=ESTABLISHED injected=close:linger2=1s
   assert_event S1 op=close fin=sent state_before=CLOSE_WAIT
   assert_refused C1
   assert_wire S1 fin=1 rst=0
@@ -265,7 +265,7 @@ END
   [ "$(grep -c 'client says: I have read "fine, and you?"' "$BATS_TEST_TMPDIR/facts")" = 2 ]
   # Without the fault; with it; with it, and a relay that was mended.
   for number in 1 2 3; do
-    "$CLOSETRACE" report "$LOG.$number" >"$BATS_TEST_TMPDIR/report.$number"
+    "${CLOSETRACE:-$ROOT/closetrace}" report "$LOG.$number" >"$BATS_TEST_TMPDIR/report.$number"
   done
   ! grep -q ^finding "$BATS_TEST_TMPDIR/report.1" "$BATS_TEST_TMPDIR/report.3" || false
   [ "$(grep -c ^finding "$BATS_TEST_TMPDIR/report.2")" = 1 ]

@@ -11,5 +11,4 @@ start 'sleep 12 | nc 127.0.0.1 8080 >/dev/null'
 until_true sh -c 'ss -Htn state close-wait | grep -q .'
 show 'ss -Htnp state close-wait dport = :8081'
 ended "$relay"
-show 'closetrace report trace'
 show 'closetrace grep trace op=eof rport=8081 | closetrace print -'

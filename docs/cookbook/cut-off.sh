@@ -9,4 +9,3 @@ server=$started
 until_true listens 8080
 show 'curl -sS -d question=why http://127.0.0.1:8080/ | (sleep 0.5; wc -c)'
 ended "$server"
-show 'closetrace report trace'

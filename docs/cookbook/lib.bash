@@ -4,8 +4,9 @@
 #   show 'COMMAND'             shows it behind a $, runs it here, its output follows; its exit status does not matter
 #   show_start 'COMMAND'       the same in the background, in a session of its own; $started is its process id
 #   start 'COMMAND'            not shown: what the recipe only needs
-#   ended PID...               waits until these have ended (what they started too, where closetrace runs them)
-#   stop PID...                ends them, and waits
+#   ended PID...               waits until these have ended (what they started too, where closetrace runs them), and shows what
+#                              they have printed: not before, so that it is the same each time
+#   stop PID...                ends them, and waits likewise
 #   until_true COMMAND...      waits for it, 20 seconds at most
 #   listens PORT, connections STATE PORT      to wait for
 #
@@ -36,6 +37,7 @@ ip link set lo up
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/closetrace-recipe.XXXXXX")
 cd "$scratch"
 running=()
+declare -A output=()
 
 # shellcheck disable=SC2317 # the trap calls it
 leave() {
@@ -63,8 +65,9 @@ connections() { [ -n "$(ss -Htn state "$1" "sport = :$2")" ]; }
 is_gone() { ! [ -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 
 start() {
-  setsid bash -c "$1" &
+  setsid bash -c "$1" >".output.${#running[@]}" 2>&1 &
   started=$!
+  output[$started]=.output.${#running[@]}
   disown "$started"
   running+=("$started")
 }
@@ -83,6 +86,7 @@ ended() {
   local pid
   for pid in "$@"; do
     until_true is_gone "$pid"
+    cat "${output[$pid]}"
   done
 }
 

@@ -15,4 +15,3 @@ client=$started
 until_true waiting
 stop "$first"
 ended "$server" "$client"
-show 'closetrace report trace'

@@ -3,21 +3,17 @@
 
 int main(int argc, char **argv) {
     (void)argv;
-    bool keep = argc > 1;
-    int seconds = 1, fd = connect_to_server();
+    int fd = connect_to_server();
 
-    /* How long an orphan may stay in FIN_WAIT2: a second, not the usual minute. */
-    MUST(setsockopt(fd, IPPROTO_TCP, TCP_LINGER2, &seconds, sizeof seconds));
-    if (keep)
+    if (argc > 1) {
+        int seconds = 1; /* for an orphan; this will be none */
+        MUST(setsockopt(fd, IPPROTO_TCP, TCP_LINGER2, &seconds, sizeof seconds));
         shutdown(fd, SHUT_WR);
-    else
-        close(fd);
-    your_turn();
-
-    my_turn();
-    if (keep) {
+        your_turn();
+        my_turn();
         read_and_say(fd);
-        close(fd);
     }
+    close(fd);
+    your_turn();
     return 0;
 }
