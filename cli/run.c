@@ -43,6 +43,8 @@ static const char usage[] =
     "\n"
     "  -o FILE           write the trace to FILE, as JSON lines, instead of text to standard error\n"
     "  --format=FORMAT   text or json\n"
+    "  --messages=FILE   what closetrace itself says (the summary, findings, what it could not trace) to FILE,\n"
+    "                    instead of standard error, which is the program's alone then\n"
     "  -e trace=CLASSES  which events: open, refs, end, eof, data, all, none\n"
     "  -e only=CONDITIONS\n"
     "                    only sockets that meet them: lport=8080\n"
@@ -150,6 +152,8 @@ static void become(struct run *run, int report, const sigset_t *mask, const stru
     sigaction(SIGPIPE, sigpipe, NULL);
     setrlimit(RLIMIT_NOFILE, files);
     sigprocmask(SIG_SETMASK, mask, NULL);
+    if (run->options.program_stderr >= 0)
+        dup2(run->options.program_stderr, STDERR_FILENO);
     execvpe(run->options.command[0], run->options.command, run->options.environment);
     int reason = errno;
     ssize_t unused = write(report, &reason, sizeof reason);

@@ -2,6 +2,7 @@
 #include "run_options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ extern char **environ;
 /* What becomes of an option. */
 enum option {
     OPTION_OUTPUT,
+    OPTION_MESSAGES,
     OPTION_FORMAT,
     OPTION_EXPRESSION,
     OPTION_ENVIRONMENT,
@@ -34,14 +36,12 @@ static const struct {
     bool takes_value;
     enum option option;
 } options_known[] = {
-    {"-o", true, OPTION_OUTPUT},       {"--output", true, OPTION_OUTPUT},
-    {"--format", true, OPTION_FORMAT}, {"-e", true, OPTION_EXPRESSION},
-    {"-E", true, OPTION_ENVIRONMENT},  {"--env", true, OPTION_ENVIRONMENT},
-    {"--seed", true, OPTION_SEED},     {"--no-wait", false, OPTION_NO_WAIT},
-    {"-f", false, OPTION_FOLLOW},      {"-ff", false, OPTION_FOLLOW},
-    {"--help", false, OPTION_HELP},    {"-h", false, OPTION_HELP},
-    {"-p", true, OPTION_ATTACH},       {"--attach", true, OPTION_ATTACH},
-    {"-c", false, OPTION_COUNT},       {"--summary-only", false, OPTION_COUNT},
+    {"-o", true, OPTION_OUTPUT},     {"--output", true, OPTION_OUTPUT},       {"--format", true, OPTION_FORMAT},
+    {"-e", true, OPTION_EXPRESSION}, {"-E", true, OPTION_ENVIRONMENT},        {"--env", true, OPTION_ENVIRONMENT},
+    {"--seed", true, OPTION_SEED},   {"--no-wait", false, OPTION_NO_WAIT},    {"-f", false, OPTION_FOLLOW},
+    {"-ff", false, OPTION_FOLLOW},   {"--help", false, OPTION_HELP},          {"-h", false, OPTION_HELP},
+    {"-p", true, OPTION_ATTACH},     {"--attach", true, OPTION_ATTACH},       {"--messages", true, OPTION_MESSAGES},
+    {"-c", false, OPTION_COUNT},     {"--summary-only", false, OPTION_COUNT},
 };
 
 enum { OPTIONS_KNOWN = sizeof options_known / sizeof *options_known };
@@ -115,6 +115,19 @@ static bool set_output(struct run_options *options, const char *value) {
         options->output = join(folder, "/", value);
     else
         return wrong("the present directory has no name: %s", strerror(errno));
+    return true;
+}
+
+/* Standard error is the file from here on; the program's own is kept for it. */
+static bool set_messages(struct run_options *options, const char *value) {
+    int file = open(value, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (file >= 0 && options->program_stderr < 0)
+        options->program_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (file < 0 || options->program_stderr < 0 || dup2(file, STDERR_FILENO) < 0) {
+        fprintf(stderr, "closetrace run: --messages %s: %s\n", value, strerror(errno));
+        return false;
+    }
+    close(file);
     return true;
 }
 
@@ -227,6 +240,8 @@ static bool carry_out(struct reading *reading, enum option option, const char *v
     switch (option) {
     case OPTION_OUTPUT:
         return set_output(options, value);
+    case OPTION_MESSAGES:
+        return set_messages(options, value);
     case OPTION_FORMAT:
         return set_format(options, value, &reading->format_given);
     case OPTION_EXPRESSION:
@@ -329,6 +344,7 @@ static bool check_settings(struct run_options *options) {
 enum options_result run_options_read(int argc, char **argv, struct run_options *options) {
     struct reading reading = {.options = options};
     memset(options, 0, sizeof *options);
+    options->program_stderr = -1;
     copy_environment(options);
     run_options_set(options, "CLOSETRACE_OUTPUT", NULL);
     run_options_set(options, "CLOSETRACE_FORMAT", NULL);

@@ -7,6 +7,7 @@
 
 struct run_options {
     const char *output; /* -o: absolute, or NULL */
+    int program_stderr; /* --messages: the program's standard error, ours being the file; -1: they are the same */
     bool json;          /* lines of JSON, not text */
     bool no_wait;
     char **command;     /* argv */
