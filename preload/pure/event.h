@@ -153,6 +153,7 @@ struct event {
     enum event_fin fin;
     enum event_why why;
     bool verified;
+    bool possible;    /* of a finding: the trace cannot tell */
     unsigned pending; /* connections in a listener's accept queue that this call resets */
     enum tcp_state state_before, state_after;
     uint64_t unread, unsent;
@@ -175,12 +176,11 @@ struct event {
     const char *version;        /* NULL: this one */
     const char *const *command; /* argv, NULL at its end */
     unsigned command_more;      /* how many words of it are left out */
+    unsigned rules_more;        /* and of the rules */
     uint32_t seed;
     const char *const *rules; /* NULL at its end, or NULL */
-    unsigned rules_more;
     /* finding; the lists as above */
     const char *finding;
-    bool possible; /* the trace cannot tell */
     const char *const *sockets;
     const char *const *evidence;
     /* rule */
