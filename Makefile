@@ -107,12 +107,11 @@ demo: $(LIB)
 	@LIB=$(abspath $(LIB)) examples/demo/run
 
 # The lessons, one after the other; the recordings in their READMEs made anew.
-examples: $(LIB) $(LESSONS)
-	@for lesson in examples/[0-9]*/run; do \
-		LESSON_BUILT=1 BUILD='$(abspath $(BUILD))' LIB='$(abspath $(LIB))' $$lesson && echo || exit; \
-	done
-examples-update: $(LIB) $(LESSONS)
-	@LESSON_BUILT=1 BUILD='$(abspath $(BUILD))' LIB='$(abspath $(LIB))' examples/update
+BUILT = LESSON_BUILT=1 BUILD='$(abspath $(BUILD))' LIB='$(abspath $(LIB))' CLOSETRACE='$(abspath $(COMMAND))'
+examples: $(LIB) $(COMMAND) $(LESSONS)
+	@for lesson in examples/[0-9]*/run; do $(BUILT) $$lesson && echo || exit; done
+examples-update: $(LIB) $(COMMAND) $(LESSONS)
+	@$(BUILT) examples/update
 
 deps:
 	@tests/deps

@@ -11,7 +11,7 @@
 #   headline WORDS...        a line of the recording: what the next play is about
 #   the_end                  shows it: the claim of the lesson's README.md, the recording, the explanation
 #
-# Settings: BUILD, where the programs are built (build); LIB, the library (libclosetrace.so);
+# Settings: BUILD, where the programs are built (build); LIB, the library (libclosetrace.so); CLOSETRACE, the command;
 #   LESSON_LOG=FILE    the trace goes there as JSON lines, and the recording has only what the programs say
 #   LESSON_PLAIN=1     the recording alone is printed
 #   LESSON_BUILT=1     everything is built: make is not asked
@@ -23,6 +23,7 @@ lesson=$(basename "$(cd "$(dirname "$0")" && pwd)")
 root=$(dirname "$lessons")
 BUILD=$(realpath -m "${BUILD:-$root/build}")
 LIB=$(realpath -m "${LIB:-$root/libclosetrace.so}")
+CLOSETRACE=$(realpath -m "${CLOSETRACE:-$root/closetrace}")
 
 die() { echo "lesson $lesson: $*" >&2 && exit 1; }
 
@@ -58,7 +59,7 @@ traced() {
 build() {
   local programs=("$lessons/$lesson"/*.c)
   programs=("${programs[@]/#$root/$BUILD}")
-  make -s -C "$root" "BUILD=$BUILD" "LIB=$LIB" "$LIB" "${programs[@]%.c}"
+  make -s -C "$root" "BUILD=$BUILD" "LIB=$LIB" "COMMAND=$CLOSETRACE" "$LIB" "$CLOSETRACE" "${programs[@]%.c}"
 }
 
 # start_actor WHO HERE THERE HERE2 THERE2 [ARG...]: a program of this lesson in the background. It has its turn when there

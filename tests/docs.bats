@@ -5,6 +5,7 @@
 load helpers/shown
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+PROGRAMS=${PROGRAMS:-$ROOT/build/tests/programs}
 
 documents() {
   find "$ROOT" -maxdepth 1 -name '*.md'
@@ -73,12 +74,18 @@ anchors() {
   [ $bad = 0 ]
 }
 
-@test "docs: the picture and the line in the README are of the recipe that the cookbook shows" {
+@test "docs: the picture and the line in the README are what the recipe shows on a terminal" {
   sed -n 's/^<text>//p' "$ROOT/docs/terminal/run.svg" | sed 's/<[^>]*>//g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g; s/ *$//' \
     >"$BATS_TEST_TMPDIR/picture"
-  recording server-said-it-closed "$ROOT/docs/cookbook.md" >"$BATS_TEST_TMPDIR/recipe"
+  "$ROOT/docs/terminal/record" --print >"$BATS_TEST_TMPDIR/recipe" 3>&-
   assert_same_essence "$BATS_TEST_TMPDIR/picture" "$BATS_TEST_TMPDIR/recipe" docs/terminal/record
   line=$(recording line "$ROOT/README.md" | grep -v '^[<`]')
   [ "$(wc -l <<<"$line")" = 1 ]
   grep -qxF "$(essence <<<"$line" | cut -d '|' -f 2)" <(essence "$BATS_TEST_TMPDIR/recipe" | cut -d '|' -f 2)
+}
+
+@test "docs: the ladder in the story is that of lesson 3 today" {
+  recording ladder "$ROOT/docs/tcp-close.md" >"$BATS_TEST_TMPDIR/shown"
+  env LESSON_BUILT=1 "BUILD=${PROGRAMS%/tests/programs}" "$ROOT/docs/terminal/ladder" >"$BATS_TEST_TMPDIR/run" 3>&- 4>&-
+  assert_same_essence "$BATS_TEST_TMPDIR/shown" "$BATS_TEST_TMPDIR/run" docs/terminal/record
 }

@@ -11,6 +11,13 @@ assert_follows() {
   assert_wire "$1" fin=1 rst=0
 }
 
+# Whatever the other one's kernel has taken, this one has read, and then the end.
+assert_delivered() {
+  local taken
+  taken=$(sed -n 's/.*my kernel has taken \([0-9]*\) bytes/\1/p' "$BATS_TEST_TMPDIR/facts")
+  assert_said "$1 says: I have read $taken bytes, then the end of the stream"
+}
+
 @test "lesson 1: close() takes away one reference, the last one sends the FIN" {
   lesson 01
   assert_event S1 op=dup refs=1-2
@@ -100,8 +107,7 @@ assert_follows() {
   assert_event S1 op=close fin=queued why=last-reference state_after=FIN_WAIT1 '.unsent > 0' verified=true
   assert_said 'server says: writing "one more" has failed: EBADF'
   assert_said 'server says: read() has failed: EBADF'
-  taken=$(sed -n 's/.*my kernel has taken \([0-9]*\) bytes/\1/p' "$BATS_TEST_TMPDIR/facts")
-  assert_said "client says: I have read $taken bytes, then the end of the stream"
+  assert_delivered client
   assert_wire S1 fin=1 rst=0
   assert_follows C1
   assert_shown
@@ -193,8 +199,7 @@ END
   assert_event C1 op=close fin=queued why=last-reference refs=1-0 state_after=FIN_WAIT1
   grep -qE "^ +FIN-WAIT-1 .* $(fact C1) $(fact S1) ino:0$" "$BATS_TEST_TMPDIR/facts"
   grep -qE 'sockstat counts: orphan [1-9]' "$BATS_TEST_TMPDIR/facts"
-  taken=$(sed -n 's/.*my kernel has taken \([0-9]*\) bytes/\1/p' "$BATS_TEST_TMPDIR/facts")
-  assert_said "server says: I have read $taken bytes, then the end of the stream"
+  assert_delivered server
   assert_wire C1 fin=1 rst=0
   assert_follows S1
   assert_shown
@@ -253,6 +258,7 @@ END
   assert_event S1 op=close fin=withheld why=in-flight refs=2-1 verified=true
   assert_said 'client says: nothing has come'
   assert_event S1 op=recv_fd
+  assert_said 'client says: I have read "sorry to keep you waiting"'
   assert_event S1 op=close fin=sent why=last-reference refs=1-0
   assert_verdicts S1 'withheld sent'
   assert_wire S1 fin=1 rst=0

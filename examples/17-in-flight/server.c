@@ -34,6 +34,7 @@ int main(void) {
     my_turn();
     wrap(&parcel, -1);
     MUST(recvmsg(line[1], &parcel.message, 0));
+    write_text(parcel.rights.fd, "sorry to keep you waiting");
     close(parcel.rights.fd); /* the last one: FIN */
     your_turn();
     return 0;

@@ -11,6 +11,8 @@ function emit(who, text) {
   gsub(/[0-9]+\.[0-9]+/, "N", text)
   gsub(/[0-9][0-9][0-9]+/, "N", text)
   gsub(/  +/, "  ", text)
+  gsub(/->FIN_WAIT[12]/, "->FIN_WAIT", text)
+  gsub(/CLOSE_WAIT->(CLOSE|LAST_ACK)/, "CLOSE_WAIT->", text)
   sub(/its end was in FIN_WAIT[12]/, "its end was in FIN_WAIT", text)
   sub(/orphan [0-9]+/, "orphan N", text)
   printf "%02d|%s|%04d|%s\n", section, who, NR, text | sorter
@@ -38,14 +40,13 @@ BEGIN { sorter = "LC_ALL=C sort | sed 's/|[0-9][0-9][0-9][0-9]|/  /'" }
   sub(/fork\(\) = [0-9]+/, "fork()")
   sub(/  FIN_WAIT1->FIN_WAIT2$/, "")
   gsub(/FIN_WAIT[12]/, "FIN_WAIT")
-  sub(/CLOSE_WAIT->(CLOSE|LAST_ACK)/, "CLOSE_WAIT->")
   emit(names[pid], $0)
   next
 }
 
 /^  / {
   sub(/^ +/, "")
-  emit("~ " $1, $0)
+  emit("~ " ($1 ~ /^[0-9]/ ? "" : $1), $0)
   next
 }
 
