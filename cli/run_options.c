@@ -197,12 +197,12 @@ static bool set_expression(struct run_options *options, const char *expression) 
     return true;
 }
 
-static const char *option_word(unsigned i) {
-    return options_known[i].name;
+const char *run_option(unsigned i) {
+    return i < OPTIONS_KNOWN ? options_known[i].name : NULL;
 }
 
 static bool unknown(const char *argument) {
-    const char *nearest = nearest_word(argument, strcspn(argument, "="), option_word, OPTIONS_KNOWN);
+    const char *nearest = nearest_word(argument, strcspn(argument, "="), run_option, OPTIONS_KNOWN);
     fprintf(stderr, "closetrace run: there is no option %s", argument);
     if (nearest)
         fprintf(stderr, ", did you mean %s?\n", nearest);
