@@ -16,6 +16,7 @@ int command_grep(int argc, char **argv);
 /* The options of each, NULL at the end: for hints, completion and the test of the manual. */
 extern const char *const print_options[], *const report_options[], *const grep_options[];
 const char *run_option(unsigned i);
+const char *run_expression(unsigned i); /* what -e takes */
 
 const char *subcommand_name(unsigned i);
 

@@ -37,7 +37,7 @@ _closetrace_expression() {
   local before=$1 word=$2
   case $before in
     '')
-      _closetrace_offer $'trace=\nonly=\ninject=\nfault=\nverify=' "$word"
+      _closetrace_offer "$(_closetrace_list expressions | sed 's/$/=/')" "$word"
       compopt -o nospace 2>/dev/null
       ;;
     trace=) _closetrace_last_of_list "$(_closetrace_list classes)" "$word" ;;

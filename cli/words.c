@@ -91,6 +91,7 @@ static const struct list {
 } lists[] = {
     {"subcommands", subcommand_name, NULL},
     {"run-options", run_option, NULL},
+    {"expressions", run_expression, NULL},
     {"print-options", print_option, NULL},
     {"report-options", report_option, NULL},
     {"grep-options", grep_option, NULL},
