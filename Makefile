@@ -6,6 +6,8 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
+BATSDIR ?= $(PREFIX)/lib/bats
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 INSTALL ?= install
 
 # Yours to set. What the library cannot do without is kept apart, in NEEDED and LINK, and is not lost by it.
@@ -36,7 +38,7 @@ PURE := $(patsubst %.c,%,$(sort $(wildcard preload/pure/*.c cli/reader/*.c cli/a
 SOURCES := $(sort $(wildcard preload/*.c preload/*.S preload/pure/*.c))
 OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(SOURCES)))
 COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard cli/*.c)))
-MANPAGES := $(sort $(wildcard docs/*.1 docs/*.7))
+MANPAGES := $(sort $(wildcard docs/*.1 docs/*.3 docs/*.7))
 
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -187,6 +189,10 @@ install: $(LIB) $(COMMAND)
 	$(say) INSTALL $(DESTDIR)$(BINDIR)/closetrace
 	$(Q)$(INSTALL) -d $(DESTDIR)$(BINDIR)
 	$(Q)$(INSTALL) -m 755 $(COMMAND) $(DESTDIR)$(BINDIR)/closetrace
+	$(say) INSTALL $(DESTDIR)$(BATSDIR)/closetrace
+	$(Q)$(INSTALL) -d $(DESTDIR)$(BATSDIR)/closetrace $(DESTDIR)$(COMPLETIONDIR)
+	$(Q)$(INSTALL) -m 644 cli/closetrace.bash $(DESTDIR)$(BATSDIR)/closetrace/load.bash
+	$(Q)$(INSTALL) -m 644 cli/completion.bash $(DESTDIR)$(COMPLETIONDIR)/closetrace
 	$(Q)for page in $(MANPAGES); do \
 		section=$(DESTDIR)$(MANDIR)/man$${page##*.}; \
 		$(INSTALL) -d "$$section" && $(INSTALL) -m 644 "$$page" "$$section" || exit; \
@@ -204,6 +210,8 @@ REFRESH = if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then PATH=$$PATH:/sbin:
 uninstall:
 	$(say) RM $(DESTDIR)$(LIBDIR)/libclosetrace.so
 	$(Q)rm -f $(DESTDIR)$(LIBDIR)/libclosetrace.so $(DESTDIR)$(BINDIR)/closetrace
+	$(Q)rm -f $(DESTDIR)$(COMPLETIONDIR)/closetrace
+	$(Q)rm -rf $(DESTDIR)$(BATSDIR)/closetrace
 	$(Q)for page in $(MANPAGES); do rm -f "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}"; done
 	$(Q)$(REFRESH)
 
@@ -226,7 +234,7 @@ help:
 	@echo 'make clean      removes what was built'
 	@echo
 	@echo 'Settings: CC, CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS; WERROR= (warnings do not stop the build); V=1 shows the'
-	@echo 'commands; PREFIX, BINDIR, LIBDIR, MANDIR, DESTDIR; BUILD, LIB and COMMAND put the output elsewhere.'
+	@echo 'commands; PREFIX, BINDIR, LIBDIR, MANDIR, BATSDIR, COMPLETIONDIR, DESTDIR; BUILD, LIB and COMMAND put the output elsewhere.'
 
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d)
 -include $(PROGRAMS:=.d) $(LESSONS:=.d) $(UNIT_PLAIN:=.d) $(UNIT_SAN:=.d) $(FUZZERS:=.d)

@@ -13,4 +13,17 @@ int command_print(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_grep(int argc, char **argv);
 
+/* The options of each, NULL at the end: for hints, completion and the test of the manual. */
+extern const char *const print_options[], *const report_options[], *const grep_options[];
+const char *run_option(unsigned i);
+const char *run_expression(unsigned i); /* what -e takes */
+
+const char *subcommand_name(unsigned i);
+
+/*
+ * --list: the words of the interface, one a line, from where the code has them. name: of a list, or of a key that takes
+ * one of a few words; NULL: the names of the lists.
+ */
+int list_words(const char *name);
+
 #endif

@@ -11,6 +11,9 @@
 
 enum { GREP_FOUND = 0, GREP_NONE = 1, GREP_TROUBLE = 2 };
 
+const char *const grep_options[] = {"--follow", "--max-count", "--count", "--quiet", "--help", "-f",
+                                    "-m",       "-c",          "-q",      "-h",      NULL};
+
 static const char help[] =
     "Usage: closetrace grep FILE [OPTION...] KEY=VALUE...\n"
     "\n"
@@ -119,8 +122,6 @@ static bool is_option(const char *word, const char *letter, const char *name) {
 }
 
 static bool read_arguments(int argc, char **argv, struct search *search) {
-    static const char *const options[] = {"--follow", "--max-count", "--count", "--quiet", "--help",
-                                          "-f",       "-m",          "-c",      "-q",      NULL};
     for (int i = 1; i < argc; i++) {
         if (is_option(argv[i], "-f", "--follow"))
             search->follow = true;
@@ -135,7 +136,7 @@ static bool read_arguments(int argc, char **argv, struct search *search) {
             if (!read_max(argv[i] + 2, search))
                 return false;
         } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
-            unknown_option(argv[0], argv[i], options);
+            unknown_option(argv[0], argv[i], grep_options);
             return false;
         } else if (!search->name)
             search->name = argv[i];

@@ -17,8 +17,14 @@ static const struct subcommand {
 
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
 
+const char *subcommand_name(unsigned i) {
+    return i < SUBCOMMANDS ? subcommands[i].name : NULL;
+}
+
 static int help(FILE *out) {
-    fputs("Usage: closetrace SUBCOMMAND [ARG...]\n\n", out);
+    fputs("Usage: closetrace SUBCOMMAND [ARG...]\n"
+          "       closetrace --version | --help | --list [LIST]\n\n",
+          out);
     for (unsigned i = 0; i < SUBCOMMANDS; i++)
         fprintf(out, "  %-8s %s\n", subcommands[i].name, subcommands[i].summary);
     fputs("\nclosetrace SUBCOMMAND --help tells more.\n", out);
@@ -34,6 +40,8 @@ int main(int argc, char **argv) {
         puts("closetrace " CLOSETRACE_VERSION);
         return EXIT_OK;
     }
+    if (strcmp(argv[1], "--list") == 0)
+        return list_words(argv[2]);
     for (unsigned i = 0; i < SUBCOMMANDS; i++)
         if (strcmp(argv[1], subcommands[i].name) == 0)
             return subcommands[i].run(argc - 1, argv + 1);

@@ -7,6 +7,8 @@
 #include "pure/render.h"
 #include "trace.h"
 
+const char *const print_options[] = {"--follow", "--help", "-f", "-h", NULL};
+
 static const char help[] =
     "Usage: closetrace print FILE [-f]\n"
     "\n"
@@ -44,7 +46,6 @@ static int print(const char *name, bool follow) {
 }
 
 int command_print(int argc, char **argv) {
-    static const char *const options[] = {"--follow", "--help", "-f", NULL};
     const char *name = NULL;
     bool follow = false;
     for (int i = 1; i < argc; i++) {
@@ -55,7 +56,7 @@ int command_print(int argc, char **argv) {
         if (strcmp(argv[i], "-f") == 0 || strcmp(argv[i], "--follow") == 0)
             follow = true;
         else if (argv[i][0] == '-' && argv[i][1] != '\0') {
-            unknown_option(argv[0], argv[i], options);
+            unknown_option(argv[0], argv[i], print_options);
             return EXIT_FAILED;
         } else if (name) {
             fputs("closetrace print: one file at a time (closetrace report takes several)\n", stderr);

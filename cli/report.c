@@ -9,6 +9,8 @@
 #include "report_words.h"
 #include "trace.h"
 
+const char *const report_options[] = {"--fail", "--connection", "--help", "-h", NULL};
+
 static const char help[] =
     "Usage: closetrace report FILE... [--fail]\n"
     "       closetrace report FILE... --connection ADDRESS:PORT\n"
@@ -138,7 +140,6 @@ static int show_help(void) {
 }
 
 static bool read_arguments(int argc, char **argv, struct job *job) {
-    static const char *const options[] = {"--fail", "--connection", "--help", NULL};
     static const char connection[] = "--connection";
     const size_t length = sizeof connection - 1;
     for (int i = 1; i < argc; i++) {
@@ -152,7 +153,7 @@ static bool read_arguments(int argc, char **argv, struct job *job) {
             fputs("closetrace report: --connection needs ADDRESS:PORT\n", stderr);
             return false;
         } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
-            unknown_option(argv[0], argv[i], options);
+            unknown_option(argv[0], argv[i], report_options);
             return false;
         } else
             job->names[job->count++] = argv[i];

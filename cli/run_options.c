@@ -163,8 +163,8 @@ static bool add_rule(struct run_options *options, const char *rule) {
 
 static const char *const expressions[] = {"trace", "only", "inject", "fault", "verify"};
 
-static const char *expression_word(unsigned i) {
-    return expressions[i];
+const char *run_expression(unsigned i) {
+    return i < sizeof expressions / sizeof *expressions ? expressions[i] : NULL;
 }
 
 static bool is_called(const char *expression, size_t length, const char *name) {
@@ -188,7 +188,7 @@ static bool set_expression(struct run_options *options, const char *expression) 
         return add_rule(options, fault_rule(value));
     else {
         const char *nearest =
-            nearest_word(expression, length, expression_word, sizeof expressions / sizeof *expressions);
+            nearest_word(expression, length, run_expression, sizeof expressions / sizeof *expressions);
         fprintf(stderr,
                 "closetrace run: -e %.*s=: there is no such expression%s%s%s: trace, only, inject, fault, verify\n",
                 (int)length, expression, nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
@@ -197,12 +197,12 @@ static bool set_expression(struct run_options *options, const char *expression) 
     return true;
 }
 
-static const char *option_word(unsigned i) {
-    return options_known[i].name;
+const char *run_option(unsigned i) {
+    return i < OPTIONS_KNOWN ? options_known[i].name : NULL;
 }
 
 static bool unknown(const char *argument) {
-    const char *nearest = nearest_word(argument, strcspn(argument, "="), option_word, OPTIONS_KNOWN);
+    const char *nearest = nearest_word(argument, strcspn(argument, "="), run_option, OPTIONS_KNOWN);
     fprintf(stderr, "closetrace run: there is no option %s", argument);
     if (nearest)
         fprintf(stderr, ", did you mean %s?\n", nearest);

@@ -130,6 +130,11 @@ loads() {
   [ -f "$stage/opt/here/lib/libclosetrace.so" ]
   [ "$(stat -c %a "$stage/opt/here/lib/libclosetrace.so")" = 644 ]
   cmp "$lib" "$stage/opt/here/lib/libclosetrace.so"
+  cmp cli/closetrace.bash "$stage/opt/here/lib/bats/closetrace/load.bash"
+  cmp cli/completion.bash "$stage/opt/here/share/bash-completion/completions/closetrace"
+  [ -f "$stage/opt/here/share/man/man1/closetrace.1" ]
+  [ -f "$stage/opt/here/share/man/man3/closetrace.bash.3" ]
+  [ -f "$stage/opt/here/share/man/man7/closetrace.7" ]
   run -0 find "$stage" -mindepth 1 -not -path "$stage/opt*"
   [ "$output" = "" ]
   run -0 built_make uninstall DESTDIR="$stage" PREFIX=/opt/here
@@ -143,7 +148,7 @@ loads() {
   built_make install DESTDIR="$stage"
   built_make install DESTDIR="$stage" LIBDIR=/usr/lib/mine MANDIR=/man
   [ -f "$stage/usr/lib/mine/libclosetrace.so" ]
-  for page in docs/*.[17]; do
+  for page in docs/*.[137]; do
     [ ! -e "$page" ] || [ -f "$stage/man/man${page##*.}/${page##*/}" ]
   done
 }

@@ -110,6 +110,14 @@ const char *rule_scope_name(enum rule_scope scope);
 const struct rule_call *rule_call_find(const char *name, size_t length);
 const struct rule_call *rule_call_at(unsigned i);
 
+/* What goes together, for the manual: the families that take the part, or as= this way; whether then= takes the way. */
+unsigned rule_part_families(enum rule_part part);
+unsigned rule_way_families(enum rule_way way);
+bool rule_way_comes_after(enum rule_way way);
+
+/* The i-th two parts that exclude each other; NULL beyond the last. */
+const enum rule_part *rule_pair(unsigned i);
+
 /*
  * Holds a rule whose parts are all read against what goes together. offsets: where each part stands in the text.
  * Made for rule_parse().

@@ -95,16 +95,23 @@ static bool check_pair(const struct rule *rule, enum rule_part a, enum rule_part
     return complain(&message, error);
 }
 
+static const enum rule_part pairs[][2] = {
+    {PART_ERROR, PART_RETVAL},   {PART_ERROR, PART_THEN},   {PART_ERROR, PART_SHORT},   {PART_RETVAL, PART_AS},
+    {PART_RETVAL, PART_THEN},    {PART_RETVAL, PART_SHORT}, {PART_RETVAL, PART_LINGER}, {PART_AS, PART_THEN},
+    {PART_RETVAL, PART_LINGER2}, {PART_AS, PART_LINGER},    {PART_AS, PART_LINGER2},
+};
+
+enum { PAIRS = sizeof pairs / sizeof *pairs };
+
 static bool check_pairs(const struct rule *rule, const size_t offsets[PART_COUNT], struct parse_error *error) {
-    static const enum rule_part pairs[][2] = {
-        {PART_ERROR, PART_RETVAL},   {PART_ERROR, PART_THEN},   {PART_ERROR, PART_SHORT},   {PART_RETVAL, PART_AS},
-        {PART_RETVAL, PART_THEN},    {PART_RETVAL, PART_SHORT}, {PART_RETVAL, PART_LINGER}, {PART_AS, PART_THEN},
-        {PART_RETVAL, PART_LINGER2}, {PART_AS, PART_LINGER},    {PART_AS, PART_LINGER2},
-    };
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+    for (size_t i = 0; i < PAIRS; i++)
         if (!check_pair(rule, pairs[i][0], pairs[i][1], offsets, error))
             return false;
     return true;
+}
+
+static bool comes_after(enum rule_way way) {
+    return way == WAY_SHUT_WR || way == WAY_SHUT_RDWR || way == WAY_RST;
 }
 
 static bool keeps_connection(enum rule_way way) {
@@ -114,8 +121,7 @@ static bool keeps_connection(enum rule_way way) {
 static bool check_ways(const struct rule *rule, bool outlives, const size_t offsets[PART_COUNT],
                        struct parse_error *error) {
     const unsigned families = rule_families(rule);
-    const enum rule_way then = rule->then;
-    if (then && then != WAY_SHUT_WR && then != WAY_SHUT_RDWR && then != WAY_RST)
+    if (rule->then && !comes_after(rule->then))
         return complain_plainly(error, offsets[PART_THEN], "then= is SHUT_WR, SHUT_RDWR or RST");
     if (rule_has(rule, PART_HOLD) && !keeps_connection(rule->as))
         return complain_plainly(error, offsets[PART_HOLD], "hold= needs as=HOLD, or as=SHUT_WR, SHUT_RD or SHUT_RDWR");
@@ -152,4 +158,20 @@ bool rule_check(const struct rule *rule, bool outlives, const size_t offsets[PAR
             "short=, linger= or linger2= would be right");
     return check_families(rule, offsets, error) && check_pairs(rule, offsets, error) &&
            check_ways(rule, outlives, offsets, error) && check_conditions(rule, error);
+}
+
+unsigned rule_part_families(enum rule_part part) {
+    return (size_t)part < PART_COUNT ? families_of[part] : 0;
+}
+
+unsigned rule_way_families(enum rule_way way) {
+    return (size_t)way < WAY_COUNT ? families_of_way[way] : 0;
+}
+
+bool rule_way_comes_after(enum rule_way way) {
+    return comes_after(way);
+}
+
+const enum rule_part *rule_pair(unsigned i) {
+    return i < PAIRS ? pairs[i] : NULL;
 }

@@ -149,6 +149,14 @@ static const struct variable {
 /* The last is not for users. */
 enum { VARIABLES = sizeof variables / sizeof *variables, TOLD = VARIABLES - 1 };
 
+const char *settings_name(unsigned i) {
+    return i < TOLD ? variables[i].name : NULL;
+}
+
+const char *settings_class_name(unsigned i) {
+    return i < TRACE_WORDS ? trace_words[i].name : NULL;
+}
+
 /* The prefix would make every name like every other. */
 static const char *variable_suffix(unsigned i) {
     return variables[i].name + sizeof PREFIX - 1;

@@ -55,6 +55,10 @@ bool settings_read(const char *const *environment, struct settings *settings, st
  */
 size_t settings_error_render(const struct settings_error *error, char *buffer, size_t size);
 
+/* "CLOSETRACE_OUTPUT" ..., those that are for users; "open" ...; NULL beyond the last. */
+const char *settings_name(unsigned i);
+const char *settings_class_name(unsigned i);
+
 /*
  * The classes of events that an op belongs to; an op with a verdict belongs to TRACE_END as well. 0: always logged.
  * A write that failed belongs to TRACE_EOF too, unless it need only be tried again (EAGAIN, EINTR).
