@@ -34,6 +34,7 @@ struct record {
 /* As many as there are guests: a guest's is at its place. */
 static struct record *records;
 static struct pollfd *polled; /* one more, for keeper_poll() */
+static _Atomic int releasing; /* the keeper ends one just now, and has not told of it yet */
 static int *places;           /* of those that are polled */
 
 enum { LOOK_EVERY_MS = 20, SECOND = 1000000000, MILLISECOND = 1000000, MICROSECOND = 1000 };
@@ -155,14 +156,18 @@ static bool is_still_it(const struct record *record, int fd) {
 static void release(int place) {
     struct record *record = &records[place];
     int fd = own_guest(place);
-    if (!claim(record))
+    atomic_store(&releasing, 1);
+    if (!claim(record)) {
+        atomic_store(&releasing, 0);
         return;
+    }
     struct identity identity = record->identity;
     struct call call = {.name = NULL, .begun = log_now(), .rule = record->rule};
     bool there = is_still_it(record, fd);
     forget(place);
     if (there)
         closing_release(fd, &identity, &call);
+    atomic_store(&releasing, 0);
 }
 
 /* Milliseconds until something is due, -1: for ever; fills polled and places. */
@@ -245,9 +250,19 @@ static void foresee(int place, const struct call *call, struct scratch *scratch)
     log_emit(scratch);
 }
 
+/* The end of the process would take the keeper's last word from it: a moment is waited for that, and no more. */
+static void let_keeper_finish(void) {
+    enum { TIMES = 500, PAUSE_NS = 200000 };
+    struct timespec pause = {.tv_nsec = PAUSE_NS};
+    for (int i = 0; i < TIMES && atomic_load(&releasing); i++)
+        if (probe(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0) == -EPERM)
+            return;
+}
+
 void park_ends(const struct call *call) {
     if (!records || process_is_borrowed())
         return;
+    let_keeper_finish();
     for (int place = 0, end = own_guests_end(); place < end; place++) {
         struct scratch *scratch = claim(&records[place]) ? scratch_take() : NULL;
         if (!scratch)
@@ -285,6 +300,7 @@ void park_goes_on(const struct call *call, int error) {
 
 void park_forked(void) {
     keeper_forked();
+    atomic_store(&releasing, 0);
     for (int place = 0, end = own_guests_end(); records && place < end; place++)
         atomic_store(&records[place].state, FREE);
 }

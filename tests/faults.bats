@@ -164,7 +164,7 @@ RULES
 
 @test "faults: a rule that cannot be is refused, by the command before the program starts" {
   local rule
-  for rule in clsoe:as=RST close close:as=RST:when=0 exit:error=EIO write:as=RST close:poke_enter=@arg1=00 exit:as=HOLD; do
+  for rule in clsoe:as=RST close close:as=RST:when=0 exit:error=EIO write:as=RST close:poke_enter=@arg1=00 write:as=HOLD; do
     run "$CLOSETRACE" run -e "inject=$rule" -- /bin/echo started
     [ "$status" = 125 ]
     [ ${#lines[@]} = 3 ]

@@ -28,19 +28,21 @@ row() {
     fi
   done
   ((${#conditions[@]} == 0)) || assert_event C ".injected == \"$rule\"" "${conditions[@]}" || status=1
-  rows+=("$(fact C) $rule $door|$wire")
+  rows+=("$(fact C) $(fact S) $rule $door|$wire")
   [ $status = 0 ] || { echo "row: $rule $door: $facts ${conditions[*]}" && log_show && return 1; }
 }
 
 # What each row's C has sent.
 table_end() {
-  local row address wire
+  local row from to wire sent
   capture_stop || log_fail "the capture is not whole"
   for row in "${rows[@]}"; do
-    address=${row%% *} wire=${row#*|}
+    read -r from to _ <<<"$row"
+    wire=${row#*|}
     [ -n "$wire" ] || continue
-    [ "fin=$(capture_count FIN "$address") rst=$(capture_count RST "$address")" = "$wire" ] ||
-      log_fail "wire: ${row%|*}: fin=$(capture_count FIN "$address") rst=$(capture_count RST "$address") instead of $wire"
+    # a port may have been another row's before
+    sent=$(capture_segments "$from" | awk -v to="${to/:/.}" '$4 == to { n[$2]++ } END { printf "fin=%d rst=%d", n["FIN"], n["RST"] }')
+    [ "$sent" = "$wire" ] || log_fail "wire: ${row%|*}: $sent instead of $wire"
   done
 }
 

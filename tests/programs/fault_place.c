@@ -43,6 +43,7 @@ static int many(char **arguments) {
     tell("HELD=%d", count);
     for (int i = 0; i < count; i++)
         close(ends[i]);
+    free(ends);
     return 0;
 }
 
@@ -159,13 +160,18 @@ static int until_peer(char **arguments) {
 static int exec_ends(char **arguments) {
     (void)arguments;
     struct pair pair = make_pair();
+    int ready[2];
+    MUST(pipe(ready));
     pid_t child = MUST(fork());
     if (child == 0) {
+        char byte;
         close(pair.s);
+        MUST((int)read(ready[0], &byte, 1)); /* the parent has closed */
         close(pair.c);
         execl("/bin/sleep", "sleep", "0.3", (char *)NULL);
     }
     MUST(quiet(SYS_close, pair.c));
+    MUST((int)write(ready[1], "", 1));
     long start = now_ms();
     EXPECT(read_to_end(pair.s));
     tell("EARLY=%d", now_ms() - start < 250);
