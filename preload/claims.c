@@ -31,7 +31,7 @@ static uint64_t key_of(uint64_t cookie, enum claim claim) {
 }
 
 static struct place *place_of(uint64_t key) {
-    return &places[(key * 0x9E3779B97F4A7C15ULL >> 32) % PLACES];
+    return &places[key % PLACES];
 }
 
 static uint64_t winner_word(uint64_t key, int pid, int fd) {

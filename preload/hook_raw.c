@@ -242,6 +242,12 @@ static long raw_exec(long number, const long arguments[6], const void *caller) {
     return result;
 }
 
+static long raw_set_name(long number, const long arguments[6]) {
+    long result = call_real(number, arguments);
+    process_names_change();
+    return result;
+}
+
 static long raw_sandbox(long number, const long arguments[6]) {
     bool strict = number == SYS_prctl ? arguments[1] == SECCOMP_MODE_STRICT : arguments[0] == SECCOMP_SET_MODE_STRICT;
     bool installs =
@@ -311,7 +317,13 @@ long syscall_door(long number, long a, long b, long c, long d, long e, long f) {
     case SYS_execve:
     case SYS_execveat:
         return raw_exec(number, arguments, caller);
+    case SYS_setsockopt:
+        socket_option_set((int)arguments[1], (int)arguments[2]);
+        return call_real(number, arguments);
     case SYS_prctl:
+        if (arguments[0] == PR_SET_NAME)
+            return raw_set_name(number, arguments);
+        return raw_sandbox(number, arguments);
     case SYS_seccomp:
         return raw_sandbox(number, arguments);
     case SYS_exit_group:

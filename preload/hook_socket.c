@@ -70,7 +70,6 @@ DOOR int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 }
 
 DOOR int setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
-    if (level == IPPROTO_TCP && (name == TCP_LINGER2 || name == TCP_REPAIR))
-        atomic_store(socket_odd_options, true);
+    socket_option_set(level, name);
     return REAL(setsockopt)(fd, level, name, value, size);
 }

@@ -74,7 +74,7 @@ static uint64_t holder_of(uint32_t who, int fd) {
 }
 
 static size_t home_of(uint64_t cookie) {
-    return (size_t)(cookie * 0x9E3779B97F4A7C15ULL >> 40) % BUCKETS;
+    return (size_t)(cookie % BUCKETS);
 }
 
 /* The i-th bucket in which the socket's records may stand. */

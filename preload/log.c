@@ -104,13 +104,9 @@ struct event *log_event(struct scratch *scratch, enum event_op op, const struct 
 }
 
 void log_name_thread(struct event *event) {
-    static char last_known[COMM_SIZE];
     event->pid = process_id();
     event->tid = process_thread_id();
-    if (probe(SYS_prctl, PR_GET_NAME, (long)event->comm, 0, 0, 0, 0) == 0)
-        memcpy(last_known, event->comm, COMM_SIZE);
-    else
-        memcpy(event->comm, last_known, COMM_SIZE);
+    memcpy(event->comm, process_thread_name(), COMM_SIZE);
 }
 
 static void write_event(struct scratch *scratch, struct counters *counters) {

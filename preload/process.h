@@ -45,6 +45,10 @@ void process_vfork_end(void);
 /* A process was made that shares our memory for good (clone): from now on it is asked each time who this is. */
 void process_shares_memory(void);
 
+/* The calling thread's name. It is asked for once, and again when any thread's has changed; to be said after that. */
+const char *process_thread_name(void);
+void process_names_change(void);
+
 /* The name of the way a program ends, remembered from exit() until the kernel takes over; NULL: none was called. */
 void process_ends_by(const char *call, const void *caller, int status);
 const char *process_end_call(void);

@@ -22,6 +22,12 @@
 static atomic_bool ours;
 atomic_bool *socket_odd_options = &ours;
 
+void socket_option_set(int level, int name) {
+    if ((level == IPPROTO_TCP && (name == TCP_LINGER2 || name == TCP_REPAIR)) ||
+        (level == SOL_SOCKET && name == SO_LINGER))
+        atomic_store(socket_odd_options, true);
+}
+
 /* getsockopt of a value with a fixed size. */
 static bool option(int fd, int level, int name, void *value, socklen_t size) {
     return probe(SYS_getsockopt, fd, level, name, (long)value, (long)&size, 0) == 0;
@@ -158,7 +164,7 @@ bool socket_stand(int fd, enum event_role role, bool for_close, struct standing 
     before->unread = unread_bytes(fd);
     if (for_close && before->was_connected && before->state != STATE_CLOSE) {
         bool odd = atomic_load_explicit(socket_odd_options, memory_order_relaxed) || role == ROLE_UNKNOWN;
-        before->linger_zero = lingers_for_zero(fd);
+        before->linger_zero = odd && lingers_for_zero(fd);
         before->linger2_negative = odd && lingers_in_fin_wait2_not_at_all(fd);
         before->repair = odd && in_repair(fd);
     }

@@ -160,9 +160,13 @@ static bool learn(int fd, struct identity *identity) {
     case SOCKET_TCP:
         if (!socket_identify(fd, identity))
             return false;
-        if (is_new(fd))
+        bool made = is_new(fd);
+        if (made)
             ledger_born(identity->cookie);
         session_recall(identity);
+        /* It came from elsewhere, and may have brought them, or may hand them on to what it accepts. */
+        if (identity->role == ROLE_UNKNOWN && !made)
+            atomic_store(socket_odd_options, true);
         table_set(fd, identity);
         return true;
     case SOCKET_OTHER:

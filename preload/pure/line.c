@@ -35,7 +35,10 @@ void line_bytes(struct line *line, const char *bytes, size_t length) {
 }
 
 void line_char(struct line *line, char c) {
-    line_bytes(line, &c, 1);
+    if (line->cut || line->length == line->size)
+        line->cut = true;
+    else
+        line->text[line->length++] = c;
 }
 
 void line_text(struct line *line, const char *text) {
@@ -43,23 +46,32 @@ void line_text(struct line *line, const char *text) {
 }
 
 /* The digits fill the end of the array; returns how many there are, at least width. */
-static unsigned digits_of(char digits[DIGITS_MAX], uint64_t number, unsigned base, unsigned width) {
+static unsigned hex_digits(char digits[DIGITS_MAX], uint64_t number) {
     unsigned count = 0;
     do {
-        digits[DIGITS_MAX - ++count] = "0123456789abcdef"[number % base];
-        number /= base;
+        digits[DIGITS_MAX - ++count] = "0123456789abcdef"[number % 16];
+        number /= 16;
+    } while (number > 0);
+    return count;
+}
+
+static unsigned decimal_digits(char digits[DIGITS_MAX], uint64_t number, unsigned width) {
+    unsigned count = 0;
+    do {
+        digits[DIGITS_MAX - ++count] = (char)('0' + number % 10);
+        number /= 10;
     } while (number > 0 || (count < width && count < DIGITS_MAX));
     return count;
 }
 
-static void line_number(struct line *line, uint64_t number, unsigned base, unsigned width) {
+static void line_decimal(struct line *line, uint64_t number, unsigned width) {
     char digits[DIGITS_MAX];
-    const unsigned count = digits_of(digits, number, base, width);
+    const unsigned count = decimal_digits(digits, number, width);
     line_bytes(line, digits + DIGITS_MAX - count, count);
 }
 
 void line_unsigned(struct line *line, uint64_t number) {
-    line_number(line, number, 10, 1);
+    line_decimal(line, number, 1);
 }
 
 void line_signed(struct line *line, int64_t number) {
@@ -72,11 +84,13 @@ void line_signed(struct line *line, int64_t number) {
 }
 
 void line_hex(struct line *line, uint64_t number) {
-    line_number(line, number, 16, 1);
+    char digits[DIGITS_MAX];
+    const unsigned count = hex_digits(digits, number);
+    line_bytes(line, digits + DIGITS_MAX - count, count);
 }
 
 void line_padded(struct line *line, uint64_t number, unsigned width) {
-    line_number(line, number, 10, width);
+    line_decimal(line, number, width);
 }
 
 void line_seconds(struct line *line, uint64_t microseconds) {
@@ -145,7 +159,21 @@ static void printable_character(struct line *line, const char *bytes, size_t len
 
 typedef void add_character(struct line *line, const char *bytes, size_t length, uint32_t code);
 
+/* Most texts are nothing but such: printable ASCII that neither rendering writes otherwise. */
+static size_t plain_run(const char *text, size_t length) {
+    size_t i = 0;
+    while (i < length && text[i] >= ' ' && text[i] < 0x7f && text[i] != '"' && text[i] != '\\')
+        i++;
+    return i;
+}
+
 static void line_characters(struct line *line, const char *text, size_t length, add_character *add) {
+    const size_t plain = plain_run(text, length);
+    if (!line->cut && plain <= line->size - line->length) {
+        line_bytes(line, text, plain);
+        text += plain;
+        length -= plain;
+    }
     while (length > 0 && !line->cut) {
         uint32_t code;
         const size_t used = utf8_next(text, length, &code);

@@ -12,10 +12,11 @@ enum { OBJECT_END_SIZE = 2, INJECTED_RESERVE = 48 };
 
 static void key(struct line *line, const char *name) {
     if (line->length > 0 && line->text[line->length - 1] != '{')
-        line_char(line, ',');
-    line_char(line, '"');
+        line_bytes(line, ",\"", 2);
+    else
+        line_char(line, '"');
     line_text(line, name);
-    line_text(line, "\":");
+    line_bytes(line, "\":", 2);
 }
 
 static void string(struct line *line, const char *text, size_t length) {
