@@ -23,7 +23,7 @@
 #endif
 
 static struct session *session;
-static uint64_t namespace; /* the one in which we can look sockets up */
+static uint64_t own_namespace; /* the one in which we can look sockets up */
 
 /* What the library's code asks for finds the session here. */
 void *session_memory(enum session_part part, size_t size) {
@@ -41,11 +41,11 @@ uint64_t log_now(void) {
 }
 
 void killed_begin(struct session *of) {
-    socklen_t size = sizeof namespace;
+    socklen_t size = sizeof own_namespace;
     session = of;
     int any = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (any < 0 || getsockopt(any, SOL_SOCKET, SO_NETNS_COOKIE, &namespace, &size) != 0)
-    namespace = 0;
+    if (any < 0 || getsockopt(any, SOL_SOCKET, SO_NETNS_COOKIE, &own_namespace, &size) != 0)
+        own_namespace = 0;
     if (any >= 0)
         close(any);
     process_start();
@@ -127,7 +127,7 @@ static void judge(const struct ends *ends, const struct lost *lost, int dead, st
     struct identity identity = {
         .cookie = lost->cookie, .local = ends->local, .remote = ends->remote, .namespace = ends->namespace};
     struct diag_answer answer;
-    if (!namespace || namespace != ends->namespace)
+    if (!own_namespace || own_namespace != ends->namespace)
         return;
     diag_look_up(&identity, scratch, &answer);
     if (!answer.asked)

@@ -320,9 +320,13 @@ static bool read_rules(struct run_options *options) {
     if (!rules_read(text, true, read_file, &rules, &error))
         return refuse(&error);
     char *all = need(strdup(""));
-    for (unsigned i = 0; i < rules.count; i++)
-        all = join(all, i > 0 ? ";" : "", rules.texts[i]);
+    for (unsigned i = 0; i < rules.count; i++) {
+        char *longer = join(all, i > 0 ? ";" : "", rules.texts[i]);
+        free(all);
+        all = longer;
+    }
     run_options_set(options, "CLOSETRACE_INJECT", rules.count > 0 ? all : NULL);
+    free(all);
     return true;
 }
 

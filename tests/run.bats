@@ -291,9 +291,11 @@ def watched(pid):
     return False
 child = os.fork()
 if child == 0:
+    signal.alarm(90)
     peer.close(); other.close(); _.close()
     grandchild = os.fork()
     if grandchild == 0:
+        signal.alarm(90)
         gone.close(); half.close()
         os.write(tell, b"x")
         signal.pause()
@@ -305,7 +307,7 @@ said = b""
 while b"x" not in said or b" " not in said:
     said += os.read(ready, 64)
 grandchild = int(said.replace(b"x", b""))
-deadline = time.monotonic() + 10
+deadline = time.monotonic() + 60
 while not (watched(child) and watched(grandchild)):
     assert time.monotonic() < deadline
     time.sleep(0.01)
