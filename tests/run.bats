@@ -273,7 +273,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))' "$closetrace"
 
 @test "killed: what became of the connections of a process that nobody could ask" {
   cat >killed.py <<'EOF'
-import signal, time
+import select, signal, time
 from pair import *
 gone, peer = pair()
 held, _ = pair()
@@ -318,7 +318,9 @@ while '"SIGKILL"' not in open("trace.json").read():
     time.sleep(0.01)
 assert peer.recv(1) == b""
 print(child, grandchild, *(s.getpeername()[1] for s in (peer, _, other)))
+end = os.pidfd_open(grandchild)
 os.kill(grandchild, signal.SIGTERM)
+select.select([end], [], [], 60)
 EOF
   run -0 --separate-stderr "$closetrace" run -o trace.json /usr/bin/python3 killed.py
   read -r child grandchild gone held half <<<"$output"
