@@ -21,6 +21,7 @@
 #include "table.h"
 
 unsigned fault_families;
+const char fault_no_success[] = "the call has not succeeded";
 
 static struct rules rules;
 static uint32_t fault_seed;
@@ -185,18 +186,21 @@ const struct rule *fault_choose(const struct fault_subject *subject) {
 }
 
 void fault_failed(struct call *call, const char *why) {
+    if (call->rule_failed)
+        return;
     fault_count_fired(number_of(call->rule), -1);
     call->rule_failed = why;
 }
 
 /*
  * Waits, whatever signals come: their handlers run, and it goes on. In libc's call, which is a cancellation point, or
- * in one of our own.
+ * in one of our own. False: a sandbox does not let us.
  */
-static void wait_for(uint64_t nanoseconds, bool cancellable) {
+static bool wait_for(uint64_t nanoseconds, bool cancellable) {
     enum { SECOND = 1000000000 };
     struct timespec until;
     int saved = errno;
+    long result;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (time_t)(nanoseconds / SECOND);
     until.tv_nsec += (long)(nanoseconds % SECOND);
@@ -205,13 +209,16 @@ static void wait_for(uint64_t nanoseconds, bool cancellable) {
         until.tv_sec++;
     }
     if (cancellable && !sandbox_up && !process_is_borrowed()) {
-        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-            ;
+        do
+            result = -clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        while (result == -EINTR);
     } else {
-        while (probe(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, (long)&until, 0, 0, 0) == -EINTR)
-            ;
+        do
+            result = probe(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, (long)&until, 0, 0, 0);
+        while (result == -EINTR);
     }
     errno = saved;
+    return result == 0;
 }
 
 static enum event_op op_of(enum rule_family family) {
@@ -269,9 +276,15 @@ static void deliver_signal(const struct fault_subject *subject) {
         tell(subject, false);
         sweep_end(signal_name(signal), subject->call->caller, -1);
     }
-    probe(SYS_tgkill, process_id(), process_thread_id(), signal, 0, 0, 0);
+    if (probe(SYS_tgkill, process_id(), process_thread_id(), signal, 0, 0, 0) < 0)
+        fault_failed(subject->call, "the signal cannot be sent");
     if (fatal)
         sweep_survived();
+}
+
+static void enter_late(struct call *call, bool cancellable) {
+    if (!wait_for(call->rule->delay_enter, cancellable))
+        fault_failed(call, "in a sandbox nothing can be waited for");
 }
 
 bool fault_meets(const struct fault_subject *subject) {
@@ -283,7 +296,7 @@ bool fault_meets(const struct fault_subject *subject) {
     if (rule_has(call->rule, PART_SIGNAL))
         deliver_signal(subject);
     if (rule_has(call->rule, PART_DELAY_ENTER))
-        wait_for(call->rule->delay_enter, subject->family & CANCELLATION_POINTS);
+        enter_late(call, subject->family & CANCELLATION_POINTS);
     errno = saved;
     return true;
 }

@@ -59,6 +59,9 @@ bool fault_meets_socket(const struct fault_subject *subject, size_t i);
 /* The rule could not be carried out: it has not fired, and the event says why. */
 void fault_failed(struct call *call, const char *why);
 
+/* For fault_failed(), of a rule that has nothing but then=. */
+extern const char fault_no_success[];
+
 /* Whether the call's rule (if any) has the part; whether the program gets another result than the kernel's. */
 static inline bool fault_has(const struct call *call, enum rule_part part) {
     return call->rule && !call->rule_failed && rule_has(call->rule, part);

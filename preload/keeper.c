@@ -15,7 +15,7 @@
 #include "real.h"
 #include "sandbox.h"
 
-enum { STACK = 65536, TLS = 65536, TCB = 4096, KERNEL_SIGSET = 8, LOOK_EVERY_MS = 20 };
+enum { STACK = 65536, MARGIN = 16384, TCB = 4096, KERNEL_SIGSET = 8, LOOK_EVERY_MS = 20 };
 
 static atomic_bool there;
 
@@ -24,15 +24,26 @@ static atomic_bool there;
  * block of which libc's code needs its own address and the stack guard, as the x86-64 ABI and glibc's tcbhead_t have
  * them.
  */
-static char *make_tls(char *memory) {
-    uintptr_t *block = (void *)(memory + TLS), guard, pointer_guard;
+static char *make_tls(char *memory, size_t size) {
+    uintptr_t *block = (void *)(memory + size), guard, pointer_guard;
     __asm__("movq %%fs:0x28, %0" : "=r"(guard));
     __asm__("movq %%fs:0x30, %0" : "=r"(pointer_guard));
     block[0] = (uintptr_t)block;
     block[2] = (uintptr_t)block;
     block[5] = guard;
     block[6] = pointer_guard;
-    return memory + TLS;
+    return memory + size;
+}
+
+/*
+ * How far below the control block the variables are that our code uses, libc's errno and the library's own: a program's
+ * may stand between.
+ */
+static size_t tls_size(void) {
+    static __thread char ours;
+    uintptr_t block, lowest = (uintptr_t)&ours < (uintptr_t)&errno ? (uintptr_t)&ours : (uintptr_t)&errno;
+    __asm__("movq %%fs:0, %0" : "=r"(block));
+    return ((block - lowest) / MARGIN + 2) * MARGIN;
 }
 
 static int work_for_ever(void *unused) {
@@ -45,18 +56,19 @@ static int work_for_ever(void *unused) {
 static bool make_thread(void) {
     uint64_t all = ~0ULL, old;
     int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS;
-    char *memory = memory_map(STACK + TLS + TCB, false);
+    size_t tls = tls_size(), size = STACK + tls + TCB;
+    char *memory = memory_map(size, false);
     if (!memory)
         return false;
     if (probe(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&old, KERNEL_SIGSET, 0, 0) < 0) {
-        memory_unmap(memory, STACK + TLS + TCB);
+        memory_unmap(memory, size);
         return false;
     }
-    char *tls = make_tls(memory + STACK);
-    int thread = REAL(clone)(work_for_ever, memory + STACK, flags, NULL, NULL, tls, NULL);
+    char *block = make_tls(memory + STACK, tls);
+    int thread = REAL(clone)(work_for_ever, memory + STACK, flags, NULL, NULL, block, NULL);
     probe(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, KERNEL_SIGSET, 0, 0);
     if (thread < 0)
-        memory_unmap(memory, STACK + TLS + TCB);
+        memory_unmap(memory, size);
     return thread > 0;
 }
 

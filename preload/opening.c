@@ -147,7 +147,10 @@ void connected(int fd, const struct sockaddr *address, socklen_t length, long re
             table_set(fd, &identity);
             claims_begin(identity.cookie);
         }
-        emit_open(OP_CONNECT, fd, result, error, &identity, call);
+        struct call told = *call;
+        if (result != 0 && fault_has(call, PART_THEN))
+            fault_failed(&told, fault_no_success);
+        emit_open(OP_CONNECT, fd, result, error, &identity, &told);
         if (result == 0 && fault_has(call, PART_THEN))
             fault_then(call->rule, fd, call);
     }

@@ -77,6 +77,8 @@ static void after_fault(struct traffic *traffic, enum event_op op, long result, 
     const struct rule *rule = traffic->call.rule;
     bool only_then =
         !(rule->parts & (1U << PART_SIGNAL | 1U << PART_DELAY_ENTER | 1U << PART_DELAY_EXIT | 1U << PART_SHORT));
+    if (only_then && result < 0)
+        fault_failed(&traffic->call, fault_no_success);
     if (!traffic->told && (!only_then || result < 0))
         emit(traffic, op, result, error, STATE_UNSET, SIGPIPE_UNSET);
     if (traffic->shortened && result > 0)

@@ -98,6 +98,16 @@ counts() {
   [ "$(fact WAITS)" -ge 15 ]
 }
 
+@test "faults: a rule that cannot be carried out has not fired, and the event says why" {
+  play read:then=RST:role=client again
+  assert_event C op=read errno=EAGAIN injected=null not_injected=read:then=RST:role=client '.not_injected_why | test("succeeded")'
+  play close:as=HOLD:role=client borrowed
+  assert_event C op=close fin=withheld why=references not_injected=close:as=HOLD:role=client '.not_injected_why | test("vfork")'
+  play close:as=HOLD:role=client sandboxed
+  assert_event C op=close fin=sent not_injected=close:as=HOLD:role=client '.not_injected_why | test("sandbox")'
+  [ "$(jq 'select(.op == "rule") | .fired' "$LOG")" = 0 ]
+}
+
 @test "faults: a rule counts over its process, or with scope=session over all of the tree" {
   play close:as=RST:when=2:role=client workers 4
   [ "$(fact RESET)" = 0 ]

@@ -5,9 +5,12 @@
 #include "pair.h"
 #include "quiet.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/time.h>
@@ -297,6 +300,47 @@ static int edges(char **arguments) {
     return 0;
 }
 
+/* ---- where a rule cannot be carried out ---- */
+
+/* A call that has not succeeded is followed by nothing. */
+static int again(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    char byte;
+    make_nonblocking(pair.c);
+    EXPECT(read(pair.c, &byte, 1) == -1 && errno == EAGAIN);
+    return 0;
+}
+
+/* NOLINTBEGIN(clang-analyzer-security.insecureAPI.vfork,clang-analyzer-unix.Vfork): it is what is tested */
+static int borrowed(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    pid_t child = vfork();
+    if (child == 0) {
+        close(pair.c);
+        _exit(0);
+    }
+    int status;
+    MUST(waitpid(child, &status, 0));
+    EXPECT(status == 0 && fcntl(pair.c, F_GETFD) >= 0);
+    MUST(quiet(SYS_close, pair.c));
+    return 0;
+}
+/* NOLINTEND(clang-analyzer-security.insecureAPI.vfork,clang-analyzer-unix.Vfork) */
+
+static int sandboxed(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog program = {.len = 1, .filter = &allow};
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+    EXPECT(close(pair.c) == 0);
+    EXPECT(read_to_end(pair.s));
+    return 0;
+}
+
 /* ---- counting ---- */
 
 /* Forked workers close a connection each; what was reset is told by the peers. */
@@ -334,4 +378,5 @@ static int ten(char **arguments) {
 
 SCENES({"many", many}, {"beside", beside}, {"loop", loop}, {"waiting", waiting}, {"until-peer", until_peer},
        {"exec-ends", exec_ends}, {"handler", handler}, {"interrupted", interrupted}, {"cancelled", cancelled},
-       {"edges", edges}, {"workers", workers}, {"ten", ten})
+       {"edges", edges}, {"again", again}, {"borrowed", borrowed}, {"sandboxed", sandboxed}, {"workers", workers},
+       {"ten", ten})
