@@ -317,7 +317,7 @@ END
 }
 
 @test "lessons: run shows claim, recording and explanation, and leaves nothing behind; a lesson that goes wrong fails" {
-  LESSON=$ROOT/examples/01-one-reference
+  export LESSON=$ROOT/examples/01-one-reference
   TMPDIR=$BATS_TEST_TMPDIR/tmp
   export TMPDIR
   mkdir "$TMPDIR"
