@@ -315,3 +315,19 @@ END
   pid=$(recording '' "$readme" | awk '/accept/ { print $3 }')
   diff <(changed '') <(changed "s/:$port/:10/g; s/$pid/$((pid + 10000))/g; s/ [0-9][0-9]:[0-9][0-9]:/ 00:00:/; s/FIN_WAIT1/FIN_WAIT2/")
 }
+
+@test "lessons: run shows claim, recording and explanation, and leaves nothing behind; a lesson that goes wrong fails" {
+  export LESSON=$ROOT/examples/01-one-reference
+  TMPDIR=$BATS_TEST_TMPDIR/tmp
+  export TMPDIR
+  mkdir "$TMPDIR"
+  play_lesson LESSON_PLAIN= >"$BATS_TEST_TMPDIR/run"
+  tr '\n' ' ' <"$BATS_TEST_TMPDIR/run" | grep -qE '^# 1\. close.*Texts say.* 1  [0-9:.]+ .*\*\*7\*\* The client closes.*\*\*So:\*\*'
+  [ -z "$(ls "$TMPDIR")" ]
+  # One whose server ends otherwise than its script says.
+  cp -r "$ROOT/examples" "$TMPDIR/examples"
+  sed -i 's/^ends_by .*/ends_by server TERM/' "$TMPDIR"/examples/08-*/run
+  LESSON=$(echo "$TMPDIR"/examples/08-*)
+  ! play_lesson >"$BATS_TEST_TMPDIR/run" 2>&1 || false
+  grep -q '^lesson 08-writing-on: server has ended with PIPE' "$BATS_TEST_TMPDIR/run"
+}
