@@ -186,6 +186,6 @@ documents() {
     MANWIDTH=80 run -0 --separate-stderr man --warnings -l "$page"
     [ "$stderr" = "" ]
     # No line is too long for a terminal of 80 columns.
-    [ "$(LC_ALL=C.UTF-8 wc -L <<<"$output")" -le 80 ]
+    [ "$(LC_ALL=C.UTF-8 wc -L <<<"$output")" -le 80 ] || { LC_ALL=C.UTF-8 grep -E '.{81}' <<<"$output" && return 1; }
   done
 }
