@@ -92,10 +92,11 @@ static void set_lingering(const struct closing *closing) {
     const struct rule *rule = closing->call.rule;
     if (fault_has(&closing->call, PART_LINGER)) {
         struct linger linger = {.l_onoff = 1, .l_linger = rule->linger};
+        socket_option_set(SOL_SOCKET, SO_LINGER);
         probe(SYS_setsockopt, closing->fd, SOL_SOCKET, SO_LINGER, (long)&linger, sizeof linger, 0);
     }
     if (fault_has(&closing->call, PART_LINGER2)) {
-        atomic_store(socket_odd_options, true);
+        socket_option_set(IPPROTO_TCP, TCP_LINGER2);
         probe(SYS_setsockopt, closing->fd, IPPROTO_TCP, TCP_LINGER2, (long)&rule->linger2, sizeof rule->linger2, 0);
     }
 }

@@ -295,6 +295,7 @@ static const char *const no_family[] = {
     "gsignal",
     "kill",
     "prctl",
+    "pthread_setname_np",
     "syscall",
     /* events name these otherwise: read, putc, scanf ... */
     "__uflow",
