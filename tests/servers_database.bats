@@ -86,6 +86,11 @@ database_queries() {
   assert_wire_at_least fin=24 connections=12
 }
 
+@test "PostgreSQL under closetrace run: parallel clients and workers" {
+  try_run database_queries
+  assert_wire_at_least fin=24 connections=12
+}
+
 # A client that asks for a cancel opens a second connection for it.
 database_cancel() {
   database_start

@@ -110,6 +110,11 @@ other_user() {
   stop sshd TERM
 }
 
+@test "sshd under closetrace run" {
+  try_run commands
+  assert_wire_at_least fin=18 connections=9
+}
+
 @test "sshd: a user who is not root" {
   try other_user none "$JAIL"
   assert_wire_at_least fin=6 connections=3

@@ -83,6 +83,11 @@ nginx_requests() {
   assert_wire_at_least fin=18 connections=9
 }
 
+@test "nginx under closetrace run: a connection a request" {
+  try_run nginx_requests 0 QUIT
+  assert_wire_at_least fin=18 connections=9
+}
+
 nginx_abort() {
   nginx_simple 60
   ask late curl -sS --limit-rate 1M --max-time 0.5 -o /dev/null http://127.0.0.1:8080/huge
@@ -296,5 +301,11 @@ END
 
 @test "apache2: prefork, lingering closes, a graceful restart" {
   try apache_server
+  assert_wire_at_least fin=8 connections=5
+}
+
+@test "apache2 under closetrace run: prefork" {
+  # It opens /dev/stderr anew, and writes over what others have written there: what the command says at the end.
+  NOT_COMPARED=apache.err try_run apache_server
   assert_wire_at_least fin=8 connections=5
 }

@@ -49,6 +49,7 @@ setup() {
   # Where every user can read it, wherever this checkout is.
   install -m 755 "$LIB" "$PLACE/libclosetrace.so"
   LIB=$PLACE/libclosetrace.so
+  install -m 755 "${CLOSETRACE:-$BATS_TEST_DIRNAME/../closetrace}" "$PLACE/closetrace"
   LOG=$PLACE/log
   WORK=$PLACE/work
   PATH=$PATH:/usr/sbin:/sbin
@@ -86,13 +87,24 @@ until_true() {
   return 1
 }
 
+# A file that a tracer of any user can write.
+own_log() {
+  local log
+  log=$(mktemp "$PLACE/log.XXXXXX")
+  chmod 666 "$log"
+  echo "$log"
+}
+
 # The process becomes the program itself, with a session of its own (apache2 signals its process group) and the
 # signals that a background job ignores as in a foreground one.
 exec_here() {
   local command=(setsid ip netns exec "$NETNS")
   [ -z "${RUN_AS-}" ] || command+=(setpriv "--reuid=$RUN_AS" "--regid=$(id -g "$RUN_AS")" --clear-groups)
   command+=(env --default-signal=INT --default-signal=QUIT)
-  [ "$MODE" = bare ] || command+=("LD_PRELOAD=$LIB" "CLOSETRACE_OUTPUT=$LOG" CLOSETRACE_FORMAT=json)
+  case $MODE in
+    traced) command+=("LD_PRELOAD=$LIB" "CLOSETRACE_OUTPUT=$LOG" CLOSETRACE_FORMAT=json) ;;
+    run) command+=("$PLACE/closetrace" run -o "$(own_log)" --) ;;
+  esac
   exec "${command[@]}" "$@" 3>&-
 }
 
@@ -146,7 +158,9 @@ stop() {
 }
 
 has_no_children() {
-  ! pgrep -P "${SERVER[$1]}"
+  local pid=${SERVER[$1]}
+  [ "$MODE" != run ] || pid=$(pgrep -P "$pid") # the command's only child
+  ! pgrep -P "$pid"
 }
 
 killed() {
@@ -167,7 +181,7 @@ try_once() {
   shift
   mkdir -p "$KEPT" "$WORK"
   netns_create NETNS
-  if [ "$MODE" = traced ]; then
+  if [ "$MODE" != bare ]; then
     : >"$LOG"
     chmod 666 "$LOG"
     capture_start "$NETNS"
@@ -176,7 +190,14 @@ try_once() {
   until_true only_capture_runs || { ps -fp "$(ip netns pids "$NETNS" | paste -sd,)" && return 1; }
   until_true is_quiet
   [ "$MODE" = bare ] || capture_stop
+  [ "$MODE" != run ] || gather_logs
   rm -rf "$WORK"
+}
+
+# What each `closetrace run` wrote, in the order of time; what it said itself is no result of the program's.
+gather_logs() {
+  grep -hv '"op":"finding"' "$PLACE"/log.?????? | jq -cs 'sort_by(.time)[]' >"$LOG"
+  sed -i '/^closetrace: /d; /^finding /d' "$KEPT"/*.err
 }
 
 neutralize() {
@@ -190,17 +211,27 @@ neutralize() {
 
 assert_same_results() {
   neutralize "$BATS_TEST_TMPDIR/bare"
-  neutralize "$BATS_TEST_TMPDIR/traced"
-  diff -ru "$BATS_TEST_TMPDIR/bare" "$BATS_TEST_TMPDIR/traced" || { echo "traced, it behaves otherwise" && return 1; }
+  neutralize "$BATS_TEST_TMPDIR/$1"
+  diff -ru ${NOT_COMPARED:+-x "$NOT_COMPARED"} "$BATS_TEST_TMPDIR/bare" "$BATS_TEST_TMPDIR/$1" || { echo "traced, it behaves otherwise" && return 1; }
 }
 
 try() {
-  local option=()
+  try_traced traced "$@"
+}
+
+# Each program in a session of its own, under `closetrace run`.
+try_run() {
+  try_traced run "$@"
+}
+
+try_traced() {
+  local mode=$1 option=()
+  shift
   : >"$PLACE/killed"
   try_once bare "$@"
   : >"$PLACE/killed"
-  try_once traced "$@"
-  assert_same_results
+  try_once "$mode" "$@"
+  assert_same_results "$mode"
   mapfile -t option < <(sed 's/^/--killed=/' "$PLACE/killed")
   capture_show >"$PLACE/capture"
   python3 "$BATS_TEST_DIRNAME/helpers/compare_capture.py" "${option[@]}" "$LOG" "$PLACE/capture" >"$PLACE/compared" ||
