@@ -170,14 +170,15 @@ closetrace_serve() {
   mv "$files.status.new" "$files.status"
 }
 
-# How the server is ready: KIND VALUE. Succeeds too where it has ended: then it never will be.
+# How the server is ready: KIND VALUE; without a kind once it was started (its options were right). Succeeds too where
+# it has ended: then it never will be.
 closetrace_is_ready() {
   closetrace_ended "$closetrace_files" && return
   case $1 in
     port) closetrace_listens "$2" ;;
     line) grep -qE -- "$2" "$closetrace_files.out" 2>/dev/null ;;
     command) eval "$2" >/dev/null 2>&1 3>&- ;;
-    *) [ -s "$closetrace_files.pid" ] ;;
+    *) [ -s "$closetrace_files.pid" ] && [ -n "$(closetrace_children "$(<"$closetrace_files.pid")")" ] ;;
   esac
 }
 
@@ -185,44 +186,63 @@ closetrace_tell() {
   [ ! -s "$1" ] || sed "s/^/$2/" "$1" >&2
 }
 
-# closetrace_start NAME [--ready-port PORT | --ready-line REGEX | --ready COMMAND] [--timeout SECONDS]
-#                  [CLOSETRACE-OPTION...] [--] COMMAND [ARG...]
-closetrace_start() {
-  local name=${1-} ready='' value='' seconds=${closetrace_timeout:-10}
-  [[ $name =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] || closetrace_fail "a name comes first: closetrace_start web nginx" || return
-  shift
+# Whole seconds, as an option's value.
+closetrace_check_seconds() {
+  [[ $1 =~ ^[0-9]+$ ]] || closetrace_fail "--timeout $1: whole seconds would be right"
+}
+
+# Takes closetrace_start's options off the arguments: in the caller's ready, value, seconds and taken (how many).
+closetrace_start_options() {
   while [[ ${1-} == --ready* || ${1-} == --timeout ]]; do
     [ $# -ge 2 ] || closetrace_fail "$1: a value is missing" || return
     case $1 in
-      --ready-port) ready=port ;;
-      --ready-line) ready=line ;;
-      --ready) ready='command' ;;
+      --ready-port) ready=port value=$2 ;;
+      --ready-line) ready=line value=$2 ;;
+      --ready) ready='command' value=$2 ;;
       --timeout) seconds=$2 ;;
       *) closetrace_fail "there is no option $1: --ready-port, --ready-line, --ready or --timeout" || return ;;
     esac
-    [ "$1" = --timeout ] || value=$2
+    taken=$((taken + 2))
     shift 2
   done
-  [[ $seconds =~ ^[0-9]+$ ]] || closetrace_fail "--timeout $seconds: whole seconds would be right" || return
-  [ "$ready" != port ] || [[ $value =~ ^[0-9]+$ ]] || closetrace_fail "--ready-port $value: a port's number would be right" ||
-    return
-  [ "$ready" != port ] || ! closetrace_listens "$value" || closetrace_fail "somebody listens on port $value already" || return
-  closetrace_check_options "$@" || return
-  closetrace_new "$name" || return
-  closetrace_trace=$closetrace_files.trace
-  closetrace_serve "$closetrace_files" "$@" </dev/null >/dev/null 2>&1 &
-  disown
-  closetrace_until "$seconds" closetrace_is_ready "$ready" "$value" && ! closetrace_ended "$closetrace_files" && return
+  closetrace_check_seconds "$seconds" || return
+  [ "$ready" = port ] || return 0
+  [[ $value =~ ^[0-9]+$ ]] || closetrace_fail "--ready-port $value: a port's number would be right" || return
+  ! closetrace_listens "$value" || closetrace_fail "somebody listens on port $value already"
+}
+
+# Says why the server is not there: it has ended, or takes too long, and is ended then.
+closetrace_start_failed() {
   if closetrace_ended "$closetrace_files"; then
-    [ -z "$ready" ] && ! closetrace_refused "$(<"$closetrace_files.status")" "$closetrace_files" && return
-    echo "closetrace_start: $name ended before it was ready, with status $(<"$closetrace_files.status")" >&2
+    echo "closetrace_start: $1 ended before it was ready, with status $(<"$closetrace_files.status")" >&2
   else
-    echo "closetrace_start: $name was not ready after $seconds s" >&2
+    echo "closetrace_start: $1 was not ready after $2 s" >&2
     closetrace_kill "$(<"$closetrace_files.pid")"
   fi
   closetrace_tell "$closetrace_files.out" '  it wrote: '
   closetrace_tell "$closetrace_files.messages" '  '
   return 1
+}
+
+# closetrace_start NAME [--ready-port PORT | --ready-line REGEX | --ready COMMAND] [--timeout SECONDS]
+#                  [CLOSETRACE-OPTION...] [--] COMMAND [ARG...]
+closetrace_start() {
+  local name=${1-} ready='' value='' seconds=${closetrace_timeout:-10} taken=0
+  [[ $name =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]] || closetrace_fail "a name comes first: closetrace_start web nginx" ||
+    return
+  shift
+  closetrace_start_options "$@" || return
+  shift "$taken"
+  closetrace_check_options "$@" && closetrace_new "$name" || return
+  closetrace_trace=$closetrace_files.trace
+  closetrace_serve "$closetrace_files" "$@" </dev/null >/dev/null 2>&1 &
+  disown
+  if closetrace_until "$seconds" closetrace_is_ready "$ready" "$value"; then
+    closetrace_ended "$closetrace_files" || return 0
+    # Nothing was waited for, and it was short.
+    [ -n "$ready" ] || closetrace_refused "$(<"$closetrace_files.status")" "$closetrace_files" || return 0
+  fi
+  closetrace_start_failed "$name" "$seconds"
 }
 
 # closetrace_output NAME: what the server has written, to standard output and standard error.
@@ -242,15 +262,20 @@ closetrace_trace_of() {
 # closetrace_stop NAME [SIGNAL] [--timeout SECONDS]
 closetrace_stop() {
   local name=${1-} files signal=TERM seconds=${closetrace_timeout:-10} pid child
+  [ $# -gt 0 ] || closetrace_fail "which server?" || return
   shift
   while [ $# -gt 0 ]; do
     case $1 in
-      --timeout) seconds=${2-} && shift ;;
+      --timeout)
+        [ $# -ge 2 ] || closetrace_fail "$1: a value is missing" || return
+        seconds=$2
+        shift
+        ;;
       *) signal=$1 ;;
     esac
     shift
   done
-  [[ $seconds =~ ^[0-9]+$ ]] || closetrace_fail "--timeout $seconds: whole seconds would be right" || return
+  closetrace_check_seconds "$seconds" || return
   files=$(closetrace_find "$name") && [ -e "$files.pid" ] || closetrace_fail "there is no server $name" || return
   pid=$(<"$files.pid")
   if ! closetrace_ended "$files"; then
@@ -276,7 +301,15 @@ closetrace_arguments() {
   local folder files
   closetrace_traces=() closetrace_conditions=() closetrace_seconds=${closetrace_timeout:-10}
   while [ $# -gt 0 ]; do
+    [[ $1 != --in && $1 != --timeout || $# -ge 2 ]] || {
+      echo "${FUNCNAME[1]}: $1: a value is missing" >&2
+      return 1
+    }
     case $1 in
+      --timeout)
+        closetrace_seconds=$2
+        shift
+        ;;
       --in)
         if [ -f "${2-}" ]; then
           closetrace_traces+=("$2")
@@ -288,7 +321,6 @@ closetrace_arguments() {
         fi
         shift
         ;;
-      --timeout) closetrace_seconds=${2-} && shift ;;
       -*)
         echo "${FUNCNAME[1]}: there is no option $1: --in NAME, --timeout SECONDS (wait_for_event)" >&2
         return 1
@@ -297,8 +329,7 @@ closetrace_arguments() {
     esac
     shift
   done
-  [[ $closetrace_seconds =~ ^[0-9]+$ ]] || closetrace_fail "--timeout $closetrace_seconds: whole seconds would be right" ||
-    return
+  closetrace_check_seconds "$closetrace_seconds" || return
   if [ ${#closetrace_traces[@]} = 0 ]; then
     while read -r folder; do
       [ ! -d "$folder" ] || mapfile -t -O ${#closetrace_traces[@]} closetrace_traces < <(find "$folder" -name '*.trace' | sort)
@@ -377,7 +408,6 @@ closetrace_explain() {
       closetrace_grep "$condition" | awk -v OFS='\t' -v condition="${condition//\\/\\\\}" '{ print condition, $0 }'
     done
   } | closetrace_nearest
-  closetrace_grep op=rule fired=0 | sed -n 's/.*"rule":"\(.*\)".*/-- a rule that did not fire: \1/p' | sort -u
   for trace in "${closetrace_traces[@]}"; do
     echo "-- trace: $trace ($(grep -c . "$trace") lines)"
     closetrace_tell "${trace%.trace}.messages" '   '

@@ -175,10 +175,13 @@ END
   [[ $output == *'no such value'* ]]
   run ! assert_no_findings fin=sent
   run ! wait_for_event --timeout soon fin=sent
+  run ! wait_for_event fin=sent --timeout
+  [[ $output == *'--timeout: a value is missing'* ]]
   run ! closetrace_start
   run ! closetrace_start web --ready-port x true
   run ! closetrace_start web --redy x true
   [[ $output == *'no option --redy'* ]]
+  run ! closetrace_stop
   run ! closetrace_stop nobody
   [[ $output == *'there is no server nobody'* ]]
   run ! closetrace_run -o elsewhere true
@@ -281,7 +284,7 @@ teardown_file() { closetrace_stop web INT; }
 }
 END
   [[ $output == *$'\nok 1 '* && $output == *$'\nnot ok 2 '* ]]
-  said '^# -- a rule that did not fire: close:as=RST:rport=1'
+  said '^#    closetrace: this rule never fired .*close:as=RST:rport=1'
 }
 
 @test "bats: with bats-assert, and installed: bats_load_library closetrace" {
