@@ -321,3 +321,20 @@ END
   run -0 timeout 100 env "${clean[@]}" bats --tap "$ROOT/examples/bats/redis.bats" 3>&- 4>&-
   [[ $output == *'1..4'* && $output != *'not ok'* ]]
 }
+
+@test "bats: run --messages: closetrace's words in the file, the program's on standard error; a file that cannot be is refused" {
+  local connect='import socket, sys
+s = socket.create_server(("127.0.0.1", 0)); c = socket.create_connection(s.getsockname()); s.accept()[0].close(); c.close()
+sys.stderr.write("mine")'
+  cd "$BATS_TEST_TMPDIR"
+  run -0 --separate-stderr "$CLOSETRACE" run -o trace --messages=messages python3 -c "$connect"
+  # shellcheck disable=SC2154 # bats' run sets it
+  [ "$output$stderr" = mine ]
+  grep -q '^closetrace: 1 connection,' messages
+  run -0 --separate-stderr "$CLOSETRACE" run --messages messages python3 -c "$connect"
+  [ "$stderr" = mine ]
+  grep -q 'connect(' messages
+  run -125 "$CLOSETRACE" run --messages=/nowhere/file touch ran
+  [[ $output == 'closetrace run: --messages /nowhere/file: No such file or directory' ]]
+  [ ! -e ran ]
+}
