@@ -264,7 +264,9 @@ static void find_references(const struct closing *closing, struct scratch *scrat
     memset(references, 0, sizeof *references);
     references->known = answer->asked && !is_attached(answer);
     uint64_t inode = is_attached(answer) ? answer->inode : closing->inode;
-    if (references->known && !closing->inode)
+    /* One that is over may be held all the same; of any other the kernel has said it. */
+    bool over = !answer->found || answer->state == STATE_TIME_WAIT;
+    if (references->known && (!over || !closing->inode))
         return;
     references_count(inode, closing->identity.cookie, scratch, references);
     enum { ROUNDS = 3 };

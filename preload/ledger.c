@@ -48,12 +48,12 @@ struct bucket {
 enum { PLACES = 8192, PLACE_BITS = 13 };
 
 struct ledger {
-    _Atomic uint64_t places[PLACES]; /* turn << 32 | pid; pid 0: free, pid ~0: a child that is being made */
+    _Atomic uint64_t places[PLACES]; /* turn << 32 | pid; pid 0: free */
     struct bucket buckets[BUCKETS];
 };
 
 enum { FREE = 0 };
-static const uint32_t UNBORN = ~0U;
+static const uint32_t UNBORN = 1U << 31; /* a child that is being made, by the process of that id */
 
 static struct ledger *ledger;
 static uint32_t self;                /* who this process is, see who_at(); 0: there was no place for it */
@@ -256,17 +256,20 @@ static uint32_t who_at(uint32_t place, uint64_t entry) {
     return (uint32_t)(entry >> 32) << PLACE_BITS | place;
 }
 
-/* The process's id; 0 if it is gone, or nobody; -1 for a child that is being made. */
+static bool is_dead(int pid) {
+    return pid > 0 && probe(SYS_kill, pid, 0, 0, 0, 0, 0) == -ESRCH;
+}
+
+/* The process's id; 0 if it is gone, or nobody; -1 for a child that is being made, as long as there is somebody to. */
 static int pid_of(uint32_t who) {
     uint32_t place = who & (PLACES - 1);
     uint64_t entry = atomic_load(&ledger->places[place]);
-    if (who_at(place, entry) != who || (uint32_t)entry == FREE)
+    uint32_t pid = (uint32_t)entry;
+    if (who_at(place, entry) != who || pid == FREE)
         return 0;
-    return (int)(uint32_t)entry;
-}
-
-static bool is_dead(int pid) {
-    return pid > 0 && probe(SYS_kill, pid, 0, 0, 0, 0, 0) == -ESRCH;
+    if (pid & UNBORN)
+        return is_dead((int)(pid & ~UNBORN)) ? 0 : -1;
+    return (int)pid;
 }
 
 static bool give_place(uint32_t place, uint64_t entry, uint32_t pid) {
@@ -280,7 +283,7 @@ static uint32_t take_place(uint32_t pid) {
         for (uint32_t i = 0; i < PLACES; i++) {
             uint32_t place = (start + i) % PLACES;
             uint64_t entry = atomic_load(&ledger->places[place]);
-            bool free = (uint32_t)entry == FREE || (round == 1 && is_dead((int)(uint32_t)entry));
+            bool free = (uint32_t)entry == FREE || (round == 1 && is_dead((int)((uint32_t)entry & ~UNBORN)));
             if (place != 0 && free && give_place(place, entry, pid))
                 return who_at(place, atomic_load(&ledger->places[place]));
         }
@@ -343,7 +346,7 @@ void ledger_start(void) {
 void ledger_forking(void (*descriptors)(void)) {
     if (!ledger)
         return;
-    child_self = take_place(UNBORN);
+    child_self = take_place(UNBORN | (uint32_t)process_id());
     descriptors();
 }
 

@@ -115,6 +115,9 @@ static void write_event(struct scratch *scratch, struct counters *counters) {
     size_t length = json ? render_json(&scratch->event, scratch->line, LINE)
                          : render_text(&scratch->event, &style, scratch->line, LINE);
     bool counted = scratch->event.op != OP_START && scratch->event.op != OP_END;
+    /* Another thread's, while the process ends: what becomes of its connections has been told. */
+    if (counted && atomic_load(&counters->framed) != STARTED)
+        return;
     if (!sink_write(scratch->line, length))
         atomic_fetch_add(&counters->lost, counted);
     else
@@ -162,9 +165,12 @@ void log_emit_plainly(struct scratch *scratch, bool always) {
 
 void log_end(void) {
     struct counters *counters = process_counters();
-    int started = STARTED; /* what other threads log after the end stands behind it */
-    if (!atomic_compare_exchange_strong(&counters->framed, &started, ENDED))
+    int started = STARTED, none = NOT_STARTED;
+    /* What other threads would still log is not written any more. */
+    if (!atomic_compare_exchange_strong(&counters->framed, &started, ENDED)) {
+        atomic_compare_exchange_strong(&counters->framed, &none, ENDED_UNSTARTED);
         return;
+    }
     struct scratch *scratch = scratch_take();
     if (!scratch)
         return;
@@ -180,6 +186,7 @@ void log_end(void) {
 }
 
 void log_resume(void) {
-    int ended = ENDED;
-    atomic_compare_exchange_strong(&process_counters()->framed, &ended, STARTED);
+    int ended = ENDED, unstarted = ENDED_UNSTARTED;
+    if (!atomic_compare_exchange_strong(&process_counters()->framed, &ended, STARTED))
+        atomic_compare_exchange_strong(&process_counters()->framed, &unstarted, NOT_STARTED);
 }
