@@ -212,6 +212,16 @@ static void claim(const struct swept *socket, const struct verdict *verdict) {
     claims_take(socket->identity.cookie, CLAIM_END, socket->fd, &nobody);
 }
 
+/* A rule against the end of the process means only those of its connections that meet its conditions. */
+static void note_rule(const struct call *call, struct event *event) {
+    if (!call->rule)
+        return;
+    if (!conditions_hold(&call->rule->conditions, event))
+        event->injected = event->not_injected = event->not_injected_why = NULL;
+    else if (event->injected && call->rule->as == WAY_HOLD && event->why == WHY_REFERENCES)
+        event->why = WHY_PARKED;
+}
+
 static void predict(const struct sweep *sweep, size_t i, const struct search *search, bool exec,
                     const struct call *call, int status, struct scratch *scratch) {
     const struct swept *socket = &sweep->sockets[i];
@@ -245,6 +255,7 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     }
     if (verdict.fin == FIN_WITHHELD)
         references_name_holders(&references, event);
+    note_rule(call, event);
     for (unsigned c = 0; c < references.calls; c++)
         release_expect(&socket->identity, references.row.inode, socket->fd, &standing.before, &references.call[c]);
     log_emit(scratch);

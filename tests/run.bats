@@ -576,6 +576,7 @@ print(time.monotonic() - begin > 0.2)
 EOF
   run -0 --separate-stderr "$closetrace" run -e 'inject=exit:as=HOLD:hold=300ms:role=client' -o trace.json /usr/bin/python3 exit.py
   [ "$output" = True ]
-  assert_count 1 '.op == "exit" and .role == "client" and .fin == "withheld" and .injected'
+  assert_count 1 '.op == "exit" and .role == "client" and .fin == "withheld" and .why == "parked" and .injected'
+  assert_count 0 '.op == "exit" and .role != "client" and .injected'
   assert_count 1 '.op == "release" and .comm == "closetrace" and .fin == "sent" and .verified'
 }
