@@ -210,9 +210,10 @@ neutralize() {
 }
 
 assert_same_results() {
+  local mode=${1:-traced}
   neutralize "$BATS_TEST_TMPDIR/bare"
-  neutralize "$BATS_TEST_TMPDIR/$1"
-  diff -ru ${NOT_COMPARED:+-x "$NOT_COMPARED"} "$BATS_TEST_TMPDIR/bare" "$BATS_TEST_TMPDIR/$1" || { echo "traced, it behaves otherwise" && return 1; }
+  neutralize "$BATS_TEST_TMPDIR/$mode"
+  diff -ru ${NOT_COMPARED:+-x "$NOT_COMPARED"} "$BATS_TEST_TMPDIR/bare" "$BATS_TEST_TMPDIR/$mode" || { echo "traced, it behaves otherwise" && return 1; }
 }
 
 try() {
