@@ -212,14 +212,24 @@ static void claim(const struct swept *socket, const struct verdict *verdict) {
     claims_take(socket->identity.cookie, CLAIM_END, socket->fd, &nobody);
 }
 
+/* The command has taken it, whether or not its reference was found. */
+static void note_hold(struct event *event) {
+    if (event->refs_after == 0) {
+        event->refs_after++;
+        event->refs_before++;
+    }
+    event->fin = FIN_WITHHELD;
+    event->why = WHY_PARKED;
+}
+
 /* A rule against the end of the process means only those of its connections that meet its conditions. */
 static void note_rule(const struct call *call, struct event *event) {
     if (!call->rule)
         return;
     if (!conditions_hold(&call->rule->conditions, event))
         event->injected = event->not_injected = event->not_injected_why = NULL;
-    else if (event->injected && call->rule->as == WAY_HOLD && event->why == WHY_REFERENCES)
-        event->why = WHY_PARKED;
+    else if (event->injected && call->rule->as == WAY_HOLD)
+        note_hold(event);
 }
 
 static void predict(const struct sweep *sweep, size_t i, const struct search *search, bool exec,

@@ -172,9 +172,9 @@ loads() {
     mount --bind "$COPY/etc" /etc
     mount --bind "$COPY/local" /usr/local
     mount --bind "$COPY/cache" /var/cache/ldconfig
-    make LIB="$lib" BUILD="$BUILT" install
+    make LIB="$lib" COMMAND="${lib%/*}/command" BUILD="$BUILT" install
     loads | grep " /usr/local/lib/libclosetrace.so$" >/dev/null
-    make LIB="$lib" BUILD="$BUILT" uninstall
+    make LIB="$lib" COMMAND="${lib%/*}/command" BUILD="$BUILT" uninstall
     if loads || grep libclosetrace /etc/ld.so.cache; then exit 1; fi'
   [[ $output != *'is not where the loader looks'* ]]
   [ -z "$(find "$COPY/local" -not -type d)" ]

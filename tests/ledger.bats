@@ -106,7 +106,8 @@ assert_lines() {
 @test "ledger: without it (kernel only) the log says the same" {
   local only=$BATS_TEST_TMPDIR/only say
   say='select(.op != "start" and .op != "end") | [.op, .fd, .fin, .why, .verified, .refs_before, .refs_after, .state_before]'
-  make -s -C "$BATS_TEST_DIRNAME/.." BUILD="$only" LIB="$only/libclosetrace.so" CPPFLAGS=-DCLOSETRACE_LEDGER=0
+  make -s -C "$BATS_TEST_DIRNAME/.." BUILD="$only" LIB="$only/libclosetrace.so" CPPFLAGS=-DCLOSETRACE_LEDGER=0 \
+    "$only/libclosetrace.so"
   for scene in holder-lives holder-killed holder-without-hooks plain; do
     trace "CLOSETRACE_OUTPUT=$only/with" ledger "$scene" || [ -s "$only/with" ]
     LIB=$only/libclosetrace.so trace "CLOSETRACE_OUTPUT=$only/without" ledger "$scene" || [ -s "$only/without" ]
