@@ -55,7 +55,7 @@ loads() {
 
 @test "build: -O0, -O3 and hardening flags leave a library that loads, with the same symbols" {
   for flags in -O0 '-O3 -g0' '-O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fvisibility=default'; do
-    own_make CFLAGS="$flags" >"$BATS_TEST_TMPDIR/log" 2>&1 || { cat "$BATS_TEST_TMPDIR/log" && return 1; }
+    own_make CFLAGS="$flags" "$BATS_TEST_TMPDIR/lib.so" >"$BATS_TEST_TMPDIR/log" 2>&1 || { cat "$BATS_TEST_TMPDIR/log" && return 1; }
     run -0 env LD_PRELOAD="$BATS_TEST_TMPDIR/lib.so" /bin/true
     [ "$output" = "" ]
     run -0 diff <(nm -D --defined-only "$lib" | awk '{ print $3 }' | sort) \
@@ -64,10 +64,10 @@ loads() {
 }
 
 @test "build: a second make does nothing, another flag makes everything anew" {
-  own_make CFLAGS=-O1 >/dev/null
-  run -0 own_make CFLAGS=-O1
+  own_make CFLAGS=-O1 "$BATS_TEST_TMPDIR/lib.so" >/dev/null
+  run -0 own_make CFLAGS=-O1 "$BATS_TEST_TMPDIR/lib.so"
   [ "$output" = "" ]
-  run -0 own_make CFLAGS=-O0
+  run -0 own_make CFLAGS=-O0 "$BATS_TEST_TMPDIR/lib.so"
   [[ $output == *'CC      preload/pure/event.c'* ]]
 }
 

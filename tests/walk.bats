@@ -24,20 +24,20 @@ setup() {
   tests/walk/walk.py --count 2000 --seed 402
 }
 
-@test "walk: 1,000 endings without descriptors sent" {
-  tests/walk/walk.py --count 1000 --seed 604 --not-ops channel,send_fd,recv_fd
+@test "walk: 500 endings without descriptors sent" {
+  tests/walk/walk.py --count 500 --seed 604 --not-ops channel,send_fd,recv_fd
 }
 
 # One family of processes: every number is exact, and none may be marked as a lower bound.
-@test "walk: 500 endings among processes that were only forked" {
-  tests/walk/walk.py --count 500 --seed 502 --not-ops exec,exec_fail,spawn,child
+@test "walk: 300 endings among processes that were only forked" {
+  tests/walk/walk.py --count 300 --seed 502 --not-ops exec,exec_fail,spawn,child
 }
 
 # The same answers from /proc and the kernel alone: after raw system calls, too, every number is exact.
-@test "walk: 500 endings with a library that keeps no ledger" {
+@test "walk: 300 endings with a library that keeps no ledger" {
   make -s BUILD=build/kernel-only LIB=build/kernel-only/libclosetrace.so CPPFLAGS=-DCLOSETRACE_LEDGER=0 \
     build/kernel-only/libclosetrace.so
-  tests/walk/walk.py --count 500 --seed 403 --exact --library build/kernel-only/libclosetrace.so
+  tests/walk/walk.py --count 300 --seed 403 --exact --library build/kernel-only/libclosetrace.so
 }
 
 # What differs is what needs the ledger to be known: without it a copy in flight may be anybody's (refs_partial).
