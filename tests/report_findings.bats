@@ -270,7 +270,8 @@ judged() {
   address=$(jq -r 'select(.op == "shutdown") | .local' trace)
   run "$CLOSETRACE" report trace --connection "$address"
   [ "$status" = 0 ]
-  [[ $output =~ $address.*\|\ -+SYN-+\>\|.*accept4\(.*shutdown\(.*SHUT_WR\)\ +\|\ -+FIN-+\>\|.*EOF\ CLOSE_WAIT.*\<-+FIN-+.*close\( ]]
+  [[ $output =~ $address.*\|\ -+SYN-+\>\|.*accept4\(.*shutdown\(.*SHUT_WR\)\ +\|\ -+FIN-+\>\|.*CLOSE_WAIT.*\<-+FIN-+ ]] ||
+    { echo "$output" && return 1; }
   run "$CLOSETRACE" report trace --connection 127.0.0.1:1
   [ "$status" = 125 ]
   [ "$output" = "closetrace report: no connection has the address 127.0.0.1:1 (ADDRESS:PORT, as in 127.0.0.1:80 or [::1]:80)" ]

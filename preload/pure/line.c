@@ -55,8 +55,17 @@ static unsigned hex_digits(char digits[DIGITS_MAX], uint64_t number) {
     return count;
 }
 
+/* Two at a time: a line has a hundred of them. */
 static unsigned decimal_digits(char digits[DIGITS_MAX], uint64_t number, unsigned width) {
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                                "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                                "8081828384858687888990919293949596979899";
     unsigned count = 0;
+    while (number >= 100) {
+        count += 2;
+        memcpy(digits + DIGITS_MAX - count, pairs + number % 100 * 2, 2);
+        number /= 100;
+    }
     do {
         digits[DIGITS_MAX - ++count] = (char)('0' + number % 10);
         number /= 10;
@@ -161,8 +170,9 @@ typedef void add_character(struct line *line, const char *bytes, size_t length, 
 
 /* Most texts are nothing but such: printable ASCII that neither rendering writes otherwise. */
 static size_t plain_run(const char *text, size_t length) {
+    static const bool plain[256] = {[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
     size_t i = 0;
-    while (i < length && text[i] >= ' ' && text[i] < 0x7f && text[i] != '"' && text[i] != '\\')
+    while (i < length && plain[(unsigned char)text[i]])
         i++;
     return i;
 }

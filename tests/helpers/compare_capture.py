@@ -26,8 +26,8 @@ holds the socket that may not be looked at (refs_partial, or no references at al
 claim may be one too many, counted as "doubtful"), and whether a holder lets go before this process is gone (the FIN
 of one that said withheld may be claimed by the other's call, or by none; counted as "overtaken").
 
-A close that says verified=false may have claimed a FIN where an RST left: data has arrived between the look before it
-and the call, and the kernel keeps no trace of which it was. It is counted as "missed".
+A close, or an end of a process, that says verified=false may have claimed a FIN where an RST left: data has arrived
+between the look before it and the call, and the kernel keeps no trace of which it was. It is counted as "missed".
 """
 
 import argparse
@@ -196,7 +196,8 @@ class Comparison:
         if fins or not any(self.is_own_reset(segment) for segment in self.on_wire[key]):
             return
         for event in self.claims(key, "FIN"):
-            if event["op"] == "close" and event["fin"] == "sent" and event.get("verified") is False:
+            foreseen = event["op"] == "close" or event["op"] in BEFORE_IT_HAPPENS
+            if foreseen and event["fin"] == "sent" and event.get("verified") is False:
                 event["fin"] = "reset"
                 self.counts["missed"] += 1
                 return
