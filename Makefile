@@ -167,9 +167,10 @@ $(BUILD)/fuzzed/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) $(COMMON) -MMD -MP $(CPPFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link -c -o $@ $<
 
-bench: $(LIB)
+bench: $(LIB) $(COMMAND)
 	+@$(TOGETHER) test-programs
-	@if [ -x tests/bench/run ]; then tests/bench/run; else echo 'There is no tests/bench/run.' >&2; exit 1; fi
+	@BUILD=$(abspath $(BUILD)) LIB=$(abspath $(LIB)) tests/bench/run
+	@BUILD=$(abspath $(BUILD)) LIB=$(abspath $(LIB)) COMMAND=$(abspath $(COMMAND)) tests/bench/servers
 
 stress: $(LIB)
 	+@$(TOGETHER) test-programs
