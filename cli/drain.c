@@ -22,8 +22,7 @@ bool drain_begin(struct drain *drain, const char *path, bool json) {
     *drain = (struct drain){.fd = STDERR_FILENO, .json = json, .buffer = malloc(BUFFER_SIZE)};
     if (path)
         drain->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
-    const char *no_color = getenv("NO_COLOR");
-    drain->color = !json && isatty(drain->fd) && !(no_color && *no_color);
+    drain->color = !json && output_in_color(drain->fd);
     return drain->buffer && drain->fd >= 0;
 }
 

@@ -11,9 +11,9 @@
 
 #include "pure/complaint.h"
 
-bool output_in_color(void) {
+bool output_in_color(int fd) {
     const char *no = getenv("NO_COLOR");
-    return (!no || !*no) && isatty(STDOUT_FILENO);
+    return (!no || !*no) && isatty(fd);
 }
 
 unsigned output_width(void) {

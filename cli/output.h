@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Standard output is a terminal, and NO_COLOR is not set (no-color.org). */
-bool output_in_color(void);
+/* The descriptor is a terminal, and NO_COLOR is not set (no-color.org). */
+bool output_in_color(int fd);
 
 /* How many columns standard output has; 0: it is no terminal. */
 unsigned output_width(void);

@@ -1,6 +1,7 @@
 /* closetrace print: JSON lines as the text that the library would have written. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "output.h"
@@ -30,7 +31,7 @@ static void show(const struct event *event, struct text_style *style) {
 static int print(const char *name, bool follow) {
     struct event event;
     struct json_text line;
-    struct text_style style = {.color = output_in_color()};
+    struct text_style style = {.color = output_in_color(STDOUT_FILENO)};
     enum trace_result result;
     struct trace *trace = trace_open(name);
     if (!trace)

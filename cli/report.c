@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "ladder.h"
@@ -165,7 +166,7 @@ static bool read_arguments(int argc, char **argv, struct job *job) {
 
 int command_report(int argc, char **argv) {
     struct job job = {.names = calloc((size_t)argc, sizeof *job.names)};
-    const struct report_style style = {.color = output_in_color(), .width = output_width()};
+    const struct report_style style = {.color = output_in_color(STDOUT_FILENO), .width = output_width()};
     int status = EXIT_FAILED;
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {

@@ -8,6 +8,7 @@
 
 #include "analysis/analysis.h"
 #include "command.h"
+#include "output.h"
 #include "pure/render.h"
 #include "report_words.h"
 #include "rule_tally.h"
@@ -71,8 +72,7 @@ static void log_findings(struct drain *drain, const struct analysis *analysis) {
 void run_summary_end(struct drain *drain, const char *path) {
     struct account *account = drain->account ? drain->account : read_again(path);
     const struct analysis *analysis = account->analysis;
-    const char *no_color = getenv("NO_COLOR");
-    struct report_style style = {.color = isatty(STDERR_FILENO) && !(no_color && *no_color)};
+    struct report_style style = {.color = output_in_color(STDERR_FILENO)};
     analysis_end(account->analysis);
     struct totals totals = analysis_totals(analysis);
     if (totals.connections > 0 || analysis_findings(analysis)) {
