@@ -2,7 +2,6 @@
 #include "processes.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "procfs.h"
 
 /* linux/pidfd.h, since 6.13 and 6.15: how a process that is no child of ours ended. */
 struct pidfd_info_with_exit {
@@ -33,15 +34,10 @@ bool processes_begin(struct processes *processes, struct roster *roster, int epo
 
 /* A process's stat in /proc: its name and, of a zombie, how it ended. False: it is gone. */
 static bool read_stat(int pid, char name[ROSTER_NAME], int *status) {
-    char path[64], text[2048];
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        close(fd);
-    if (length <= 0)
+    char path[PROC_PATH], text[2048];
+    proc_path(path, sizeof path, pid, 0, "/stat");
+    if (proc_read(path, text, sizeof text) <= 0)
         return false;
-    text[length] = '\0';
     char *begin = strchr(text, '('), *end = strrchr(text, ')');
     if (!begin || !end)
         return false;

@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "procfs.h"
+
 static bool make_name(char *name, size_t size) {
     unsigned long long random;
     if (getrandom(&random, sizeof random, 0) != sizeof random)
@@ -60,14 +62,11 @@ bool session_host_begin(struct session_host *host) {
 }
 
 static int parent_of(int pid) {
-    char path[64], text[512];
+    char path[PROC_PATH], text[512];
     int parent = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        close(fd);
-    text[length > 0 ? length : 0] = '\0';
+    proc_path(path, sizeof path, pid, 0, "/stat");
+    if (proc_read(path, text, sizeof text) <= 0)
+        return 0;
     const char *after_name = strrchr(text, ')');
     return after_name && sscanf(after_name + 1, " %*c %d", &parent) == 1 ? parent : 0;
 }
