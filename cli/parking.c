@@ -34,16 +34,6 @@ void parking_begin(struct session *of, parking_line *line, void *context) {
     told_to = context;
 }
 
-static enum tcp_state state_of(int fd) {
-    struct standing standing;
-    return socket_stand(fd, ROLE_UNKNOWN, false, &standing) ? standing.before.state : STATE_CLOSE;
-}
-
-static bool peer_has_closed(enum tcp_state state) {
-    return state == STATE_CLOSE || state == STATE_CLOSE_WAIT || state == STATE_LAST_ACK || state == STATE_CLOSING ||
-           state == STATE_TIME_WAIT;
-}
-
 static uint64_t now_us(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -65,7 +55,7 @@ void parking_take(int fd, int pid, const struct session_request *request) {
     held->request = *request;
     held->request.rule[SESSION_RULE_SIZE - 1] = '\0';
     held->until_us = request->limited ? now_us() + request->hold_us : 0;
-    held->was_over = peer_has_closed(state_of(fd));
+    held->was_over = socket_peer_has_closed(socket_state(fd));
     held->next = all;
     all = held;
     ledger_add(held->identity.cookie, fd);
@@ -163,10 +153,10 @@ static bool peer_ended_it(const struct held *held) {
     enum tcp_state state;
     if (!held->request.ask_state && poll(&ready, 1, 0) < 1)
         return false;
-    state = state_of(held->fd);
+    state = socket_state(held->fd);
     if (state == STATE_CLOSE || state == STATE_TIME_WAIT)
         return true;
-    return !held->request.limited && !held->was_over && peer_has_closed(state);
+    return !held->request.limited && !held->was_over && socket_peer_has_closed(state);
 }
 
 static bool is_over(const struct held *held, int pid) {

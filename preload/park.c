@@ -65,19 +65,9 @@ static bool have_memory(void) {
     return made;
 }
 
-static enum tcp_state state_of(int fd) {
-    struct standing standing;
-    return socket_stand(fd, ROLE_UNKNOWN, false, &standing) ? standing.before.state : STATE_CLOSE;
-}
-
-static bool peer_has_closed(enum tcp_state state) {
-    return state == STATE_CLOSE || state == STATE_CLOSE_WAIT || state == STATE_LAST_ACK || state == STATE_CLOSING ||
-           state == STATE_TIME_WAIT;
-}
-
 static void set_end(struct record *record, const struct rule *rule, int fd) {
     bool limited = rule_has(rule, PART_HOLD);
-    record->was_over = peer_has_closed(state_of(fd));
+    record->was_over = socket_peer_has_closed(socket_state(fd));
     record->ask_state = rule->as == WAY_SHUT_RD || rule->as == WAY_SHUT_RDWR;
     record->events = limited || record->was_over || record->ask_state ? 0 : POLLRDHUP;
 }
@@ -194,10 +184,10 @@ static int collect(size_t *count) {
 }
 
 static bool is_over(const struct record *record, int fd) {
-    enum tcp_state state = state_of(fd);
+    enum tcp_state state = socket_state(fd);
     if (state == STATE_CLOSE || state == STATE_TIME_WAIT)
         return true;
-    return !rule_has(record->rule, PART_HOLD) && !record->was_over && peer_has_closed(state);
+    return !rule_has(record->rule, PART_HOLD) && !record->was_over && socket_peer_has_closed(state);
 }
 
 static void release_those_due(void) {

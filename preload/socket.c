@@ -171,6 +171,16 @@ bool socket_stand(int fd, enum event_role role, bool for_close, struct standing 
     return true;
 }
 
+enum tcp_state socket_state(int fd) {
+    struct standing standing;
+    return socket_stand(fd, ROLE_UNKNOWN, false, &standing) ? standing.before.state : STATE_CLOSE;
+}
+
+bool socket_peer_has_closed(enum tcp_state state) {
+    return state == STATE_CLOSE || state == STATE_CLOSE_WAIT || state == STATE_LAST_ACK || state == STATE_CLOSING ||
+           state == STATE_TIME_WAIT;
+}
+
 uint64_t socket_inode(int fd) {
     struct stat status;
     return probe(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 ? status.st_ino : 0;

@@ -59,6 +59,12 @@ void socket_names(int fd, struct identity *identity);
  */
 bool socket_stand(int fd, enum event_role role, bool for_close, struct standing *standing);
 
+/* Its state alone; STATE_CLOSE where it cannot be asked. */
+enum tcp_state socket_state(int fd);
+
+/* In that state the peer's FIN has come, or nothing will come any more. */
+bool socket_peer_has_closed(enum tcp_state state);
+
 /* Its inode number, by which /proc names it; 0: could not be asked. */
 uint64_t socket_inode(int fd);
 
