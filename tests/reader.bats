@@ -5,6 +5,8 @@
 
 bats_require_minimum_version 1.5.0
 
+load helpers/wait
+
 CLOSETRACE=${CLOSETRACE:-$BATS_TEST_DIRNAME/../closetrace}
 LIB=${LIB:-$BATS_TEST_DIRNAME/../libclosetrace.so}
 
@@ -146,16 +148,6 @@ refused() {
 
 has_lines() {
   [ "$(wc -l <"$1")" = "$2" ]
-}
-
-until_true() {
-  local _
-  for _ in {1..500}; do
-    "$@" && return
-    sleep 0.02
-  done
-  echo "waited in vain for: $*"
-  return 1
 }
 
 @test "print -f: goes on as the file grows, and begins anew when it was truncated" {

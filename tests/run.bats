@@ -6,6 +6,8 @@
 
 bats_require_minimum_version 1.5.0
 
+load helpers/wait
+
 setup() {
   # Where every user can read it, wherever this checkout is.
   cd "$BATS_TEST_TMPDIR" || return
@@ -39,16 +41,6 @@ started=()
 
 # Whoever waits to read from the fifo goes on.
 let_go() { timeout 20 sh -c 'echo >go'; }
-
-until_true() {
-  local _
-  for _ in {1..500}; do
-    "$@" >/dev/null 2>&1 && return
-    sleep 0.02
-  done
-  echo "waited in vain for: $*"
-  return 1
-}
 
 # COUNT JQ: so many events of trace.json meet it.
 assert_count() {

@@ -40,6 +40,7 @@
 load helpers/netns
 load helpers/capture
 load helpers/log
+load helpers/wait
 
 declare -gA SERVER=() ASKED=()
 
@@ -75,16 +76,6 @@ teardown() {
     cp -r "$PLACE/." "$KEEP_EVIDENCE/$BATS_TEST_NAME"
   fi
   rm -rf "$PLACE"
-}
-
-until_true() {
-  local _
-  for _ in {1..500}; do
-    "$@" >/dev/null 2>&1 && return
-    sleep 0.02
-  done
-  echo "waited in vain for: $*"
-  return 1
 }
 
 # A file that a tracer of any user can write.
