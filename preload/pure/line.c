@@ -4,7 +4,7 @@
 
 #include "utf8.h"
 
-enum { DIGITS_MAX = 20 };
+enum { HEX_DIGITS_MAX = 16 };
 
 void line_init(struct line *line, char *buffer, size_t size) {
     line->text = buffer;
@@ -24,78 +24,73 @@ size_t line_reserve(struct line *line, size_t bytes) {
     return size;
 }
 
-void line_bytes(struct line *line, const char *bytes, size_t length) {
-    if (line->cut || length > line->size - line->length) {
-        line->cut = true;
-        return;
-    }
-    if (length > 0)
-        memcpy(line->text + line->length, bytes, length);
-    line->length += length;
-}
-
-void line_char(struct line *line, char c) {
-    if (line->cut || line->length == line->size)
-        line->cut = true;
-    else
-        line->text[line->length++] = c;
-}
-
-void line_text(struct line *line, const char *text) {
-    line_bytes(line, text, strlen(text));
-}
-
-/* The digits fill the end of the array; returns how many there are, at least width. */
-static unsigned hex_digits(char digits[DIGITS_MAX], uint64_t number) {
+/* The digits fill the end of the array; returns how many there are. */
+static unsigned hex_digits(char digits[HEX_DIGITS_MAX], uint64_t number) {
     unsigned count = 0;
     do {
-        digits[DIGITS_MAX - ++count] = "0123456789abcdef"[number % 16];
+        digits[HEX_DIGITS_MAX - ++count] = "0123456789abcdef"[number % 16];
         number /= 16;
     } while (number > 0);
     return count;
 }
 
-/* Two at a time: a line has a hundred of them. */
-static unsigned decimal_digits(char digits[DIGITS_MAX], uint64_t number, unsigned width) {
+static unsigned decimal_length(uint64_t number) {
+    unsigned length = 1;
+    while (number >= 10000) {
+        length += 4;
+        number /= 10000;
+    }
+    return length + (number >= 10) + (number >= 100) + (number >= 1000);
+}
+
+/* Two at a time, from the last: a line has a hundred of them. They fill count bytes. */
+static void decimal_digits(char *digits, uint64_t number, unsigned count) {
     static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
                                 "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
                                 "8081828384858687888990919293949596979899";
-    unsigned count = 0;
-    while (number >= 100) {
-        count += 2;
-        memcpy(digits + DIGITS_MAX - count, pairs + number % 100 * 2, 2);
-        number /= 100;
+    for (; count >= 2; number /= 100) {
+        count -= 2;
+        memcpy(digits + count, pairs + number % 100 * 2, 2);
     }
-    do {
-        digits[DIGITS_MAX - ++count] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0 || (count < width && count < DIGITS_MAX));
-    return count;
+    if (count == 1)
+        digits[0] = (char)('0' + number % 10);
 }
 
 static void line_decimal(struct line *line, uint64_t number, unsigned width) {
-    char digits[DIGITS_MAX];
-    const unsigned count = decimal_digits(digits, number, width);
-    line_bytes(line, digits + DIGITS_MAX - count, count);
+    const unsigned length = decimal_length(number);
+    const unsigned count = length > width ? length : width;
+    if (line->cut || count > line->size - line->length) {
+        line->cut = true;
+        return;
+    }
+    decimal_digits(line->text + line->length, number, count);
+    line->length += count;
 }
 
+/* Most have one digit. */
 void line_unsigned(struct line *line, uint64_t number) {
-    line_decimal(line, number, 1);
+    if (number < 10)
+        line_char(line, (char)('0' + number));
+    else
+        line_decimal(line, number, 1);
 }
 
 void line_signed(struct line *line, int64_t number) {
     const size_t mark = line->length;
-    if (number < 0)
-        line_char(line, '-');
-    line_unsigned(line, number < 0 ? -(uint64_t)number : (uint64_t)number);
+    if (number >= 0) {
+        line_unsigned(line, (uint64_t)number);
+        return;
+    }
+    line_char(line, '-');
+    line_unsigned(line, -(uint64_t)number);
     if (line->cut)
         line->length = mark;
 }
 
 void line_hex(struct line *line, uint64_t number) {
-    char digits[DIGITS_MAX];
+    char digits[HEX_DIGITS_MAX];
     const unsigned count = hex_digits(digits, number);
-    line_bytes(line, digits + DIGITS_MAX - count, count);
+    line_bytes(line, digits + HEX_DIGITS_MAX - count, count);
 }
 
 void line_padded(struct line *line, uint64_t number, unsigned width) {

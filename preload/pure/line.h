@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct line {
     char *text;
@@ -25,9 +26,27 @@ void line_back(struct line *line, size_t length);
 size_t line_reserve(struct line *line, size_t bytes);
 
 /* Each of these is added whole or not at all, save the last two, which add as many whole characters as fit. */
-void line_char(struct line *line, char c);
-void line_text(struct line *line, const char *text); /* as it is */
-void line_bytes(struct line *line, const char *bytes, size_t length);
+
+/* A line of a trace is a hundred small pieces: these are part of whoever adds them. */
+static inline void line_bytes(struct line *line, const char *bytes, size_t length) {
+    if (__builtin_expect(line->cut || length > line->size - line->length, 0)) {
+        line->cut = true;
+        return;
+    }
+    if (length > 0)
+        memcpy(line->text + line->length, bytes, length);
+    line->length += length;
+}
+
+static inline void line_char(struct line *line, char c) {
+    line_bytes(line, &c, 1);
+}
+
+/* as it is */
+static inline void line_text(struct line *line, const char *text) {
+    line_bytes(line, text, strlen(text));
+}
+
 void line_unsigned(struct line *line, uint64_t number);
 void line_signed(struct line *line, int64_t number);
 void line_hex(struct line *line, uint64_t number); /* without 0x */
