@@ -105,6 +105,15 @@ numbers_of() {
   sweeps unseen
 }
 
+@test "descriptors: where ours stood the program has something of its own: nothing of ours is sent there" {
+  local kind
+  for kind in tcp stream dgram pipe; do
+    same CLOSETRACE_TRACE=end safety_place taken "$kind" 8192
+    still_traced
+    rm "$LOG"
+  done
+}
+
 @test "descriptors: at most two are ours, high and close-on-exec" {
   local settings bare
   bare safety_place own

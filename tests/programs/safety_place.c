@@ -198,17 +198,16 @@ static void sweep_by_duplicates(void) {
         MUST(close(fd));
 }
 
-static void sweep_unseen(void) {
-#if defined(__x86_64__)
+/* A system call that no library sees. */
+static long unseen(long number, long a, long b, long c) {
     long result;
-    register long flags __asm__("rdx") = 0;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"((long)SYS_close_range), "D"(3L), "S"((long)~0U), "r"(flags)
-                     : "rcx", "r11", "memory");
-#else
-    sweep_with_close_range();
-#endif
+    register long third __asm__("rdx") = c;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "r"(third) : "rcx", "r11", "memory");
+    return result;
+}
+
+static void sweep_unseen(void) {
+    unseen(SYS_close_range, 3, ~0U, 0);
 }
 
 static const struct way {
@@ -316,6 +315,46 @@ static int started_programs(char **arguments) {
     return 99;
 }
 
+/* Something of the program's own that has another end, at which nothing may arrive. */
+static struct pair make_kind(const char *kind) {
+    struct pair pair;
+    int ends[2];
+    if (strcmp(kind, "tcp") == 0)
+        return quiet_pair(AF_INET);
+    if (strcmp(kind, "pipe") == 0)
+        MUST(pipe2(ends, O_NONBLOCK));
+    else
+        MUST(socketpair(AF_UNIX, strcmp(kind, "dgram") == 0 ? SOCK_DGRAM : SOCK_STREAM, 0, ends));
+    pair.s = ends[0];
+    pair.c = ends[1];
+    return pair;
+}
+
+static bool nothing_came(int fd) {
+    char byte;
+    MUST(fcntl(fd, F_SETFL, O_NONBLOCK));
+    return read(fd, &byte, 1) == -1 && errno == EAGAIN;
+}
+
+/* taken KIND LIMIT: unseen, the program puts something of its own where ours stand, far above all that it uses. */
+static int taken(char **arguments) {
+    enum { MINE = 512 };
+    int limit = atoi(arguments[1]);
+    limit_to((rlim_t)limit, (rlim_t)limit);
+    play_rounds(1);
+    struct pair mine = make_kind(arguments[0]);
+    for (int fd = MINE; fd < limit; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            EXPECT(unseen(SYS_dup3, mine.c, fd, O_CLOEXEC) == fd);
+    struct pair pair = make_pair();
+    MUST(close(pair.c));
+    EXPECT(nothing_came(mine.s));
+    tell_end(pair.s);
+    MUST(close(pair.s));
+    EXPECT(nothing_came(mine.s));
+    return 0;
+}
+
 /* ---- root and user ---- */
 
 /* unprivileged DIRECTORY: its new root. A holder that it may not look at has its connection. */
@@ -410,4 +449,4 @@ static int nothing_left(char **arguments) {
 
 SCENES({"numbers", numbers}, {"raised", raised}, {"started", started}, {"exhausted", exhausted}, {"sweep", sweep},
        {"results", results}, {"own", own}, {"descriptors", descriptors}, {"started-programs", started_programs},
-       {"unprivileged", unprivileged}, {"other-user", other_user}, {"nothing-left", nothing_left})
+       {"unprivileged", unprivileged}, {"other-user", other_user}, {"taken", taken}, {"nothing-left", nothing_left})
