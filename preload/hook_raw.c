@@ -109,7 +109,7 @@ static long raw_accept(long number, const long arguments[6], const void *caller)
         return instead;
     long result = call_real(number, arguments);
     if (result >= 0)
-        accepted((int)arguments[0], (int)result, &call);
+        accepted((int)arguments[0], (int)result, NULL, 0, &call);
     return fault_result(&call, result);
 }
 

@@ -43,6 +43,23 @@ DOOR int connect(int fd, const struct sockaddr *address, socklen_t length) {
 }
 TWIN_DOOR(__connect, connect);
 
+/*
+ * Of a name that the kernel is to write: how much room there is for it, or 0 for not known. Whether the pointer is good
+ * is for the kernel to find out; one into our caller's frame is.
+ */
+static inline socklen_t room_for_name(const struct sockaddr *address, const socklen_t *length) {
+    enum { FRAMES = 4096 };
+    bool is_on_stack = (uintptr_t)length - (uintptr_t)__builtin_frame_address(0) < FRAMES;
+    return address && is_on_stack ? *length : 0;
+}
+
+/* What was written there is whole. */
+static inline void accepted_name(int listener, int fd, socklen_t room, const struct sockaddr *address,
+                                 const socklen_t *length, const struct call *call) {
+    bool whole = room > 0 && *length <= room;
+    accepted(listener, fd, whole ? address : NULL, whole ? *length : 0, call);
+}
+
 DOOR int accept(int fd, struct sockaddr *address, socklen_t *length) {
     long instead;
     if (!table_on)
@@ -50,9 +67,10 @@ DOOR int accept(int fd, struct sockaddr *address, socklen_t *length) {
     struct call call = call_begin("accept", CALLER);
     if (opening_is_off(RULE_ACCEPT, fd, &call, &instead))
         return (int)instead;
+    socklen_t room = room_for_name(address, length);
     int result = REAL(accept)(fd, address, length);
     if (result >= 0)
-        accepted(fd, result, &call);
+        accepted_name(fd, result, room, address, length, &call);
     return opening_result(&call, result);
 }
 
@@ -63,9 +81,10 @@ DOOR int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
     struct call call = call_begin("accept4", CALLER);
     if (opening_is_off(RULE_ACCEPT, fd, &call, &instead))
         return (int)instead;
+    socklen_t room = room_for_name(address, length);
     int result = REAL(accept4)(fd, address, length, flags);
     if (result >= 0)
-        accepted(fd, result, &call);
+        accepted_name(fd, result, room, address, length, &call);
     return opening_result(&call, result);
 }
 

@@ -16,7 +16,8 @@
 #include "table.h"
 
 /* The connection has its listener's namespace, and is bound as it is: nothing to ask again. */
-static bool identify_accepted(int listener, int fd, struct identity *identity) {
+static bool identify_accepted(int listener, int fd, const struct sockaddr *peer, socklen_t length,
+                              struct identity *identity) {
     struct identity parent;
     memset(identity, 0, sizeof *identity);
     identity->cookie = socket_cookie(fd);
@@ -25,7 +26,9 @@ static bool identify_accepted(int listener, int fd, struct identity *identity) {
     identity->namespace = parent.namespace;
     identity->interface = parent.interface;
     identity->role = ROLE_SERVER;
-    socket_names(fd, identity);
+    socket_local_name(fd, identity);
+    if (!peer || !address_from_sockaddr(&identity->remote, peer, length))
+        socket_remote_name(fd, identity);
     return true;
 }
 
@@ -113,12 +116,12 @@ static void end_accepted(int fd, const struct identity *identity, const struct c
     }
 }
 
-void accepted(int listener, int fd, const struct call *call) {
+void accepted(int listener, int fd, const struct sockaddr *peer, socklen_t length, const struct call *call) {
     int saved = errno;
     struct identity identity;
     if (!table_maybe_tcp(listener)) {
         table_set_other(fd);
-    } else if (identify_accepted(listener, fd, &identity)) {
+    } else if (identify_accepted(listener, fd, peer, length, &identity)) {
         ledger_born(identity.cookie);
         table_set(fd, &identity);
         emit_open(OP_ACCEPT, listener, fd, 0, &identity, call);

@@ -31,8 +31,8 @@ static inline int opening_result(const struct call *call, int result) {
     return (int)fault_result(call, result);
 }
 
-/* After accept() on listener made fd. */
-void accepted(int listener, int fd, const struct call *call);
+/* After accept() on listener made fd; the peer's name as the kernel gave it to the program, or NULL. */
+void accepted(int listener, int fd, const struct sockaddr *peer, socklen_t length, const struct call *call);
 
 /* After connect() on fd to that address (NULL: not known); error is its errno where result is -1. */
 void connected(int fd, const struct sockaddr *address, socklen_t length, long result, int error,

@@ -55,9 +55,17 @@ static void name(long call, int fd, struct address *address) {
         address_from_sockaddr(address, (const struct sockaddr *)&storage, length);
 }
 
-void socket_names(int fd, struct identity *identity) {
+void socket_local_name(int fd, struct identity *identity) {
     name(SYS_getsockname, fd, &identity->local);
+}
+
+void socket_remote_name(int fd, struct identity *identity) {
     name(SYS_getpeername, fd, &identity->remote);
+}
+
+void socket_names(int fd, struct identity *identity) {
+    socket_local_name(fd, identity);
+    socket_remote_name(fd, identity);
 }
 
 bool socket_identify(int fd, struct identity *identity) {

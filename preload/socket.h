@@ -50,8 +50,10 @@ uint64_t socket_cookie(int fd);
 /* Asks for everything in *identity but the role, which becomes ROLE_UNKNOWN. False if it cannot be asked. */
 bool socket_identify(int fd, struct identity *identity);
 
-/* Local and remote address again: after connect(). */
+/* Local and remote address again: after connect(). Or one of them. */
 void socket_names(int fd, struct identity *identity);
+void socket_local_name(int fd, struct identity *identity);
+void socket_remote_name(int fd, struct identity *identity);
 
 /*
  * How it stands now. for_close: also what only a close depends on (the receive queue, SO_LINGER).

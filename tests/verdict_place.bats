@@ -92,3 +92,19 @@ unread() {
   assert_claims_verified F
   assert_claims_verified C
 }
+
+names() {
+  local number
+  scene place names "$1"
+  for number in {1..6}; do
+    assert_event "S$number" op=accept remote="$(fact "C$number")"
+  done
+}
+
+@test "names: whatever room accept() is given for the peer's, it is told" {
+  names v4
+}
+
+@test "names: whatever room accept() is given for the peer's on IPv6, it is told" {
+  names v6
+}

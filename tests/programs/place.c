@@ -127,5 +127,46 @@ static int two_namespaces(char **arguments) {
     return 0;
 }
 
-SCENES({"ends", ends}, {"held", held}, {"unread", unread}, {"left-behind", left_behind},
+/* One more client and its server: C1 and S1, C2 and S2... */
+static void accept_name(int listener, int number, struct sockaddr *name, socklen_t *length) {
+    char who[8];
+    int client = connect_to(listener);
+    int server = MUST(accept(listener, name, length));
+    snprintf(who, sizeof who, "C%d", number);
+    introduce(who, client);
+    *who = 'S';
+    introduce(who, server);
+    MUST(close(client));
+    EXPECT(read_to_end(server));
+    MUST(close(server));
+}
+
+/* names v4|v6: the peer's name goes to the stack, to the heap, nowhere, where there is no or too little room for it. */
+static int names(char **arguments) {
+    int family = strcmp(arguments[0], "v6") == 0 ? AF_INET6 : AF_INET;
+    int listener = listen_on_loopback(family, 1);
+    struct heap {
+        struct sockaddr_storage name;
+        socklen_t length;
+    } *heap = calloc(1, sizeof *heap);
+    struct sockaddr_storage name;
+    socklen_t length = sizeof name;
+    EXPECT(heap);
+    accept_name(listener, 1, (struct sockaddr *)&name, &length);
+    length = 0;
+    accept_name(listener, 2, (struct sockaddr *)&name, &length); /* where the first one's name stands */
+    length = 3;
+    accept_name(listener, 3, (struct sockaddr *)&name, &length);
+    heap->length = sizeof heap->name;
+    accept_name(listener, 4, (struct sockaddr *)&heap->name, &heap->length);
+    accept_name(listener, 5, NULL, NULL);
+    accept_name(listener, 6, NULL, &length);
+    int client = connect_to(listener);
+    EXPECT(accept(listener, (struct sockaddr *)&name, (socklen_t *)1) == -1 && errno == EFAULT);
+    MUST(close(client));
+    free(heap);
+    return 0;
+}
+
+SCENES({"names", names}, {"ends", ends}, {"held", held}, {"unread", unread}, {"left-behind", left_behind},
        {"left-behind-held", left_behind_held}, {"two-namespaces", two_namespaces})
