@@ -34,6 +34,11 @@ static struct place *place_of(uint64_t key) {
     return &places[key % PLACES];
 }
 
+void claims_expect(uint64_t cookie) {
+    if (places)
+        __builtin_prefetch(place_of(key_of(cookie, CLAIM_END)), 1);
+}
+
 static uint64_t winner_word(uint64_t key, int pid, int fd) {
     return key << (PID_BITS + FD_BITS) | (uint64_t)(uint32_t)pid << FD_BITS | (uint32_t)fd;
 }

@@ -27,6 +27,9 @@ size_t claims_size(void);
 /* Before main. memory: so many bytes, shared and zeroed; NULL: everybody is the first. */
 void claims_start(void *memory);
 
+/* Before any of these: its places are fetched while the kernel is asked something. */
+void claims_expect(uint64_t cookie);
+
 /* True: it is the caller's, by its descriptor fd. False: it was somebody's already. */
 bool claims_take(uint64_t cookie, enum claim claim, int fd, struct claim_winner *winner);
 

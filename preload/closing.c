@@ -18,6 +18,7 @@
 #include "references.h"
 #include "release.h"
 #include "sandbox.h"
+#include "session.h"
 #include "table.h"
 
 void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing) {
@@ -146,6 +147,8 @@ static void look(struct closing *closing) {
     closing->watched = log_wants_of(&closing->call, TRACE_END);
     if (!closing->watched)
         return;
+    ledger_expect(closing->identity.cookie);
+    claims_expect(closing->identity.cookie);
     standing_of(closing->fd, &closing->identity, true, &closing->standing);
     look_before(closing);
     drop_stale_claim(closing);
@@ -440,6 +443,7 @@ static void report(struct closing *closing, enum event_op op, long result, int e
     struct references references;
     unsigned expected = 0;
     bool answered = ledger_count(closing->identity.cookie, &expected);
+    session_expect(closing->identity.cookie);
     ask(closing, scratch, &answer);
     find_references(closing, scratch, &answer, &references);
     bool ledger_wrong = correct_ledger(closing, answered, expected, &answer, &references);

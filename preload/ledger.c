@@ -82,6 +82,13 @@ static struct bucket *bucket_at(uint64_t cookie, unsigned i) {
     return &ledger->buckets[(home_of(cookie) + i) % BUCKETS];
 }
 
+void ledger_expect(uint64_t cookie) {
+    if (ledger) {
+        __builtin_prefetch(bucket_at(cookie, 0), 1);
+        __builtin_prefetch(&bucket_at(cookie, 0)->records[BUCKET_RECORDS - 1], 1);
+    }
+}
+
 static unsigned reach_of(uint64_t cookie) {
     return atomic_load(&bucket_at(cookie, 0)->strays) ? REACH : 1;
 }

@@ -17,6 +17,9 @@
 /* Before main. Where there is no memory for it, it answers for nothing. */
 void ledger_start(void);
 
+/* Before any of these: where it stands is fetched while the kernel is asked something. */
+void ledger_expect(uint64_t cookie);
+
 /* The socket was made (or accepted) here: from now on all its references are seen. */
 void ledger_born(uint64_t cookie);
 

@@ -12,6 +12,7 @@
 #include "process.h"
 #include "references.h"
 #include "sandbox.h"
+#include "session.h"
 #include "sweep.h"
 #include "table.h"
 
@@ -23,6 +24,8 @@ static bool identify_accepted(int listener, int fd, const struct sockaddr *peer,
     identity->cookie = socket_cookie(fd);
     if (!identity->cookie || !table_find(listener, false, &parent))
         return false;
+    ledger_expect(identity->cookie);
+    session_expect(identity->cookie);
     identity->namespace = parent.namespace;
     identity->interface = parent.interface;
     identity->role = ROLE_SERVER;

@@ -45,6 +45,9 @@ void session_spawned(int pid, const char *path);
  */
 bool session_park(int fd, struct session_request *request);
 
+/* Before one of these and session_put(): what they write to is fetched while the kernel is asked something. */
+void session_expect(uint64_t cookie);
+
 /* Who is who: noted for programs that inherit the connection, and for the command. */
 struct identity;
 void session_know(const struct identity *identity);

@@ -17,9 +17,14 @@ void address_book_note(struct address_book *book, uint64_t cookie, const struct 
     memcpy(words, ends, sizeof *ends);
     if (before == BUSY || !atomic_compare_exchange_strong(&book->list[place].cookie, &before, BUSY))
         return;
+    atomic_thread_fence(memory_order_release);
     for (unsigned i = 0; i < ENDS_WORDS; i++)
-        atomic_store(&book->list[place].words[i], words[i]);
-    atomic_store(&book->list[place].cookie, cookie);
+        atomic_store_explicit(&book->list[place].words[i], words[i], memory_order_relaxed);
+    atomic_store_explicit(&book->list[place].cookie, cookie, memory_order_release);
+}
+
+void address_book_expect(const struct address_book *book, uint64_t cookie) {
+    __builtin_prefetch(&book->list[place_of(cookie)], 1);
 }
 
 bool address_book_find(struct address_book *book, uint64_t cookie, struct ends *ends) {
@@ -28,7 +33,8 @@ bool address_book_find(struct address_book *book, uint64_t cookie, struct ends *
     if (!cookie || atomic_load(&book->list[place].cookie) != cookie)
         return false;
     for (unsigned i = 0; i < ENDS_WORDS; i++)
-        words[i] = atomic_load(&book->list[place].words[i]);
+        words[i] = atomic_load_explicit(&book->list[place].words[i], memory_order_relaxed);
+    atomic_thread_fence(memory_order_acquire);
     memcpy(ends, words, sizeof *ends);
     return atomic_load(&book->list[place].cookie) == cookie;
 }

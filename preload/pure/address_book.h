@@ -26,6 +26,8 @@ struct address_book {
 };
 
 void address_book_note(struct address_book *book, uint64_t cookie, const struct ends *ends);
+/* Before address_book_note(): its place is fetched while something else is done. */
+void address_book_expect(const struct address_book *book, uint64_t cookie);
 bool address_book_find(struct address_book *book, uint64_t cookie, struct ends *ends);
 
 #endif

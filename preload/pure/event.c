@@ -3,7 +3,9 @@
 #include <string.h>
 
 void event_init(struct event *event, enum event_op op) {
-    memset(event, 0, sizeof *event);
+    /* Not the holders, which are most of it: what is not named is not read. */
+    memset(event, 0, offsetof(struct event, holders));
+    memset(&event->fin, 0, sizeof *event - offsetof(struct event, fin));
     event->op = op;
     event->fd = -1;
 }

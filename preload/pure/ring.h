@@ -33,6 +33,9 @@ struct ring {
 /* One line, length at most RING_LINE_MAX, of the process pid. False: it found no room. */
 bool ring_put(struct ring *ring, int pid, const void *line, size_t length);
 
+/* Before ring_put(): where the line will stand is fetched while something else is done. */
+void ring_expect(struct ring *ring);
+
 /* The reader's: there is one. */
 enum ring_next {
     RING_EMPTY,
