@@ -106,6 +106,7 @@ size_t drain_ring(struct drain *drain, struct ring *ring, bool last) {
             break;
         }
     }
+    ring_rewind(ring);
     drain_flush(drain);
     return came;
 }

@@ -166,6 +166,20 @@ void ring_take(struct ring *ring) {
     read_past(ring, atomic_load(word_at(ring, atomic_load(&ring->tail))));
 }
 
+/*
+ * All that is left to the end is claimed, for nobody, and read. Until the tail follows the head, writers have only as
+ * much room as lies before it in the memory: so not sooner than that is much.
+ */
+void ring_rewind(struct ring *ring) {
+    enum { MUCH = 1 << 20 };
+    uint64_t position, last;
+    read_head(ring, &position, &last);
+    uint64_t end = position + RING_SIZE - position % RING_SIZE;
+    if (position == atomic_load(&ring->tail) && position % RING_SIZE >= MUCH &&
+        exchange(ring, &position, &last, end, 0))
+        atomic_store(&ring->tail, end);
+}
+
 void ring_give_up(struct ring *ring) {
     uint64_t tail = atomic_load(&ring->tail), position, last;
     _Atomic uint64_t *word = word_at(ring, tail);

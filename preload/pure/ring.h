@@ -52,6 +52,12 @@ enum ring_next ring_peek(struct ring *ring, const char **line, size_t *length, i
 /* It was read. */
 void ring_take(struct ring *ring);
 
+/*
+ * To be called where it is empty, now and then: what comes next stands at the beginning of the memory again, so that
+ * little of it is used, and the same again and again, as long as the reader keeps up. Nothing is lost by it.
+ */
+void ring_rewind(struct ring *ring);
+
 /* The place that is RING_BUSY is given up: its writer is dead, or has not come back to it for too long. */
 void ring_give_up(struct ring *ring);
 

@@ -72,6 +72,28 @@ static void many_laps(void) {
     free_ring(ring);
 }
 
+/* As long as the reader keeps up, little of the memory is used. */
+static void rewound(void) {
+    struct ring *ring = new_ring();
+    char line[1000];
+    memset(line, 'z', sizeof line);
+    for (unsigned i = 0; i < 40000; i++) {
+        line[0] = (char)('a' + i % 26);
+        CHECK(ring_put(ring, 7, line, sizeof line));
+        const char *there = NULL;
+        size_t length;
+        int pid;
+        CHECK(ring_peek(ring, &there, &length, &pid) == RING_LINE && length == sizeof line && there[0] == line[0]);
+        CHECK(there < (const char *)ring->bytes + 2 * (1 << 20));
+        ring_rewind(ring); /* it is not empty */
+        ring_take(ring);
+        ring_rewind(ring);
+    }
+    CHECK(is_empty(ring));
+    CHECK(atomic_load(&ring->dropped) == 0);
+    free_ring(ring);
+}
+
 static void full_and_then_not(void) {
     struct ring *ring = new_ring();
     char line[1000];
@@ -144,8 +166,10 @@ static unsigned drain(struct ring *ring, long last[], bool all_dead) {
     int pid;
     for (unsigned turns = 0; turns < 2000; turns++) {
         enum ring_next next = ring_peek(ring, &line, &length, &pid);
-        if (next == RING_EMPTY)
+        if (next == RING_EMPTY) {
+            ring_rewind(ring);
             break;
+        }
         if (next == RING_LINE) {
             wrong += !is_right(line, length, last);
             ring_take(ring);
@@ -206,6 +230,7 @@ static void claim_without_a_word(void) {
 int main(void) {
     lines_come_in_order();
     many_laps();
+    rewound();
     full_and_then_not();
     too_long_a_line();
     claim_without_a_word();
