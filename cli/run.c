@@ -214,10 +214,14 @@ static bool is_over(const struct run *run, bool alive) {
     return run->processes.command_ended && (run->options.no_wait || run->interrupts > 1);
 }
 
-/* How long to sleep: the less, the more came the last time; where processes come, there go some soon. */
+/*
+ * How long to sleep: not long where the ring would fill, nor where processes come, for there go some soon. Where a busy
+ * server writes, longer: to wake up costs more than to read a few lines.
+ */
 static int patience(size_t came, bool processes_came) {
-    enum { MUCH = RING_SIZE / 16, SHORT_MS = 2, LONG_MS = 20 };
-    int wait = came > MUCH || processes_came ? SHORT_MS : LONG_MS, parking = parking_look();
+    enum { MUCH = RING_SIZE / 16, BUSY = MUCH / 16, SHORT_MS = 2, LONG_MS = 20, BUSY_MS = 50 };
+    bool in_haste = came > MUCH || processes_came;
+    int wait = in_haste ? SHORT_MS : came > BUSY ? BUSY_MS : LONG_MS, parking = parking_look();
     return wait < parking ? wait : parking;
 }
 

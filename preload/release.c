@@ -57,16 +57,18 @@ void release_closed(uint64_t cookie, int fd) {
     if (!expectations || process_is_borrowed())
         return;
     struct closed *closed = &expectations->closed[atomic_fetch_add(&expectations->turns, 1) % CLOSED_MAX];
-    atomic_store(&closed->cookie, 0);
-    atomic_store(&closed->where, where_of(process_id(), fd));
-    atomic_store(&closed->cookie, cookie);
+    atomic_store_explicit(&closed->cookie, 0, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    atomic_store_explicit(&closed->where, where_of(process_id(), fd), memory_order_relaxed);
+    atomic_store_explicit(&closed->cookie, cookie, memory_order_release);
 }
 
 /* The one that was closed at turn, if it is still there. */
 static uint64_t closed_at_turn(uint64_t turn, uint64_t *where) {
     struct closed *closed = &expectations->closed[turn % CLOSED_MAX];
-    uint64_t cookie = atomic_load(&closed->cookie);
-    *where = atomic_load(&closed->where);
+    uint64_t cookie = atomic_load_explicit(&closed->cookie, memory_order_acquire);
+    *where = atomic_load_explicit(&closed->where, memory_order_relaxed);
+    atomic_thread_fence(memory_order_acquire);
     return atomic_load(&closed->cookie) == cookie ? cookie : 0;
 }
 

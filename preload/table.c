@@ -80,12 +80,13 @@ static void slot_write(struct slot *slot, enum slot_kind kind, const struct iden
         atomic_store(&slot->kind, SLOT_UNKNOWN);
         return;
     }
+    atomic_thread_fence(memory_order_release); /* whoever reads what follows finds the version odd, or another one */
     if (identity)
         slot->identity = *identity;
-    atomic_store(&slot->seen, seen);
-    atomic_store(&slot->made, false);
-    atomic_store(&slot->was_tcp, false);
-    atomic_store(&slot->kind, kind);
+    atomic_store_explicit(&slot->seen, seen, memory_order_relaxed);
+    atomic_store_explicit(&slot->made, false, memory_order_relaxed);
+    atomic_store_explicit(&slot->was_tcp, false, memory_order_relaxed);
+    atomic_store_explicit(&slot->kind, kind, memory_order_release);
     atomic_store_explicit(&slot->version, version + 2, memory_order_release);
 }
 
@@ -210,9 +211,9 @@ void table_closed(int fd, unsigned ticket) {
     struct slot *slot = slot_of(fd);
     if (!slot || process_is_borrowed() || !atomic_compare_exchange_strong(&slot->version, &ticket, ticket + 1))
         return;
-    atomic_store(&slot->was_tcp, true);
-    atomic_store(&slot->kind, SLOT_OTHER);
-    atomic_store(&slot->version, ticket + 2);
+    atomic_store_explicit(&slot->was_tcp, true, memory_order_relaxed);
+    atomic_store_explicit(&slot->kind, SLOT_OTHER, memory_order_release);
+    atomic_store_explicit(&slot->version, ticket + 2, memory_order_release);
 }
 
 unsigned table_seen(int fd) {
