@@ -177,21 +177,12 @@ static void read_answer(const struct request *request, const struct nlmsghdr *he
 }
 
 /*
- * The number may have become another's, unseen (own_descriptor_far()). A connection refuses a message with an address
- * and MSG_FASTOPEN (EISCONN), as other sockets refuse an address of this family; netlink knows no such flag.
- */
-static bool send_request(int fd, const struct request *request) {
-    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-    return probe(SYS_sendto, fd, (long)request, request->header.nlmsg_len, MSG_DONTWAIT | MSG_FASTOPEN, (long)&kernel,
-                 sizeof kernel) >= 0;
-}
-
-/*
  * The kernel has queued the answer when sendto() returns. Another thread, or a handler that interrupts us, may ask
  * in between and take our answer off the queue: whoever finds none asks once more. False: no answer to be had.
  */
 static bool ask_once(int fd, struct request *request, struct scratch *scratch, struct diag_answer *answer) {
-    if (!send_request(fd, request))
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    if (probe(SYS_sendto, fd, (long)request, request->header.nlmsg_len, MSG_DONTWAIT, (long)&kernel, sizeof kernel) < 0)
         return false;
     for (;;) {
         long length = probe(SYS_recvfrom, fd, (long)scratch->text, sizeof scratch->text, MSG_DONTWAIT, 0, 0);
@@ -209,7 +200,7 @@ enum { TRIES = 8, TURNS = 200 };
 
 static void ask(struct request *request, struct scratch *scratch, struct diag_answer *answer) {
     memset(answer, 0, sizeof *answer);
-    int fd = own_descriptor_far(OWN_NETLINK);
+    int fd = own_descriptor(OWN_NETLINK);
     if (fd < 0)
         fd = open_netlink();
     if (fd < 0)
@@ -220,11 +211,8 @@ static void ask(struct request *request, struct scratch *scratch, struct diag_an
     if (turn > TURNS)
         atomic_store(&busy, 0); /* somebody never came back: a thread cancelled, a handler that jumped away */
     atomic_fetch_add(&busy, 1);
-    for (int i = 0; i < TRIES && fd >= 0 && !ask_once(fd, request, scratch, answer); i++) {
+    for (int i = 0; i < TRIES && !ask_once(fd, request, scratch, answer); i++)
         request->header.nlmsg_seq = atomic_fetch_add(&sequence, 1);
-        if (own_descriptor(OWN_NETLINK) != fd)
-            fd = open_netlink();
-    }
     atomic_fetch_sub(&busy, 1);
     atomic_fetch_add(&process_counters()->asked, 1);
 }

@@ -16,13 +16,11 @@
 enum { HIGHEST = 16384, ROOM = 64, OWN_ROOM = 8, MOVES_MAX = 64, GUEST_MOVES_MAX = 8 };
 
 struct owned {
-    _Atomic int fd;           /* plus one, so that zeroed memory means none */
-    _Atomic bool above_limit; /* the program's soft one */
+    _Atomic int fd; /* plus one, so that zeroed memory means none */
     uint64_t device, inode;
 };
 
 static struct owned owned[OWN_COUNT];
-static _Atomic int highest_used;
 
 /* fd: plus one, as above; below 0: the place is being filled. */
 struct guest {
@@ -39,28 +37,22 @@ static void drop(int fd) {
     probe(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
-static long set_limit(const struct rlimit *limit, struct rlimit *old) {
-    return probe(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)limit, (long)old, 0, 0);
-}
-
-static bool is_above_limit(int fd) {
-    struct rlimit limit;
-    return set_limit(NULL, &limit) == 0 && (rlim_t)fd >= limit.rlim_cur;
-}
-
 static bool remember(struct owned *own, int fd) {
     struct stat status;
     if (probe(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) < 0)
         return false;
     own->device = status.st_dev;
     own->inode = status.st_ino;
-    own->above_limit = is_above_limit(fd);
     atomic_store(&own->fd, fd + 1);
     return true;
 }
 
 static long duplicate_from(int fd, unsigned long lowest) {
     return probe(SYS_fcntl, fd, F_DUPFD_CLOEXEC, (long)lowest, 0, 0, 0);
+}
+
+static long set_limit(const struct rlimit *limit, struct rlimit *old) {
+    return probe(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)limit, (long)old, 0, 0);
 }
 
 /*
@@ -131,24 +123,11 @@ int own_descriptor_status(enum own_descriptor which, struct stat *status) {
     return -1;
 }
 
-int own_descriptor_far(enum own_descriptor which) {
-    enum { FAR = 4096 };
-    int fd = atomic_load(&owned[which].fd) - 1;
-    bool far = fd - atomic_load_explicit(&highest_used, memory_order_relaxed) > FAR || owned[which].above_limit;
-    return far ? fd : own_descriptor(which);
-}
-
-void own_note_used(int fd) {
-    atomic_store_explicit(&highest_used, fd, memory_order_relaxed);
-}
-
 void own_move_up(void) {
     for (int which = 0; which < OWN_COUNT; which++) {
         int fd = process_is_borrowed() ? -1 : own_descriptor((enum own_descriptor)which);
-        if (fd < 0 || is_above_limit(fd))
-            continue;
-        owned[which].above_limit = false;
-        if (fd < HIGHEST - ROOM)
+        struct rlimit limit;
+        if (fd >= 0 && set_limit(NULL, &limit) == 0 && (rlim_t)fd < limit.rlim_cur && fd < HIGHEST - ROOM)
             own_adopt((enum own_descriptor)which, fd);
     }
 }

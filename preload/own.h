@@ -21,16 +21,7 @@ int own_adopt(enum own_descriptor which, int fd);
  */
 int own_descriptor(enum own_descriptor which);
 
-/*
- * The same, but not asked of the kernel where the number stands out of the program's reach: above its soft limit, or
- * far above all that it uses as far as is known. What is sent there must be such as anything else refuses.
- */
-int own_descriptor_far(enum own_descriptor which);
-
-/* The program uses that number. */
-void own_note_used(int fd);
-
-/* The same as own_descriptor(), with what fstat() said of it. */
+/* The same, with what fstat() said of it. */
 struct stat;
 int own_descriptor_status(enum own_descriptor which, struct stat *status);
 

@@ -8,7 +8,6 @@
 
 #include "ledger.h"
 #include "memory.h"
-#include "own.h"
 #include "process.h"
 #include "sandbox.h"
 #include "session.h"
@@ -92,11 +91,8 @@ static void slot_write(struct slot *slot, enum slot_kind kind, const struct iden
 
 static void raise_end(int fd) {
     int seen = atomic_load(&end);
-    if (fd < seen)
-        return;
     while (fd >= seen && !atomic_compare_exchange_weak(&end, &seen, fd + 1))
         ;
-    own_note_used(fd);
 }
 
 /* The ledger follows the table: what stood in the slot is taken out, what stands there now is put in. */
