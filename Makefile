@@ -78,7 +78,7 @@ $(LIB): $(OBJECTS) $(MAP) $(BUILD)/flags
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $(OBJECTS) $(LIBRARIES) $(LDLIBS)
 
 # The command shares the pure parts with the library, and looks at the kernel and the ledger with the library's eyes.
-LOOKING = $(patsubst %,$(BUILD)/preload/%.o,diag ledger memory own process procfs sandbox scratch socket)
+LOOKING = $(patsubst %,$(BUILD)/preload/%.o,diag event_socket ledger memory own process procfs sandbox scratch socket)
 $(COMMAND): $(COMMAND_OBJECTS) $(LOOKING) $(PURE:%=$(BUILD)/%.o) $(BUILD)/flags
 	$(say) LD $@
 	@mkdir -p $(@D)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "diag.h"
+#include "event_socket.h"
 #include "ledger.h"
 #include "log.h"
 #include "pure/render.h"
@@ -80,19 +81,11 @@ static void fill(struct event *event, const struct held *held, const struct stan
     event->time_us = log_now();
     event->pid = event->tid = getpid();
     memcpy(event->comm, "closetrace", sizeof "closetrace");
-    event->has |= HAS_FD | HAS_SOCKET | HAS_REFS_BEFORE | HAS_REFS_AFTER;
+    event->has |= HAS_FD | HAS_REFS_BEFORE | HAS_REFS_AFTER;
     event->fd = held->fd;
-    event->cookie = held->identity.cookie;
-    event->local = held->identity.local;
-    event->remote = held->identity.remote;
-    event->role = held->identity.role;
-    event->state_before = standing->before.state;
-    event->has |= HAS_UNREAD | HAS_UNSENT | HAS_TRAFFIC;
-    event->unread = standing->before.unread;
-    event->unsent = standing->unsent;
-    event->sent = standing->sent;
-    event->received = standing->received;
-    event->unacked = standing->unacked;
+    event_set_socket(event, &held->identity);
+    event_set_standing(event, standing);
+    event->used = USED_UNSET; /* it is the programs that use it */
     event->injected = held->request.rule;
 }
 

@@ -5,6 +5,7 @@
 #ifndef CLOSETRACE_CLOSING_H
 #define CLOSETRACE_CLOSING_H
 
+#include "event_socket.h"
 #include "log.h"
 #include "park.h"
 #include "socket.h"
@@ -48,12 +49,6 @@ void closing_release(int fd, const struct identity *identity, const struct call 
 
 /* The call did not happen, or failed so that the descriptor is still there. */
 void closing_cancelled(struct closing *closing);
-
-/* Fields that every event of a socket has. */
-void event_set_socket(struct event *event, const struct identity *identity);
-
-/* The fields of a standing before an ending. */
-void event_set_standing(struct event *event, const struct standing *standing);
 
 /* For ways of their own (shutdown, exit): what was seen here counts where the kernel cannot be asked. */
 void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing);

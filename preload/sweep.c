@@ -212,24 +212,37 @@ static void claim(const struct swept *socket, const struct verdict *verdict) {
     claims_take(socket->identity.cookie, CLAIM_END, socket->fd, &nobody);
 }
 
-/* The command has taken it, whether or not its reference was found. */
-static void note_hold(struct event *event) {
-    if (event->refs_after == 0) {
-        event->refs_after++;
-        event->refs_before++;
-    }
-    event->fin = FIN_WITHHELD;
-    event->why = WHY_PARKED;
-}
-
-/* A rule against the end of the process means only those of its connections that meet its conditions. */
-static void note_rule(const struct call *call, struct event *event) {
+/*
+ * A rule against the end of the process means only those of its connections that meet its conditions. True: the command
+ * has taken this one.
+ */
+static bool is_parked(const struct call *call, struct event *event) {
     if (!call->rule)
-        return;
+        return false;
     if (!conditions_hold(&call->rule->conditions, event))
         event->injected = event->not_injected = event->not_injected_why = NULL;
-    else if (event->injected && call->rule->as == WAY_HOLD)
-        note_hold(event);
+    return event->injected && call->rule->as == WAY_HOLD;
+}
+
+/* The command's reference, which may not have been found. */
+static void count_parked(struct event *event) {
+    if (event->refs_after > 0)
+        return;
+    event->refs_after++;
+    event->refs_before++;
+}
+
+static struct event *fill(const struct swept *socket, enum event_op op, const struct call *call, int status,
+                          struct scratch *scratch) {
+    struct event *event = log_event(scratch, op, call);
+    event->has |= HAS_FD;
+    event->fd = socket->fd;
+    if (status >= 0) {
+        event->has |= HAS_STATUS;
+        event->status = status;
+    }
+    event_set_socket(event, &socket->identity);
+    return event;
 }
 
 static void predict(const struct sweep *sweep, size_t i, const struct search *search, bool exec,
@@ -243,20 +256,16 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     take_away(sweep, i, search, !exec, &references);
     references_count_in_flight(socket->identity.cookie, scratch, &references);
     references_look_at_calls(socket->identity.cookie, true, scratch, &references);
-    struct remaining remaining = references_remaining(&references);
-    struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &standing.before, &remaining);
-    claim(socket, &verdict);
-    struct event *event = log_event(scratch, exec ? OP_EXEC : OP_EXIT, call);
-    event->has |= HAS_FD;
-    event->fd = socket->fd;
-    if (status >= 0) {
-        event->has |= HAS_STATUS;
-        event->status = status;
-    }
-    event_set_socket(event, &socket->identity);
+    struct event *event = fill(socket, exec ? OP_EXEC : OP_EXIT, call, status, scratch);
     event_set_standing(event, &standing);
     unsigned gone = sweep->rows[i].descriptors - references.row.descriptors;
     references_note(&references, (int)gone, event);
+    struct remaining remaining = references_remaining(&references);
+    remaining.parked = is_parked(call, event);
+    if (remaining.parked)
+        count_parked(event);
+    struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &standing.before, &remaining);
+    claim(socket, &verdict);
     event->fin = verdict.fin;
     event->why = verdict.why;
     if (verdict.why == WHY_LISTENING) {
@@ -265,7 +274,6 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     }
     if (verdict.fin == FIN_WITHHELD)
         references_name_holders(&references, event);
-    note_rule(call, event);
     for (unsigned c = 0; c < references.calls; c++)
         release_expect(&socket->identity, references.row.inode, socket->fd, &standing.before, &references.call[c]);
     log_emit(scratch);

@@ -1,0 +1,32 @@
+#include "event_socket.h"
+
+void event_set_socket(struct event *event, const struct identity *identity) {
+    event->has |= HAS_SOCKET;
+    event->cookie = identity->cookie;
+    event->local = identity->local;
+    event->remote = identity->remote;
+    event->role = identity->role;
+}
+
+/* Less is not worth the words. */
+enum { IDLE_TOLD_US = 1000000 };
+
+void event_set_standing(struct event *event, const struct standing *standing) {
+    if (!standing->known)
+        return;
+    event->state_before = standing->before.state;
+    if (standing->before.state == STATE_LISTEN)
+        return;
+    event->has |= HAS_UNREAD | HAS_UNSENT | HAS_TRAFFIC;
+    event->unread = standing->before.unread;
+    event->unsent = standing->unsent;
+    event->sent = standing->sent;
+    event->received = standing->received;
+    event->unacked = standing->unacked;
+    event->used = standing->used ? USED_YES : USED_NO;
+    event->peer_state = standing->peer_state;
+    if (standing->idle_us >= IDLE_TOLD_US) {
+        event->has |= HAS_IDLE;
+        event->idle_us = standing->idle_us;
+    }
+}
