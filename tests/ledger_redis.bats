@@ -3,40 +3,11 @@
 # and no end of stream until the save is done.
 
 load helpers/servers
-
-# PING says that it serves; QUIT is answered by OK; then it is measured when the end of the stream comes.
-quit_during_save() {
-  here python3 - "$1" <<'PYTHON'
-import socket
-import sys
-import time
-
-def client():
-    return socket.create_connection(("127.0.0.1", 6390), timeout=20)
-
-with client() as admin, client() as quitter:
-    for i in range(4):
-        admin.sendall(b"SET key%d value\r\n" % i)
-        assert admin.recv(100) == b"+OK\r\n"
-    quitter.sendall(b"PING\r\n")
-    assert quitter.recv(100) == b"+PONG\r\n"
-    if sys.argv[1] == "save":
-        admin.sendall(b"BGSAVE\r\n")
-        assert admin.recv(100).startswith(b"+Background saving started")
-    quitter.sendall(b"QUIT\r\n")
-    assert quitter.recv(100) == b"+OK\r\n"
-    began = time.monotonic()
-    assert quitter.recv(100) == b""
-    print("late" if time.monotonic() - began > 0.5 else "at once")
-PYTHON
-}
+load helpers/redis
 
 redis() {
   mkdir "$WORK"
-  serve redis 6390 /usr/bin/redis-server --port 6390 --bind 127.0.0.1 --dir "$WORK" --save '' \
-    --rdb-key-save-delay 400000 --daemonize no
-  quit_during_save "$1" >"$PLACE/when" 3>&-
-  stop redis TERM
+  redis_quits "$1"
 }
 
 setup_place() {

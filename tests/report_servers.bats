@@ -3,6 +3,7 @@
 # do it right.
 
 load helpers/servers
+load helpers/redis
 
 CLOSETRACE=${CLOSETRACE:-$BATS_TEST_DIRNAME/../closetrace}
 
@@ -50,42 +51,16 @@ report_show() {
   return 1
 }
 
-redis() {
-  serve redis 6390 /usr/bin/redis-server --port 6390 --bind 127.0.0.1 --dir "$WORK" --save '' \
-    --rdb-key-save-delay 500000 --daemonize no
-  client "$1" <<'PYTHON'
-import socket
-import sys
-
-def client():
-    return socket.create_connection(("127.0.0.1", 6390), timeout=20)
-
-with client() as admin, client() as quitter:
-    for i in range(4):
-        admin.sendall(b"SET key%d value\r\n" % i)
-        assert admin.recv(100) == b"+OK\r\n"
-    quitter.sendall(b"PING\r\n")
-    assert quitter.recv(100) == b"+PONG\r\n"
-    if sys.argv[1] == "save":
-        admin.sendall(b"BGSAVE\r\n")
-        assert admin.recv(100).startswith(b"+Background saving started")
-    quitter.sendall(b"QUIT\r\n")
-    assert quitter.recv(100) == b"+OK\r\n"
-    assert quitter.recv(100) == b""
-PYTHON
-  stop redis TERM
-}
-
 @test "redis: BGSAVE and QUIT: fin-withheld" {
   setup_place
-  redis save
+  redis_quits save
   assert_finding fin-withheld ' redis-server close\([0-9]+\)' 'kept open by [0-9]+ redis-server fd [0-9]+ \(forked\)' \
     'the FIN left [12]\.[0-9]+ s late'
 }
 
 @test "redis: QUIT without a save: nothing" {
   setup_place
-  redis plain
+  redis_quits plain
   assert_no_finding
 }
 
