@@ -11,7 +11,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -635,18 +638,21 @@ static int sigpipe_from_elsewhere(char **arguments) {
         if (arguments[0] && strcmp(arguments[0], writer->name) != 0)
             continue;
         struct pair pair = quiet_pair(AF_INET);
+        atomic_int *ready = mmap(NULL, sizeof *ready, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        EXPECT(ready != MAP_FAILED);
         fill(pair.c);
         pid_t child = MUST(fork());
         if (child == 0) {
             set_up();
             MUST(signal(SIGPIPE, SIG_DFL) == SIG_ERR ? -1 : 0);
+            atomic_store(ready, 1);
             writer->write(pair.c);
             _exit(0);
         }
-        WAIT_UNTIL(sleeps(child));
+        WAIT_UNTIL(atomic_load(ready) && sleeps(child));
         MUST(kill(child, SIGPIPE));
         int status = -1;
-        long limit = now_ms() + 1000;
+        long limit = now_ms() + 10000;
         while (waitpid(child, &status, WNOHANG) == 0 && now_ms() < limit)
             pause_a_moment();
         tell("%s: ended with %d", writer->name, status);
