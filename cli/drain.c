@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "output.h"
+#include "pure/pack.h"
 #include "pure/render.h"
 #include "reader/parse.h"
 #include "run_summary.h"
@@ -42,34 +43,36 @@ void drain_flush(struct drain *drain) {
     drain->length = 0;
 }
 
-/*
- * Looks into a line, which is of the library's own version: it cannot be wrong, unless its writer was given up in the
- * middle of it. Returns the length of its text, 0 where there is none.
- */
-static size_t look_into(const struct drain *drain, const char *line, size_t length, char text[RENDER_LINE_MAX]) {
+static size_t as_text(const struct drain *drain, const struct event *event, char text[RENDER_LINE_MAX]) {
+    struct text_style style = {.color = drain->color, .utc_offset = local_offset(event->time_us)};
+    return render_text(event, &style, text, RENDER_LINE_MAX);
+}
+
+static void drain_event(struct drain *drain, const struct event *event) {
+    if (drain->account)
+        account_event(drain->account, event);
+    if (BUFFER_SIZE - drain->length < RENDER_LINE_MAX)
+        drain_flush(drain);
+    char *line = drain->buffer + drain->length;
+    drain->length += drain->json ? render_json(event, line, RENDER_LINE_MAX) : as_text(drain, event, line);
+}
+
+/* It is of the library's own version: it cannot be wrong, unless its writer was given up in the middle of it. */
+void drain_line(struct drain *drain, const char *line, size_t length) {
     static max_align_t memory[EVENT_STORE_SIZE(RING_LINE_MAX) / sizeof(max_align_t) + 1];
     struct event_store store = {memory, sizeof memory};
     struct event_wrong wrong;
     struct event event;
-    if (!event_parse(line, length - 1, &event, &store, &wrong))
-        return 0;
-    if (drain->account)
-        account_event(drain->account, &event);
-    struct text_style style = {.color = drain->color, .utc_offset = local_offset(event.time_us)};
-    return drain->json ? 0 : render_text(&event, &style, text, RENDER_LINE_MAX);
+    if (event_parse(line, length - 1, &event, &store, &wrong))
+        drain_event(drain, &event);
 }
 
-void drain_line(struct drain *drain, const char *line, size_t length) {
-    char text[RENDER_LINE_MAX];
-    size_t text_length = drain->account || !drain->json ? look_into(drain, line, length, text) : 0;
-    if (!drain->json) {
-        length = text_length;
-        line = text;
-    }
-    if (length > BUFFER_SIZE - drain->length)
-        drain_flush(drain);
-    memcpy(drain->buffer + drain->length, line, length);
-    drain->length += length;
+static void drain_one(struct drain *drain, const char *bytes, size_t length) {
+    struct event event;
+    if (!is_packed(bytes, length))
+        drain_line(drain, bytes, length);
+    else if (event_unpack(bytes, length, &event))
+        drain_event(drain, &event);
 }
 
 static unsigned long long now_ms(void) {
@@ -96,7 +99,7 @@ size_t drain_ring(struct drain *drain, struct ring *ring, bool last) {
     for (enum ring_next next; (next = ring_peek(ring, &line, &length, &pid)) != RING_EMPTY;) {
         if (next == RING_LINE) {
             drain->busy_since_ms = 0;
-            drain_line(drain, line, length);
+            drain_one(drain, line, length);
             ring_take(ring);
             came += length;
         } else if (is_given_up(drain, pid, last)) {

@@ -27,7 +27,7 @@ bool drain_begin(struct drain *drain, const char *path, bool json);
 /* All lines that are complete. Returns how many bytes came. last: no writer is left, what is incomplete stays so. */
 size_t drain_ring(struct drain *drain, struct ring *ring, bool last);
 
-/* A line of JSON of the command's own, or one from the ring. */
+/* A line of JSON. */
 void drain_line(struct drain *drain, const char *line, size_t length);
 
 void drain_flush(struct drain *drain);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "process.h"
+#include "pure/pack.h"
 #include "sandbox.h"
 #include "session.h"
 #include "sink.h"
@@ -109,16 +110,31 @@ void log_name_thread(struct event *event) {
     memcpy(event->comm, process_thread_name(), COMM_SIZE);
 }
 
+enum {
+    LINE =
+        sizeof((struct scratch *)NULL)->line < RENDER_LINE_MAX ? sizeof((struct scratch *)NULL)->line : RENDER_LINE_MAX
+};
+
+/* The command makes the line. */
+static bool put_into_session(struct scratch *scratch) {
+    size_t length = event_pack(&scratch->event, scratch->line, LINE);
+    if (length == 0)
+        length = render_json(&scratch->event, scratch->line, LINE);
+    return session_put(scratch->line, length);
+}
+
+static bool write_line(struct scratch *scratch) {
+    size_t length = log_settings.format == FORMAT_JSON ? render_json(&scratch->event, scratch->line, LINE)
+                                                       : render_text(&scratch->event, &style, scratch->line, LINE);
+    return sink_write(scratch->line, length);
+}
+
 static void write_event(struct scratch *scratch, struct counters *counters) {
-    enum { LINE = sizeof scratch->line < RENDER_LINE_MAX ? sizeof scratch->line : RENDER_LINE_MAX };
-    bool json = log_settings.format == FORMAT_JSON || session_is_open();
-    size_t length = json ? render_json(&scratch->event, scratch->line, LINE)
-                         : render_text(&scratch->event, &style, scratch->line, LINE);
     bool counted = scratch->event.op != OP_START && scratch->event.op != OP_END;
     /* Another thread's, while the process ends: what becomes of its connections has been told. */
     if (counted && atomic_load(&counters->framed) != STARTED)
         return;
-    if (!sink_write(scratch->line, length))
+    if (!(session_is_open() ? put_into_session(scratch) : write_line(scratch)))
         atomic_fetch_add(&counters->lost, counted);
     else
         atomic_fetch_add(&counters->events, counted);

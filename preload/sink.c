@@ -263,8 +263,6 @@ static bool to_log(const char *text, size_t length) {
 }
 
 bool sink_write(const char *line, size_t length) {
-    if (session_is_open())
-        return session_put(line, length);
     return to_file ? to_log(line, length) : to_standard_error(line, length);
 }
 

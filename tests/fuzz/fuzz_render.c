@@ -1,7 +1,9 @@
 /*
- * Any event, in a buffer of any size: a line of text is a whole line, one of JSON a whole object.
+ * Any event, in a buffer of any size: a line of text is a whole line, one of JSON a whole object; and what goes through
+ * the ring packed gives the same lines.
  */
 #include "pure/names.h"
+#include "pure/pack.h"
 #include "pure/render.h"
 
 #include "fuzz.h"
@@ -73,6 +75,21 @@ static void check_lines(const struct event *event, size_t size) {
     free(buffer);
 }
 
+static void check_packed(const struct event *event, size_t room) {
+    static char line[RENDER_LINE_MAX], again[RENDER_LINE_MAX];
+    struct event unpacked;
+    char *packed = malloc(room);
+    MUST(packed);
+    size_t size = event_pack(event, packed, room);
+    MUST(size <= room);
+    if (size > 0) {
+        MUST(is_packed(packed, size) && event_unpack(packed, size, &unpacked));
+        size_t length = render_json(event, line, sizeof line);
+        MUST(render_json(&unpacked, again, sizeof again) == length && memcmp(line, again, length) == 0);
+    }
+    free(packed);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct event event;
     const char *words[64] = {"call"};
@@ -84,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         words[i] = text + at;
     make_event(&event, words);
     check_lines(&event, line_size);
+    check_packed(&event, line_size);
     free(text);
     return 0;
 }
