@@ -75,7 +75,9 @@ class Sock(File):
         self.disconnected = False  # connected to AF_UNSPEC after it had been connected
         self.shut_known = set()  # of those that, or whose parents, have shut it down
         self.doubtful = 0  # how many copies in flight were dropped with a queue, or moved between sessions
-        self.raw_close = False  # by a system call past libc
+        self.raw_close = False  # by a system call past libc, or of a number that came by one
+        self.raw = 0  # how many descriptors at most have come by such calls
+        self.beyond = set()  # sessions of programs that got it by such descriptors alone
         self.filled_at = 0
         self.fin_announced = True  # some event must have said of the queued FIN that it will leave
 
@@ -317,7 +319,7 @@ class Model:
             if sock.linger2 and not sock.fin_received:
                 self.send_reset(sock, "self", claim, pid)
                 return Outcome(("reset", "linger2"))
-            return Outcome(("already", "after-shutdown"))
+            return Outcome(*self.after_shutdown(sock))
         if sock.linger2 and not sock.fin_received:
             self.emit(sock, "FIN", "may", pid)
             self.send_reset(sock, "self", claim, pid)
@@ -337,8 +339,14 @@ class Model:
         if sock.linger == 0:
             return {("reset", "linger-zero")}
         if sock.fin_sent or sock.fin_queued:
-            return {("already", "after-shutdown")}
+            return self.after_shutdown(sock)
         return {("sent", "last-reference")}
+
+    @staticmethod
+    def after_shutdown(sock):
+        """Of an end that was shut down before. One that stands in its queue may leave it during the very call: which of
+        both is true the packets tell."""
+        return {("already", "after-shutdown")} | ({("queued", "after-shutdown")} if sock.fin_queued else set())
 
     def ended(self, sock):
         """Verdicts on one that is over already, or on which something else had the last word."""
@@ -359,7 +367,7 @@ class Model:
         if sock.over:
             return self.ended(sock)
         if sock.fin_sent or sock.fin_queued:
-            return {("already", "after-shutdown")}
+            return self.after_shutdown(sock)
         if sock.fds:
             return {("withheld", "references")}
         if sock.calls and sock.flights:
@@ -420,7 +428,7 @@ class Model:
         verdicts = {("none", "receive-side")}
         if how != 0:
             if sock.fin_sent or sock.fin_queued:
-                verdicts = {("already", "after-shutdown")}
+                verdicts = self.after_shutdown(sock)
             else:
                 verdicts = {("sent", "shutdown")} | ({("queued", "shutdown")} if sock.unsent else set())
                 self.send_fin(sock, claim, pid)

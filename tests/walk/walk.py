@@ -142,6 +142,12 @@ class Want:
             return (event.get("fin"), event.get("why")) in RELEASES
         return event.get("refs_partial") and event["op"] in ("exec", "exit")
 
+    @staticmethod
+    def claims(event):
+        """Whether it says that its call sent a segment, or will have."""
+        return event.get("fin") in ("sent", "reset") or \
+            event.get("fin") == "queued" and event.get("why") != "after-shutdown"
+
     def foresees_queue(self, event):
         """exit and exec are told of before they happen: whether the peer has room for what is unsent shows after."""
         why = event.get("why")
@@ -153,7 +159,7 @@ class Want:
         verdict = (event.get("fin"), event.get("why"))
         if self.any_verdict:
             foreign = self.cannot_know(event) and self.doubt and sum(self.doubt)  # a copy in flight may have held it
-            if (verdict[0] in ("sent", "reset", "queued") or event.get("pending")) and not foreign:
+            if (self.claims(event) or event.get("pending")) and not foreign:
                 yield f"claims a segment: {verdict}"
         elif self.verdicts is None:
             if "fin" in event:
@@ -161,6 +167,8 @@ class Want:
         elif verdict not in self.verdicts and (last or verdict != ("withheld", "references")) and \
                 not self.cannot_know(event) and not self.foresees_queue(event) and not (self.foreign and verdict[0] == "withheld"):
             yield f"verdict {verdict[0]}/{verdict[1]}"
+        if verdict == ("already", "after-shutdown") and self.sock and self.sock.fin_queued:
+            yield "its FIN has not left its queue"
         if self.alone and event.get("refs_partial"):
             yield "refs_partial, and nobody else is there"
         if self.window and not self.window[0] - 1e-5 <= event.get("time", 0) <= self.window[1] + 1e-5:
@@ -222,6 +230,7 @@ class Walk:
         self.rng = random.Random(options.seed)
         self.model = Model()
         self.processes = []
+        self.early = []  # packets that were read before the next move asks for them
         self.step = Step(0)
         self.folder = tempfile.mkdtemp(prefix="walk.")
         self.log = None
@@ -345,19 +354,30 @@ class Walk:
             process = next((process for process in self.processes if process.pid == pid), None)
             more["foreign"] = self.foreign(process, sock) if process and sock.flights else 0
         if sock:
-            more["raw"] = self.raw_descriptors(sock)
+            more["raw"] = self.raw_descriptors(sock, pid)
         more["alone"] = self.alone
         want = Want(pid, ops, sock, **more)
         self.step.wants.append(want)
         return want
 
-    def raw_descriptors(self, sock):
-        """How many descriptors of the socket no hook saw come, and copies that may have been sent from them; as many as
-        there ever were at a time, since the ledger may go on without them."""
+    def raw_descriptors(self, sock, pid):
+        """How many descriptors of the socket the ledger that the process has a part in may not know of: those that no
+        hook saw come, and copies that may have been sent from them, as many as there ever were at a time, since the
+        ledger may go on without them; and what programs have that got it by such descriptors alone."""
         now = sum(process.fds.get(fd) is sock for process in self.processes for fd in process.unseen)
         now += sock.flights if now else 0
-        sock.raw = 0 if self.options.exact else max(now, getattr(sock, "raw", 0))
-        return sock.raw
+        sock.raw = max(now, sock.raw)
+        sessions = {process.session for process in self.processes if process.pid == pid}
+        beyond = 0 if sessions & sock.beyond else sum(
+            file is sock for process in self.processes if process.session in sock.beyond
+            for file in process.fds.values())
+        return 0 if self.options.exact else sock.raw + beyond
+
+    def goes_beyond(self, process, fds, session):
+        """These numbers of the process are left open across an exec, and that is the session of what comes then."""
+        for sock in {process.fds[fd].id: process.fds[fd] for fd in fds if process.fds[fd].kind == "tcp"}.values():
+            if process.session in sock.beyond or all(fd in process.unseen for fd in fds if process.fds[fd] is sock):
+                sock.beyond.add(session)
 
     def soften(self, sock):
         """Its segments of this move need not be claimed."""
@@ -389,12 +409,16 @@ class Walk:
         sock.inode, sock.cookie = answer["inode"], answer["cookie"]
         process.install(fd, sock, cloexec)
 
+    def in_flight(self):
+        """The messages that are under way."""
+        ends = [file for process in self.processes for file in process.fds.values() if file.kind == "unix"]
+        queues = {end.id: end.queue for end in ends}.values()
+        return list({id(message): message for queue in queues for message in queue}.values())
+
     def foreign(self, process, sock):
         """How many copies in flight another session of the library sent, which this one cannot count."""
-        ends = [file for other in self.processes for file in other.fds.values() if file.kind == "unix"]
-        queues = {end.id: end.queue for end in ends}.values()
-        messages = {id(message): message for queue in queues for message in queue}.values()
-        return sum(file is sock for message in messages if message.session != process.session for file in message)
+        return sum(file is sock for message in self.in_flight() if message.session != process.session
+                   for file in message)
 
     def release(self, process, fds, op, calls=None, claim="must", answer=None, verified=True, least=1, fields=None,
                 exempt=False, others=()):
@@ -404,12 +428,13 @@ class Walk:
         before = {sock.id: (sock.refs, sock.flights, sock.states(), self.known_unread(sock),
                             sum(process.fds[fd] is sock for fd in fds), self.model.withheld(sock)) for sock in socks}
         numbers = {process.fds[fd].id: fd for fd in fds}
+        unseen_closes = {process.fds[fd].id for fd in fds if op == "close" and fd in process.unseen}
         over = {sock.id for sock in socks if sock.over}
         blind = {sock.id for sock in socks if all(fd in process.unseen for fd in fds if process.fds[fd] is sock)}
         doubts = {sock.id: (sock.flights, sock.doubtful) for sock in socks}
         foreign = {sock.id: self.foreign(process, sock) if sock.flights else 0 for sock in socks}
         for sock in socks:
-            self.raw_descriptors(sock)  # as many as there are before the call
+            self.raw_descriptors(sock, process.pid)  # as many as there are before the call
         drops = [*others, *((process, fd) for fd in fds)]
         predicted = {sock.id: self.model.predicted(sock) for sock in socks}
         outcomes = self.model.drop(drops, claim, process.pid)
@@ -432,6 +457,7 @@ class Walk:
             more = dict(fields or {})
             if count == 1 and op == "close":
                 more["fd"] = numbers[sock.id]
+            sock.raw_close = sock.raw_close or sock.id in unseen_closes
             if sock.id in blind or not least:
                 self.soften(sock)
             for call in sock.calls:  # a thread of another session is nobody's to tell, nor is it told
@@ -442,7 +468,10 @@ class Walk:
                 verdicts = verdicts | {("withheld", "in-flight")}
                 pending = pending and (0, pending[1])
             if sock.calls and sock.raw_close and not sock.refs:
-                verdicts = verdicts | {("withheld", "hidden")}  # on which number the thread called nobody knows
+                # On which number the thread called nobody knows: where copies of anything are in flight it may be one.
+                verdicts = verdicts | {("withheld", "hidden")}
+                if self.in_flight():
+                    verdicts = verdicts | {("withheld", "in-flight")}
             if sock.calls and sock.id not in outcomes and not sock.refs:
                 # a thread that is just waking is in no call for a moment: then it may be taken for a copy in flight
                 doubts[sock.id] = (doubts[sock.id][0], doubts[sock.id][1] + 1)
@@ -458,7 +487,7 @@ class Walk:
                 verdicts = verdicts | predicted[sock.id]
                 self.step.forgiven.add(str(sock.cookie))
                 self.soften(sock)
-            if op != "close" and sock.id not in outcomes and 0 < sock.refs <= sock.raw:
+            if op != "close" and sock.id not in outcomes and 0 < sock.refs <= self.raw_descriptors(sock, process.pid):
                 # the ledger knows of none of these, and nobody can ask the kernel afterwards
                 verdicts = verdicts | predicted[sock.id]
                 self.step.forgiven.add(str(sock.cookie))
@@ -919,14 +948,27 @@ class Walk:
 
     def sweep(self, process, first, last):
         fds = [fd for fd in sorted(process.fds) if first <= fd <= last]
-        socks = [process.fds[fd] for fd in fds if process.fds[fd].kind == "tcp"]
+        socks = self.going([process.fds[fd] for fd in fds])
         if any(fd in process.unseen for fd in fds):
             return []  # the library closes what it knows before the rest
         return fds if self.orderly(socks) else []
 
+    @staticmethod
+    def going(files):
+        """The TCP sockets that may end with these: what waits in a listener's queue and what is in a unix socket's go
+        with it."""
+        found = list(files)
+        for file in found:
+            if file.kind == "unix":
+                found += [passed for message in file.queue for passed in message if passed not in found]
+            elif file.kind == "tcp":
+                found += file.queue
+        return [file for file in found if file.kind == "tcp"]
+
     def orderly(self, socks):
         """Whether these can be closed at once: none waits long, and none has its RST leave only with the answer to its
-        FIN (TCP_LINGER2), nor a thread waiting for its peer's, while that peer goes as well."""
+        FIN (TCP_LINGER2), nor a thread waiting for its peer's, while that peer goes as well: whether that answer, or
+        the thread, comes before the rest has gone only timing decides."""
         return all(self.closing(sock) and not ((sock.linger2 or sock.calls) and sock.peer in socks) for sock in socks)
 
     def swept(self, process, fds, calls, answer):
@@ -1103,6 +1145,7 @@ class Walk:
         self.want_fork(process, pid, answer, (variant,), execs=variant.startswith("posix"),
                        closed=[number for action in usable for number in action[1:]])
         child = self.inherit(process, self.host.actor(pid), execs=True)
+        self.goes_beyond(process, [fd for fd in process.fds if fd not in process.cloexec], child.session)
         for action in usable:
             if action[0] == "c":
                 if action[1] in child.fds:
@@ -1147,11 +1190,10 @@ class Walk:
 
     def calm(self, process):
         """Whether the order in which the kernel ends the sockets of a dying process is known, and nobody waits."""
-        socks = process.socks()
+        socks = self.going([*process.fds.values(), *(call.sock for call in process.calls)])
         if not self.orderly(socks):
             return False
-        both = socks + [call.sock for call in process.calls]
-        return not process.calls or not any(sock.peer in both for sock in both if sock.peer)
+        return not process.calls or not any(sock.peer in socks for sock in socks if sock.peer)
 
     def op_exec(self):
         process = self.pick(self.processes)
@@ -1167,6 +1209,7 @@ class Walk:
         self.ending()
         self.release_all(process, [fd for fd in sorted(process.fds) if fd in process.cloexec], "exec",
                          ("syscall", "execve") if variant == "syscall" else (variant,))
+        self.goes_beyond(process, process.fds, -self.steps)
         process.unseen = set()
         process.session = -self.steps
         for sock in process.socks():
@@ -1304,7 +1347,7 @@ class Walk:
         for sock in files:
             sock.flights += 1
         for want in self.step.wants:
-            want.raw = self.raw_descriptors(want.sock)  # some of the copies may be of descriptors that came unseen
+            want.raw = self.raw_descriptors(want.sock, process.pid)  # some of the copies may be of descriptors that came unseen
         end.peer.queue.append(Message(files, process.session))
         return True
 
@@ -1354,7 +1397,8 @@ class Walk:
     def collect(self):
         """The packets of this move: all that must come, waited for, and whatever else is there."""
         step, expected = self.step, self.model.segments
-        step.packets += self.capture.read()
+        step.packets += self.early + self.capture.read()
+        self.early = []
         end = time.monotonic() + 3
         while True:
             there = {(packet.src, packet.dst, packet.kind) for packet in step.packets}
@@ -1444,7 +1488,7 @@ class Walk:
                 want.verified = None
             wrong += want.check()
         for event in self.step.events:
-            claims = event.get("fin") in ("sent", "reset", "queued") or event.get("pending")
+            claims = Want.claims(event) or event.get("pending")
             if event["_want"] is None:
                 if self.step.strangers and event.get("pid") not in actors and not claims:
                     continue
@@ -1467,7 +1511,8 @@ class Walk:
                 claims.append((event, CLAIMS[event["fin"]]))
             elif event.get("fin") == "queued":
                 self.standing[event.get("socket")] = event
-                claims.append((event, "QUEUED"))
+                if Want.claims(event):
+                    claims.append((event, "QUEUED"))
         for packet, segment in self.matched:
             mine = [(event, kind) for event, kind in claims if event.get("local") == packet.src
                     and event.get("remote") == packet.dst and (kind == packet.kind or (kind == "QUEUED"
@@ -1475,6 +1520,9 @@ class Walk:
             for claim in mine:
                 claims.remove(claim)
             text = f"{packet.kind} {packet.src} > {packet.dst} at {packet.time:.6f}"
+            wrong += [f"{text}: had left its queue before {self.show(event)}" for event in step.events
+                      if event.get("fin") == "queued" and event.get("socket") == str(segment.sock.cookie)
+                      and packet.time < event["time"] - 2e-5]
             cookie = str(segment.sock.cookie)
             if segment.claim == "listener":
                 mine = []
@@ -1484,12 +1532,16 @@ class Walk:
                 if cookie not in self.standing and segment.sock.fin_announced:
                     wrong.append(f"{text}: left its queue, and nobody had said that it would")
                 mine = []
+            elif segment.claim == "must" and not mine and self.is_wiped_out(packet, segment):
+                pass
             elif segment.claim == "must" and len(mine) != 1 or len(mine) > 1:
                 wrong.append(f"{text}: claimed {len(mine)} times: {[self.show(event) for event, _ in mine]}")
             for event, kind in mine:
                 if segment.pid and event.get("pid") != segment.pid:
                     wrong.append(f"{text}: claimed by process {event.get('pid')}, made by {segment.pid}")
-                if event.get("op") == "release" or kind == "QUEUED":
+                if event.get("op") == "release":
+                    continue
+                if kind == "QUEUED":
                     continue
                 late = packet.time - event.get("time", 0)
                 longest = event.get("duration", 0) + 0.002 if event["op"] in ("close", "shutdown", "connect") else 30
@@ -1504,6 +1556,16 @@ class Walk:
             if kind != "QUEUED" and not (event.get("op") == "release" and str(event.get("socket")) in self.standing):
                 wrong.append(f"claims a {kind} that never left: {self.show(event)}")
         return wrong
+
+    def is_wiped_out(self, packet, segment):
+        """Whether a thread that let go of its connection could not know that this FIN was its doing: an RST straight
+        after it (the answer to a second acknowledgement of TIME_WAIT's) has wiped out the peer's end, by which the
+        library tells a FIN from an RST. Then it must have said that it cannot be sure."""
+        said = [event for event in self.step.events if event.get("op") == "release" and Want.cannot_know(event)
+                and event.get("socket") == str(segment.sock.cookie)]
+        self.early += self.capture.read()
+        return said and any((other.src, other.dst, other.kind) == (packet.src, packet.dst, "RST")
+                            and other.time >= packet.time for other in self.step.packets + self.early)
 
     @staticmethod
     def show(event):
