@@ -132,6 +132,15 @@ blocked() {
   assert_wire C fin=1 rst=0
 }
 
+@test "references: a descriptor that came by a raw system call is sent" {
+  scene references in-flight-unseen
+  assert_event C op=send_fd call=sendmsg fd="$(fact DUP)" refs=2-3
+  assert_event C op=close fd="$(fact DUP)" fin=withheld why=references verified=true refs=3-2
+  assert_event C op=close fd="$(fact C_FD)" fin=withheld why=in-flight verified=true refs=2-1
+  assert_verdicts C 'withheld withheld( sent)?'
+  assert_wire C fin=1 rst=0
+}
+
 @test "references: a copy in flight, purged with its queue" {
   scene references in-flight-purged
   assert_event C op=close fin=withheld why=in-flight verified=true refs=2-1

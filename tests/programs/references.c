@@ -306,6 +306,26 @@ static int in_flight_received(char **arguments) {
     return 0;
 }
 
+/* What is sent is a descriptor that no hook saw come, on a number that was a file's. */
+static int in_flight_unseen(char **arguments) {
+    (void)arguments;
+    int through[2];
+    struct pair pair = make_pair();
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, through));
+    int file = MUST(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    MUST(close(file));
+    int copy = (int)unseen(SYS_dup, pair.c, 0, 0);
+    EXPECT(copy == file);
+    tell("DUP=%d", copy);
+    send_fds(through[0], &copy, 1);
+    MUST(close(copy));
+    MUST(close(pair.c));
+    EXPECT(state_of(pair.s) == TCP_ESTABLISHED && !ended(pair.s));
+    MUST(close(through[1]));
+    tell_end(pair.s);
+    return 0;
+}
+
 /* The receiver goes without having looked. */
 static int in_flight_purged(char **arguments) {
     (void)arguments;
@@ -381,5 +401,5 @@ static int ring(char **arguments) {
 SCENES({"duplicate", duplicate}, {"duplicate-linger-zero", duplicate_linger_zero},
        {"unseen-duplicate", unseen_duplicate}, {"unseen-close", unseen_close}, {"blocked-thread", blocked_thread},
        {"blocked-sender", blocked_sender}, {"epoll-waiter", epoll_waiter}, {"in-flight-received", in_flight_received},
-       {"in-flight-purged", in_flight_purged}, {"in-flight-cycle", in_flight_cycle},
+       {"in-flight-unseen", in_flight_unseen}, {"in-flight-purged", in_flight_purged}, {"in-flight-cycle", in_flight_cycle},
        {"in-flight-other-process", in_flight_other_process}, {"ring", ring})

@@ -490,6 +490,7 @@ class Walk:
             if op != "close" and sock.id not in outcomes and 0 < sock.refs <= self.raw_descriptors(sock, process.pid):
                 # the ledger knows of none of these, and nobody can ask the kernel afterwards
                 verdicts = verdicts | predicted[sock.id]
+                pending = (0, len(sock.queue)) if sock.listening else pending
                 self.step.forgiven.add(str(sock.cookie))
             if sock.id in over:
                 verdicts = self.as_known(process, sock, verdicts, sock.id in blind)
@@ -1424,6 +1425,10 @@ class Walk:
                 sock = self.model.ends.get((packet.src, packet.dst))
                 if sock and packet.kind == "RST" and sock.fin_sent and sock.fin_received and sock.peer.over:
                     self.strays += 1  # the peer, in TIME_WAIT, now and then acknowledges a FIN twice
+                elif sock and packet.kind == "RST" and sock.reset == "peer" and sock.released and any(
+                        (other.src, other.dst, other.kind) == (packet.dst, packet.src, "RST")
+                        and other.time <= packet.time for other in step.packets):
+                    self.strays += 1  # a delayed acknowledgement of the peer's has crossed its RST, and found nobody
                 elif sock and sock.fin_queued and packet.kind == "FIN":
                     self.model.queued_fin_left(sock)
                     self.model.emit(sock, "FIN", "queued", None)
