@@ -152,7 +152,8 @@ class Call:
     """A thread inside recv() or poll() on a socket."""
 
     def __init__(self, ident, process, kind, sock, fd, n, tid):
-        self.blind = False  # the last descriptor went without the library's seeing it
+        self.blind = False  # the last descriptor went without the library's seeing it, or knowing of this thread
+        self.taken = self.lost = False  # its number is another descriptor's; was another connection's since
         self.ident, self.process, self.kind = ident, process, kind
         self.sock, self.fd, self.n, self.tid = sock, fd, n, tid
 
@@ -182,6 +183,9 @@ class Process:
         return fd
 
     def install(self, fd, file, cloexec=False):
+        for call in self.calls:
+            if call.fd == fd and call.sock is not file:
+                call.taken, call.lost = True, call.lost or file.kind == "tcp"
         self.fds[fd] = file
         self.unseen.discard(fd)
         file.fds[(self.index, fd)] = self
@@ -190,6 +194,8 @@ class Process:
             self.cloexec.add(fd)
 
     def forget(self, fd):
+        for call in self.calls:
+            call.taken = call.taken and call.fd != fd
         file = self.fds.pop(fd)
         self.unseen.discard(fd)
         if file.kind == "tcp" and not any(file is other and number not in self.unseen for number,

@@ -468,9 +468,10 @@ class Walk:
                 verdicts = verdicts | {("withheld", "in-flight")}
                 pending = pending and (0, pending[1])
             if sock.calls and sock.raw_close and not sock.refs:
-                # On which number the thread called nobody knows: where copies of anything are in flight it may be one.
+                # On which number the thread called nobody knows: where copies of anything are in flight, or one of its
+                # own may have gone with a queue, it is taken for such a one.
                 verdicts = verdicts | {("withheld", "hidden")}
-                if self.in_flight():
+                if self.in_flight() or sock.doubtful:
                     verdicts = verdicts | {("withheld", "in-flight")}
             if sock.calls and sock.id not in outcomes and not sock.refs:
                 # a thread that is just waking is in no call for a moment: then it may be taken for a copy in flight
@@ -482,6 +483,14 @@ class Walk:
                 if op != "close":  # a prediction: the kernel was not asked
                     verdicts = verdicts | predicted[sock.id]
                     self.step.forgiven.add(str(sock.cookie))
+            if op != "close" and sock.calls and not sock.refs and all(
+                    call.taken or call.lost or call.process.session != process.session for call in sock.calls):
+                # a thread on a number that is, or was, another connection's by now may be inside a call on that: only
+                # the kernel could tell, and it is asked after a close alone
+                verdicts = verdicts | predicted[sock.id]
+                self.step.forgiven.add(str(sock.cookie))
+                for call in sock.calls:
+                    call.blind = True
             if op != "close" and sock.id in outcomes and sock.id not in over and not predicted[sock.id] <= verdicts:
                 # its peer goes in the same call: which of them the kernel ends first is no part of the prediction
                 verdicts = verdicts | predicted[sock.id]
