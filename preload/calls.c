@@ -117,7 +117,7 @@ static bool in_select_sets(const struct wanted *wanted, const uint64_t arguments
     return false;
 }
 
-/* "NUMBER 0xARG0 0xARG1 ...": /proc/PID/task/TID/syscall; "running" where it is in none. */
+/* "NUMBER 0xARG0 0xARG1 ...": /proc/PID/task/TID/syscall; "running" where it is in none, or at work inside it. */
 static bool parse_call(const char *text, uint64_t *number, uint64_t arguments[4]) {
     if (!parse_number(text, number))
         return false;
@@ -141,12 +141,17 @@ static bool parse_call(const char *text, uint64_t *number, uint64_t arguments[4]
     return true;
 }
 
-static const char *call_of_thread(const struct wanted *wanted, int tid, struct scratch *scratch) {
+/* running: set where that cannot be seen, because the thread is at work. */
+static const char *call_of_thread(const struct wanted *wanted, int tid, struct scratch *scratch, bool *running) {
     char path[PROC_PATH];
     uint64_t number, arguments[4];
     proc_path(path, sizeof path, wanted->pid, tid, "/syscall");
-    if (proc_read(path, scratch->text, 256) <= 0 || !parse_call(scratch->text, &number, arguments))
+    if (proc_read(path, scratch->text, 256) <= 0)
         return NULL;
+    if (!parse_call(scratch->text, &number, arguments)) {
+        *running = *running || scratch->text[0] == 'r';
+        return NULL;
+    }
     const char *call = call_on_descriptor(number);
     if (call) /* splice() may have it at its other end */
         return is_wanted(wanted, arguments[0]) || (number == SYS_splice && is_wanted(wanted, arguments[2])) ? call
@@ -161,7 +166,8 @@ static const char *call_of_thread(const struct wanted *wanted, int tid, struct s
 struct threads {
     struct holder *list;
     unsigned count, max;
-    int but; /* none of that process's */
+    int but;      /* none of that process's */
+    bool running; /* of some it could not be seen in which call they are */
 };
 
 static bool is_listed(const struct threads *threads, int tid) {
@@ -179,7 +185,7 @@ static void search_threads(const struct wanted *wanted, struct scratch *scratch,
     if (listing_open(&listing, path, scratch->entries) < 0)
         return;
     for (int tid; threads->count < threads->max && (tid = listing_next(&listing)) >= 0;) {
-        const char *call = tid == self ? NULL : call_of_thread(wanted, tid, scratch);
+        const char *call = tid == self ? NULL : call_of_thread(wanted, tid, scratch, &threads->running);
         if (!call || is_listed(threads, tid) || release_is_other(tid, wanted->cookie))
             continue;
         struct holder *holder = &threads->list[threads->count++];
@@ -228,9 +234,24 @@ static void search_among_relatives(uint64_t cookie, struct scratch *scratch, str
     listing_close(&processes);
 }
 
+/*
+ * A thread that data, or an acknowledgement, wakes is at work inside its call until it sleeps again, which may take
+ * some while where the processors are busy: others are let go first.
+ */
+static void search_until_seen(uint64_t cookie, struct scratch *scratch, struct threads *threads) {
+    enum { TIMES = 16 };
+    for (int i = 0; i < TIMES; i++) {
+        threads->running = false;
+        search_where_closed(cookie, false, scratch, threads);
+        if (threads->count || !threads->running)
+            return;
+        probe(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    }
+}
+
 unsigned calls_in_progress(uint64_t cookie, struct scratch *scratch, struct holder *list, unsigned max) {
     struct threads threads = {.list = list, .max = max};
-    search_where_closed(cookie, false, scratch, &threads);
+    search_until_seen(cookie, scratch, &threads);
     if (!threads.count)
         search_where_closed(cookie, true, scratch, &threads);
     if (!threads.count)

@@ -105,6 +105,14 @@ blocked() {
   assert_wire C fin=1 rst=0
 }
 
+# Of many closes some come when the thread has just been woken, and is at work in its call.
+@test "references: a thread inside a call that data wakes all the time" {
+  scene references busy-call 60
+  [ -n "${KERNEL_ONLY-}" ] ||
+    [ "$(jq -c 'select(.why == "call-in-progress" and (.holders | length) == 1)' "$LOG" | wc -l)" = 60 ] ||
+    log_fail "not every close has seen the thread"
+}
+
 @test "references: a thread in epoll_wait() holds nothing" {
   scene references epoll-waiter
   assert_event C op=close fin=sent why=last-reference verified=true refs=1-0

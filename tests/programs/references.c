@@ -235,6 +235,48 @@ static int blocked_sender(char **arguments) {
     return 0;
 }
 
+static void *in_recv_all(void *argument) {
+    struct blocked *blocked = argument;
+    static char buffer[1 << 22];
+    announce_thread(blocked);
+    recv(blocked->fd, buffer, sizeof buffer, MSG_WAITALL);
+    return NULL;
+}
+
+/* Sends byte by byte to a thread that waits for more: it is woken all the time and never leaves its call. */
+static void *feed(void *argument) {
+    struct blocked *blocked = argument;
+    announce_thread(blocked);
+    for (int fd; (fd = __atomic_load_n(&blocked->fd, __ATOMIC_ACQUIRE)) >= 0;)
+        EXPECT(send(fd, "", 1, MSG_NOSIGNAL) == 1);
+    return NULL;
+}
+
+static void start_thread(struct blocked *blocked, int fd, void *(*body)(void *)) {
+    *blocked = (struct blocked){.fd = fd};
+    MUST(-pthread_create(&blocked->thread, NULL, body, blocked));
+    WAIT_UNTIL(__atomic_load_n(&blocked->tid, __ATOMIC_ACQUIRE));
+}
+
+static int busy_call(char **arguments) {
+    struct blocked reader, feeder;
+    for (int i = 0; i < atoi(arguments[0]); i++) {
+        struct pair pair = make_pair();
+        start_thread(&reader, pair.c, in_recv_all);
+        WAIT_UNTIL(syscall_of(reader.tid) == SYS_recvfrom);
+        start_thread(&feeder, pair.s, feed);
+        MUST(close(pair.c));
+        EXPECT(state_of(pair.s) == TCP_ESTABLISHED && !ended(pair.s));
+        __atomic_store_n(&feeder.fd, -1, __ATOMIC_RELEASE);
+        MUST(-pthread_join(feeder.thread, NULL));
+        MUST(shutdown(pair.s, SHUT_WR));
+        MUST(-pthread_join(reader.thread, NULL));
+        tell_end(pair.s);
+        MUST(close(pair.s));
+    }
+    return 0;
+}
+
 /* epoll_wait() holds no reference to what is in the set. */
 static int epoll_waiter(char **arguments) {
     (void)arguments;
@@ -400,6 +442,7 @@ static int ring(char **arguments) {
 
 SCENES({"duplicate", duplicate}, {"duplicate-linger-zero", duplicate_linger_zero},
        {"unseen-duplicate", unseen_duplicate}, {"unseen-close", unseen_close}, {"blocked-thread", blocked_thread},
-       {"blocked-sender", blocked_sender}, {"epoll-waiter", epoll_waiter}, {"in-flight-received", in_flight_received},
-       {"in-flight-unseen", in_flight_unseen}, {"in-flight-purged", in_flight_purged}, {"in-flight-cycle", in_flight_cycle},
+       {"blocked-sender", blocked_sender}, {"busy-call", busy_call}, {"epoll-waiter", epoll_waiter},
+       {"in-flight-received", in_flight_received}, {"in-flight-unseen", in_flight_unseen},
+       {"in-flight-purged", in_flight_purged}, {"in-flight-cycle", in_flight_cycle},
        {"in-flight-other-process", in_flight_other_process}, {"ring", ring})

@@ -418,7 +418,8 @@ class Model:
         return self.bury(gone, claim, pid)
 
     def shutdown(self, sock, how, claim, pid):
-        """The verdicts on shutdown(), whether it succeeds, and pending of a listener."""
+        """The verdicts on shutdown(), whether it succeeds (None: as long as the last acknowledgement is under way), and
+        pending of a listener."""
         pending = None
         if sock.listening:
             if how != 1:
@@ -430,7 +431,7 @@ class Model:
         if sock.over:
             verdicts = self.ended(sock)
             self.shut(sock, how)
-            return verdicts, False, None
+            return verdicts, None if sock.fin_sent and sock.fin_received and not sock.reset else False, None
         verdicts = {("none", "receive-side")}
         if how != 0:
             if sock.fin_sent or sock.fin_queued:
