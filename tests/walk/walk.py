@@ -96,8 +96,9 @@ class Want:
             parts.append(f"on tcp#{self.sock.id} cookie {self.sock.cookie}")
         if self.verdicts:
             parts.append("fin " + " or ".join(sorted(f"{fin}/{why}" for fin, why in self.verdicts)))
-        for name in ("before", "after", "holders", "unread", "pending", "verified", "calls", "fields"):
-            if getattr(self, name) not in (None, {}):
+        for name in ("before", "after", "holders", "unread", "pending", "verified", "calls", "fields", "doubt",
+                     "foreign", "raw"):
+            if getattr(self, name) not in (None, {}, 0, (0, 0)):
                 parts.append(f"{name} {getattr(self, name)}")
         return ", ".join(parts)
 
@@ -714,6 +715,7 @@ class Walk:
                 self.want(process.pid, "dup", sock, least=0, before={refs - 1, refs}, after={refs})
                 return True
             self.release(process, [new], "close", calls=calls, answer=answer)
+            refs = sock.refs  # what stood on the number may have been a unix socket, with copies in its queue
         process.install(new, sock, cloexec)
         raw = variant == "raw-dup"
         if raw or fd in process.unseen:
