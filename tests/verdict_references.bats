@@ -105,6 +105,14 @@ blocked() {
   assert_wire C fin=1 rst=0
 }
 
+@test "references: a socket that was never connected is let go of by nobody" {
+  scene references number-again
+  assert_event C op=close fd="$(fact C_FD)" fin=withheld why=references verified=true refs=2-1
+  [ -n "${KERNEL_ONLY-}" ] || [ -z "$(jq -c 'select(.op == "release")' "$LOG")" ] || log_fail "a thread let go of it"
+  assert_verdicts C 'withheld withheld sent'
+  assert_wire C fin=1 rst=0
+}
+
 # Of many closes some come when the thread has just been woken, and is at work in its call.
 @test "references: a thread inside a call that data wakes all the time" {
   scene references busy-call 60

@@ -235,6 +235,36 @@ static int blocked_sender(char **arguments) {
     return 0;
 }
 
+/*
+ * The number on which a thread called comes to be a socket that never is connected, and that a child is the last to
+ * have: it seems as if the thread held it.
+ */
+static int number_again(char **arguments) {
+    (void)arguments;
+    int go[2];
+    char byte;
+    struct pair pair = make_pair();
+    struct blocked blocked;
+    MUST(pipe(go));
+    int copy = MUST(dup(pair.c));
+    block_in(&blocked, "recv", pair.c);
+    MUST(close(pair.c));
+    int other = MUST(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT(other == pair.c);
+    pid_t child = (pid_t)MUST(fork());
+    if (child == 0)
+        _exit(read(go[0], &byte, 1) != 1);
+    MUST(close(other));
+    EXPECT(write(go[1], "", 1) == 1);
+    int status;
+    EXPECT(waitpid(child, &status, 0) == child && status == 0);
+    send_bytes(pair.s, 1);
+    MUST(-pthread_join(blocked.thread, NULL));
+    MUST(close(copy));
+    tell_end(pair.s);
+    return 0;
+}
+
 static void *in_recv_all(void *argument) {
     struct blocked *blocked = argument;
     static char buffer[1 << 22];
@@ -442,7 +472,7 @@ static int ring(char **arguments) {
 
 SCENES({"duplicate", duplicate}, {"duplicate-linger-zero", duplicate_linger_zero},
        {"unseen-duplicate", unseen_duplicate}, {"unseen-close", unseen_close}, {"blocked-thread", blocked_thread},
-       {"blocked-sender", blocked_sender}, {"busy-call", busy_call}, {"epoll-waiter", epoll_waiter},
-       {"in-flight-received", in_flight_received}, {"in-flight-unseen", in_flight_unseen},
-       {"in-flight-purged", in_flight_purged}, {"in-flight-cycle", in_flight_cycle},
-       {"in-flight-other-process", in_flight_other_process}, {"ring", ring})
+       {"blocked-sender", blocked_sender}, {"number-again", number_again}, {"busy-call", busy_call},
+       {"epoll-waiter", epoll_waiter}, {"in-flight-received", in_flight_received},
+       {"in-flight-unseen", in_flight_unseen}, {"in-flight-purged", in_flight_purged},
+       {"in-flight-cycle", in_flight_cycle}, {"in-flight-other-process", in_flight_other_process}, {"ring", ring})
