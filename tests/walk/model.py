@@ -70,6 +70,7 @@ class Sock(File):
         self.oob_used = False
         self.cut = False  # some of rx was lost on the way
         self.unsent = False  # bytes, or perhaps, that the peer has no room for
+        self.fin_lost = False  # reset while its FIN stood in its queue
         self.eof_seen = False
         self.known = set()  # indexes of the processes that, or whose parents, have connected or accepted it
         self.disconnected = False  # connected to AF_UNSPEC after it had been connected
@@ -261,6 +262,7 @@ class Model:
     def got_reset(self, sock):
         if not sock.over:
             sock.reset = "peer"
+            sock.fin_lost = sock.fin_queued
             sock.unsent = sock.fin_queued = False
 
     def send_fin(self, sock, claim, pid):
@@ -282,6 +284,7 @@ class Model:
         sock.reset = how
         sock.peer.cut = sock.peer.cut or sock.unsent
         sock.cut = sock.cut or sock.peer.unsent
+        sock.fin_lost = sock.fin_queued
         sock.unsent = sock.fin_queued = False
         self.got_reset(sock.peer)
 
@@ -360,7 +363,7 @@ class Model:
             return {("none", "not-connected")}
         if sock.fin_sent and sock.fin_received:
             return {("already", "after-shutdown")}
-        if sock.fin_sent or sock.fin_queued:  # and then reset: both are true
+        if sock.fin_sent or sock.fin_lost:  # and then reset: both are true, or the kernel does not tell the FIN's fate
             return {("already", "after-shutdown"), ("none", "peer-reset")}
         return {("none", "peer-reset")}
 
