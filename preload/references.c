@@ -138,13 +138,18 @@ void references_look_at_calls(uint64_t cookie, bool ends, struct scratch *scratc
 void references_leave_out(struct references *references, int fd) {
     struct search_row *row = &references->row;
     int self = process_id();
-    for (unsigned i = 0; i < row->found_count; i++) {
-        if (row->found[i].pid != self || row->found[i].fd != fd)
-            continue;
+    unsigned i = 0;
+    while (i < row->found_count && (row->found[i].pid != self || row->found[i].fd != fd))
+        i++;
+    bool found = i < row->found_count;
+    if (found)
         row->found[i] = row->found[--row->found_count];
-        row->descriptors--;
-        row->own--;
-    }
+    /* Of many only the first are listed. The ledger has it no more. */
+    else if (references->from_ledger || row->found_count == row->descriptors || !row->own ||
+             search_look(self, fd, row->inode) != LOOKED_THERE)
+        return;
+    row->descriptors--;
+    row->own--;
 }
 
 void references_prove_one(struct references *references) {

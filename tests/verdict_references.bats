@@ -113,6 +113,13 @@ blocked() {
   assert_wire C fin=1 rst=0
 }
 
+@test "references: of more than are named one comes over another" {
+  scene references duplicate-many
+  assert_event C op=close call=dup2 fd="$(fact LAST)" fin=withheld why=references verified=true refs=21-20
+  assert_event C op=dup call=dup2 fd="$(fact C_FD)" ret="$(fact LAST)" refs=20-21
+  assert_wire C fin=1 rst=0
+}
+
 # Of many closes some come when the thread has just been woken, and is at work in its call.
 @test "references: a thread inside a call that data wakes all the time" {
   scene references busy-call 60

@@ -398,6 +398,24 @@ static int in_flight_unseen(char **arguments) {
     return 0;
 }
 
+/* More than an event names, for which the ledger does not answer; one of them comes over another. */
+static int duplicate_many(char **arguments) {
+    (void)arguments;
+    int through[2], last = -1;
+    struct pair pair = make_pair();
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, through));
+    send_fds(through[0], &pair.c, 1);
+    for (int i = 0; i < 20; i++)
+        last = MUST(dup(pair.c));
+    MUST(close(receive_fd(through[1])));
+    tell("LAST=%d", last);
+    EXPECT(dup2(pair.c, last) == last);
+    MUST(close_range((unsigned)pair.s + 1, (unsigned)last, 0));
+    MUST(close(pair.c));
+    tell_end(pair.s);
+    return 0;
+}
+
 /* The receiver goes without having looked. */
 static int in_flight_purged(char **arguments) {
     (void)arguments;
@@ -470,7 +488,7 @@ static int ring(char **arguments) {
     return 0;
 }
 
-SCENES({"duplicate", duplicate}, {"duplicate-linger-zero", duplicate_linger_zero},
+SCENES({"duplicate", duplicate}, {"duplicate-many", duplicate_many}, {"duplicate-linger-zero", duplicate_linger_zero},
        {"unseen-duplicate", unseen_duplicate}, {"unseen-close", unseen_close}, {"blocked-thread", blocked_thread},
        {"blocked-sender", blocked_sender}, {"number-again", number_again}, {"busy-call", busy_call},
        {"epoll-waiter", epoll_waiter}, {"in-flight-received", in_flight_received},
