@@ -266,7 +266,7 @@ static void tell_of_rights(int channel, const struct msghdr *message, enum event
     uint64_t receiver = rights_of(message).header ? receiver_at(channel, op == OP_SEND_FD) : 0;
     int fd, taken = op == OP_SEND_FD || peeked ? 1 : 0;
     for (struct rights rights = rights_of(message); rights_next(&rights, &fd);) {
-        /* One that is sent may have come unseen: if it was not looked at the ledger would answer for its socket still. */
+        /* One that is sent may have come unseen, and the ledger must answer for its socket no more. */
         if (op == OP_RECV_FD || table_kind(fd) == SLOT_OTHER)
             table_set_found(fd);
         if (op == OP_SEND_FD) {

@@ -23,19 +23,19 @@ setup() {
 }
 
 @test "walk: 500 endings without descriptors sent" {
-  tests/walk/walk.py --count 500 --seed 604 --not-ops channel,send_fd,recv_fd
+  tests/walk/walk.py --count 500 --not-ops channel,send_fd,recv_fd
 }
 
 # One family of processes: every number is exact, and none may be marked as a lower bound.
 @test "walk: 300 endings among processes that were only forked" {
-  tests/walk/walk.py --count 300 --seed 502 --not-ops exec,exec_fail,spawn,child
+  tests/walk/walk.py --count 300 --not-ops exec,exec_fail,spawn,child
 }
 
 # The same answers from /proc and the kernel alone: after raw system calls, too, every number is exact.
 @test "walk: 300 endings with a library that keeps no ledger" {
   make -s BUILD=build/kernel-only LIB=build/kernel-only/libclosetrace.so CPPFLAGS=-DCLOSETRACE_LEDGER=0 \
     build/kernel-only/libclosetrace.so
-  tests/walk/walk.py --count 300 --seed 403 --exact --library build/kernel-only/libclosetrace.so
+  tests/walk/walk.py --count 300 --exact --library build/kernel-only/libclosetrace.so
 }
 
 # What differs is what needs the ledger to be known: without it a copy in flight may be anybody's (refs_partial).
@@ -55,7 +55,7 @@ setup() {
 @test "walk: 150 endings with a ledger that is full" {
   local small=build/small-ledger/libclosetrace.so
   make -s BUILD=build/small-ledger LIB=$small CPPFLAGS=-DCLOSETRACE_LEDGER_BUCKETS=8 $small
-  tests/walk/walk.py --count 150 --seed 503 --not-ops exec,exec_fail,spawn,child --library $small
+  tests/walk/walk.py --count 150 --not-ops exec,exec_fail,spawn,child --library $small
 }
 
 @test "walk: eight processes at once, the account of it without closetrace" {
