@@ -115,29 +115,35 @@ enum {
         sizeof((struct scratch *)NULL)->line < RENDER_LINE_MAX ? sizeof((struct scratch *)NULL)->line : RENDER_LINE_MAX
 };
 
-/* The command makes the line. */
-static bool put_into_session(struct scratch *scratch) {
-    size_t length = event_pack(&scratch->event, scratch->line, LINE);
-    if (length == 0)
-        length = render_json(&scratch->event, scratch->line, LINE);
-    return session_put(scratch->line, length);
+/* The command makes the line; or it is made here. */
+static size_t make_line(struct scratch *scratch, bool to_session) {
+    size_t length = to_session ? event_pack(&scratch->event, scratch->line, LINE) : 0;
+    if (length > 0)
+        return length;
+    bool json = log_settings.format == FORMAT_JSON || to_session;
+    return json ? render_json(&scratch->event, scratch->line, LINE)
+                : render_text(&scratch->event, &style, scratch->line, LINE);
 }
 
-static bool write_line(struct scratch *scratch) {
-    size_t length = log_settings.format == FORMAT_JSON ? render_json(&scratch->event, scratch->line, LINE)
-                                                       : render_text(&scratch->event, &style, scratch->line, LINE);
-    return sink_write(scratch->line, length);
+static bool write_made(struct scratch *scratch) {
+    bool to_session = session_is_open();
+    size_t length = make_line(scratch, to_session);
+    return to_session ? session_put(scratch->line, length) : sink_write(scratch->line, length);
 }
 
+/* Not where the process has told of its end meanwhile, and with it of what becomes of another thread's connections. */
 static void write_event(struct scratch *scratch, struct counters *counters) {
-    bool counted = scratch->event.op != OP_START && scratch->event.op != OP_END;
-    /* Another thread's, while the process ends: what becomes of its connections has been told. */
-    if (counted && atomic_load(&counters->framed) != STARTED)
-        return;
-    if (!(session_is_open() ? put_into_session(scratch) : write_line(scratch)))
-        atomic_fetch_add(&counters->lost, counted);
-    else
-        atomic_fetch_add(&counters->events, counted);
+    atomic_fetch_add(&counters->writing, 1);
+    if (atomic_load(&counters->framed) == STARTED)
+        atomic_fetch_add(write_made(scratch) ? &counters->events : &counters->lost, 1);
+    atomic_fetch_sub(&counters->writing, 1);
+}
+
+/* Whoever is writing an event was before the end. One that never comes back is not waited for for ever. */
+static void await_writers(struct counters *counters) {
+    enum { TURNS = 200 };
+    for (int turn = 0; turn < TURNS && atomic_load(&counters->writing) > 0; turn++)
+        probe(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 }
 
 static void write_start(struct counters *counters, uint64_t when) {
@@ -153,7 +159,7 @@ static void write_start(struct counters *counters, uint64_t when) {
     event->seed = log_seed;
     event->rules = log_rules;
     log_name_thread(event);
-    write_event(scratch, counters);
+    write_made(scratch);
     scratch_give(scratch);
 }
 
@@ -187,6 +193,7 @@ void log_end(void) {
         atomic_compare_exchange_strong(&counters->framed, &none, ENDED_UNSTARTED);
         return;
     }
+    await_writers(counters);
     struct scratch *scratch = scratch_take();
     if (!scratch)
         return;
@@ -197,7 +204,7 @@ void log_end(void) {
     event->asked = atomic_load(&counters->asked);
     event->contradicted = atomic_load(&counters->contradicted);
     log_name_thread(event);
-    write_event(scratch, counters);
+    write_made(scratch);
     scratch_give(scratch);
 }
 

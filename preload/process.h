@@ -14,7 +14,8 @@ enum framed { NOT_STARTED, STARTED, ENDED, ENDED_UNSTARTED };
 /* What is counted for a process's `end` event. */
 struct counters {
     _Atomic uint64_t events, lost, asked, contradicted;
-    _Atomic int framed; /* enum framed */
+    _Atomic int framed;  /* enum framed */
+    _Atomic int writing; /* threads that are about to write an event, or write one */
 };
 
 /* Once, before main. */
