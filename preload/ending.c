@@ -196,6 +196,9 @@ static void report_shutdown(struct ending_call *ending, long result, int error, 
     struct standing now;
     struct references references;
     struct remaining nobody = {0};
+    /* Refused: a reset came after the look, and before the call. */
+    if (result == -1 && error == ENOTCONN)
+        standing_of(ending->fd, &ending->identity, false, &ending->standing);
     struct after after = stand_after(ending, &now);
     struct verdict verdict =
         verdict_decide(ENDING_SHUTDOWN, ending->real_how, &ending->standing.before, &nobody, &after);

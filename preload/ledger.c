@@ -40,7 +40,7 @@ enum { REACH = BUCKETS < 64 ? BUCKETS : 64 };
 
 struct bucket {
     _Atomic uint64_t strays;
-    uint64_t unused;
+    _Atomic uint64_t changes; /* to the records of the sockets whose own bucket it is */
     struct record records[BUCKET_RECORDS];
 };
 
@@ -107,11 +107,21 @@ static struct record *find(uint64_t cookie, uint64_t holder, unsigned *distance)
     return NULL;
 }
 
+/* Said after each change, before the next one. */
+static void changed(uint64_t cookie) {
+    atomic_fetch_add(&bucket_at(cookie, 0)->changes, 1);
+}
+
+uint64_t ledger_changes(uint64_t cookie) {
+    return ledger ? atomic_load(&bucket_at(cookie, 0)->changes) : 0;
+}
+
 static bool take_out(uint64_t cookie, uint64_t holder) {
     unsigned distance;
     struct record *record = find(cookie, holder, &distance);
     if (!record || !exchange(record, cookie, holder, 0, 0))
         return false;
+    changed(cookie);
     if (distance)
         atomic_fetch_sub(&bucket_at(cookie, 0)->strays, 1);
     return true;
@@ -120,8 +130,10 @@ static bool take_out(uint64_t cookie, uint64_t holder) {
 /* Free places of a bucket are looked for only where something is put in, so a reader may pass a writer by. */
 static bool put_into(struct bucket *bucket, uint64_t cookie, uint64_t holder) {
     for (unsigned r = 0; r < BUCKET_RECORDS; r++)
-        if (atomic_load(&bucket->records[r].cookie) == 0 && exchange(&bucket->records[r], 0, 0, cookie, holder))
+        if (atomic_load(&bucket->records[r].cookie) == 0 && exchange(&bucket->records[r], 0, 0, cookie, holder)) {
+            changed(cookie);
             return true;
+        }
     return false;
 }
 
@@ -210,7 +222,10 @@ static bool walk_on(struct walk *walk) {
 }
 
 static void walk_take_out(const struct walk *walk) {
-    if (exchange(walk->record, walk->cookie, walk->holder, 0, 0) && walk->strayed)
+    if (!exchange(walk->record, walk->cookie, walk->holder, 0, 0))
+        return;
+    changed(walk->cookie);
+    if (walk->strayed)
         atomic_fetch_sub(&bucket_at(walk->cookie, 0)->strays, 1);
 }
 

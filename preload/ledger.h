@@ -47,6 +47,13 @@ struct ledger_cursor {
 };
 bool ledger_next(uint64_t cookie, struct ledger_cursor *cursor, struct ledger_reference *reference);
 
+/*
+ * Grows with each change to the socket's records (and to those of a few others). Who goes through them while they
+ * change may miss what is put in and what is taken out after, and so see what never was: if it has grown meanwhile,
+ * once more.
+ */
+uint64_t ledger_changes(uint64_t cookie);
+
 /* That reference was looked for, and is not there. */
 void ledger_strike(uint64_t cookie, const struct ledger_reference *reference);
 

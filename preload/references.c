@@ -63,12 +63,9 @@ static bool is_there(const struct ledger_reference *reference, uint64_t inode, u
     return lives;
 }
 
-bool references_from_ledger(uint64_t inode, uint64_t cookie, struct search_row *row) {
-    unsigned count;
+static void go_through_ledger(uint64_t inode, uint64_t cookie, struct search_row *row) {
     int self = process_id();
-    if (process_is_borrowed() || !inode || !ledger_count(cookie, &count))
-        return false;
-    row->inode = inode;
+    *row = (struct search_row){.inode = inode};
     for (int own = 0; own <= 1; own++) {
         struct ledger_reference reference;
         for (struct ledger_cursor cursor = {0}; ledger_next(cookie, &cursor, &reference);) {
@@ -79,6 +76,19 @@ bool references_from_ledger(uint64_t inode, uint64_t cookie, struct search_row *
             else
                 ledger_strike(cookie, &reference);
         }
+    }
+}
+
+bool references_from_ledger(uint64_t inode, uint64_t cookie, struct search_row *row) {
+    enum { TIMES = 4 };
+    unsigned count;
+    if (process_is_borrowed() || !inode || !ledger_count(cookie, &count))
+        return false;
+    for (int time = 0; time < TIMES; time++) {
+        uint64_t changes = ledger_changes(cookie);
+        go_through_ledger(inode, cookie, row);
+        if (ledger_changes(cookie) == changes)
+            break;
     }
     return true;
 }

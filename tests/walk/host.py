@@ -5,6 +5,7 @@ import ctypes
 import fcntl
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -89,6 +90,20 @@ class Capture:
         self.sock.setblocking(False)
         self.seen = set()
 
+    def settle(self):
+        """All that was sent is delivered, and what that brings about, too: a busy machine leaves it to threads of its own
+        (ksoftirqd), a queue a processor, in which a datagram of ours stands behind it."""
+        allowed = os.sched_getaffinity(0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as echo:
+            echo.bind(("127.0.0.1", 0))
+            echo.settimeout(10)
+            for processor in allowed:
+                os.sched_setaffinity(0, {processor})
+                for _ in range(4):  # what comes of a packet that was waiting waits behind the datagram
+                    echo.sendto(b"-", echo.getsockname())
+                    echo.recv(1)
+        os.sched_setaffinity(0, allowed)
+
     def read(self, wait=0.0):
         """What has come; waits that long for the first."""
         packets = []
@@ -126,6 +141,7 @@ class Log:
         self.path = path
         self.rest = b""
         self.lines = 0
+        self.torn = []  # process ids: SIGKILL came while they wrote a line, of which a part is there, before the next one
         with open(path, "ab"):
             pass
         self.file = open(path, "rb")
@@ -136,6 +152,10 @@ class Log:
         events = []
         for line in lines:
             self.lines += 1
+            next_one = line.find(b'{"time":', 1)
+            if next_one > 0:
+                self.torn += [int(pid) for pid in re.findall(rb'"pid":([0-9]+)', line[:next_one])[:1]]
+                line = line[next_one:]
             try:
                 event = json.loads(line)
             except ValueError as error:

@@ -282,7 +282,8 @@ class Throng:
 
     def await_answer(self, act, killed):
         act.answer = act.actor.actor.last_answer(act.ident) if killed else act.actor.actor.answer(act.ident)
-        if act.answer is None:  # it may have happened or not
+        if act.answer is None:  # it may have happened or not, after those that were answered
+            act.begin = max([act.begin, *(other.until for other in self.acts if other.actor is act.actor and other.answer)])
             return
         if "t0" in act.answer:
             act.begin, act.until = act.answer["t0"] / 1e9, act.answer["t1"] / 1e9
@@ -291,11 +292,15 @@ class Throng:
         self.endings += act.name in ("close", "shutdown") or act.gone is not None
 
     def capture_all(self):
-        """loopback delivers within the call that sends; the capture's ring is filled by then."""
+        self.capture.settle()
         self.packets = self.capture.read()
         self.events = []
         if self.log:
             self.events = [event for event in self.log.read() if event["op"] not in ("start", "end")]
+            for pid in self.log.torn:
+                if pid not in [process.pid for process in self.deaths]:
+                    raise Trouble(f"a line of process {pid} is cut off, which was not killed")
+            self.log.torn.clear()
 
     # How it stands afterwards
 
@@ -609,7 +614,7 @@ class Throng:
                     self.show(event) for event in self.events if event.get("socket") == end.cookie))
         for event in claims:
             end = next((end for end in self.ends.values() if end.cookie == event["socket"]), None)
-            if event["verified"] or end is None or not self.raced(end):
+            if end is None or not self.raced(end) or event["verified"] and not self.reset_under_way(event, end):
                 wrong.append(f"claims what never left: {self.show(event)}")
         return wrong
 
@@ -626,6 +631,12 @@ class Throng:
 
     def died_in_call(self, process, end):
         return any(act.actor is process and act.answer is None and end in (act.end, act.gone) for act in self.acts)
+
+    def reset_under_way(self, event, end):
+        """The peer's RST came between the look and the call: of a socket that is gone the kernel does not say by whom."""
+        until = event["_act"].until if event.get("_act") else float("inf")
+        return end.peer is not None and any(event["time"] - SLACK <= packet.time <= until
+                                            for packet in self.sent_by(end.peer, "RST"))
 
     def raced(self, end):
         """Several had a hand in its end: what was foreseen may have come otherwise."""
