@@ -131,36 +131,65 @@ static bool write_made(struct scratch *scratch) {
     return to_session ? session_put(scratch->line, length) : sink_write(scratch->line, length);
 }
 
+/*
+ * For another thread that is writing at this moment to come on. One that never does (it was left by a longjmp(), or is
+ * ours, interrupted by the handler that we are in) is not waited for for ever. False: it was long enough.
+ */
+static bool wait_a_moment(int *turn) {
+    enum { YIELDS = 100, TURNS = 200 };
+    const struct timespec moment = {.tv_nsec = 100000};
+    if (*turn < YIELDS)
+        probe(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    else
+        probe(SYS_nanosleep, (long)&moment, 0, 0, 0, 0, 0);
+    return ++*turn < TURNS;
+}
+
+static void await_start(struct counters *counters) {
+    for (int turn = 0; atomic_load(&counters->framed) == STARTING && wait_a_moment(&turn);)
+        ;
+}
+
+/* Whoever is writing an event was before the end. */
+static void await_writers(struct counters *counters) {
+    for (int turn = 0; atomic_load(&counters->writing) > 0 && wait_a_moment(&turn);)
+        ;
+}
+
+static bool is_under_way(struct counters *counters) {
+    int framed = atomic_load(&counters->framed);
+    return framed == STARTED || framed == STARTING;
+}
+
 /* Not where the process has told of its end meanwhile, and with it of what becomes of another thread's connections. */
 static void write_event(struct scratch *scratch, struct counters *counters) {
+    await_start(counters);
     atomic_fetch_add(&counters->writing, 1);
-    if (atomic_load(&counters->framed) == STARTED)
+    if (is_under_way(counters))
         atomic_fetch_add(write_made(scratch) ? &counters->events : &counters->lost, 1);
     atomic_fetch_sub(&counters->writing, 1);
 }
 
-/* Whoever is writing an event was before the end. One that never comes back is not waited for for ever. */
-static void await_writers(struct counters *counters) {
-    enum { TURNS = 200 };
-    for (int turn = 0; turn < TURNS && atomic_load(&counters->writing) > 0; turn++)
-        probe(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-}
-
-static void write_start(struct counters *counters, uint64_t when) {
-    int none = NOT_STARTED;
-    if (!atomic_compare_exchange_strong(&counters->framed, &none, STARTED))
-        return;
-    struct scratch *scratch = scratch_take();
-    if (!scratch)
-        return;
+static void make_start(struct scratch *scratch, uint64_t when) {
     struct event *event = log_event(scratch, OP_START, NULL);
     event->time_us = when;
     event->command = log_command;
     event->seed = log_seed;
     event->rules = log_rules;
     log_name_thread(event);
-    write_made(scratch);
-    scratch_give(scratch);
+}
+
+static void write_start(struct counters *counters, uint64_t when) {
+    int none = NOT_STARTED, starting = STARTING;
+    if (!atomic_compare_exchange_strong(&counters->framed, &none, STARTING))
+        return;
+    struct scratch *scratch = scratch_take();
+    if (scratch) {
+        make_start(scratch, when);
+        write_made(scratch);
+        scratch_give(scratch);
+    }
+    atomic_compare_exchange_strong(&counters->framed, &starting, STARTED);
 }
 
 void log_emit(struct scratch *scratch) {
@@ -178,7 +207,7 @@ void log_emit(struct scratch *scratch) {
 
 void log_emit_plainly(struct scratch *scratch, bool always) {
     struct counters *counters = process_counters();
-    if (!always && atomic_load(&counters->framed) != STARTED)
+    if (!always && !is_under_way(counters))
         return;
     log_name_thread(&scratch->event);
     write_start(counters, scratch->event.time_us);
@@ -187,9 +216,11 @@ void log_emit_plainly(struct scratch *scratch, bool always) {
 
 void log_end(void) {
     struct counters *counters = process_counters();
-    int started = STARTED, none = NOT_STARTED;
+    int started = STARTED, starting = STARTING, none = NOT_STARTED;
+    await_start(counters);
     /* What other threads would still log is not written any more. */
-    if (!atomic_compare_exchange_strong(&counters->framed, &started, ENDED)) {
+    if (!atomic_compare_exchange_strong(&counters->framed, &started, ENDED) &&
+        !atomic_compare_exchange_strong(&counters->framed, &starting, ENDED)) {
         atomic_compare_exchange_strong(&counters->framed, &none, ENDED_UNSTARTED);
         return;
     }

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* Whether a process's `start` and `end` were logged. */
-enum framed { NOT_STARTED, STARTED, ENDED, ENDED_UNSTARTED };
+enum framed { NOT_STARTED, STARTING, STARTED, ENDED, ENDED_UNSTARTED };
 
 /* What is counted for a process's `end` event. */
 struct counters {

@@ -71,7 +71,7 @@ assert_lines() {
 }
 
 @test "ledger: a process killed in the middle of an update leaves the count as it was" {
-  scene ledger killed-in-update 60
+  KILLS=1 scene ledger killed-in-update 60
   local pid
   pid=$(fact PID)
   assert_lines 60 ".op == \"close\" and .pid == $pid and .fin == \"withheld\" and .refs_before == 2 and .refs_after == 1

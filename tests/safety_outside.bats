@@ -80,9 +80,10 @@ ends() {
 @test "outside: other threads go on while the process ends" {
   same CLOSETRACE_TRACE=open,end safety_outside ending-with-threads
   assert_log
-  # nobody tells anything after the process's end
-  jq -e -n '[inputs] | group_by(.pid) | map(.[-1].op == "end" and (map(select(.op == "start")) | length == 1)) | all' \
-    "$LOG" >/dev/null || log_fail "something comes after the end"
+  # nobody tells anything before the process's start or after its end
+  jq -e -n '[inputs] | group_by(.pid) |
+      map(.[0].op == "start" and .[-1].op == "end" and (map(select(.op == "start")) | length == 1)) | all' \
+    "$LOG" >/dev/null || log_fail "something comes before the start or after the end"
 }
 
 @test "outside: what is in a stream's buffer at the end" {

@@ -23,8 +23,10 @@ became of the sockets of a process that a signal has ended (--killed).
 
 exit and exec are predictions, made before the kernel acts, and two things cannot be known then: whether a process
 holds the socket that may not be looked at (refs_partial, or no references at all where there is no /proc; such a
-claim may be one too many, counted as "doubtful"), and whether a holder lets go before this process is gone (the FIN
-of one that said withheld may be claimed by the other's call, or by none; counted as "overtaken").
+claim may be one too many, counted as "doubtful", as is that of a process that was exec'd, whose role is unknown, and
+shares no memory with another that closes at the same moment: docs/architecture.md), and whether a holder lets go
+before this process is gone (the FIN of one that said withheld may be claimed by the other's call, or by none; counted
+as "overtaken").
 
 A close, or an end of a process, that says verified=false may have claimed a FIN where an RST left: data has arrived
 between the look before it and the call, and the kernel keeps no trace of which it was. It is counted as "missed".
@@ -146,9 +148,10 @@ class Comparison:
         return overtaken
 
     def without_doubtful(self, claims, wanted):
-        """Leaves out predictions made with a lower bound for the references, where there are too many claims."""
+        """Leaves out predictions made with a lower bound for the references, or by a process that knows of nobody's
+        claims, where there are too many claims."""
         for event in list(claims):
-            certain = "refs_after" in event and not event.get("refs_partial")
+            certain = "refs_after" in event and not event.get("refs_partial") and event.get("role") != "unknown"
             if len(claims) > wanted and event["op"] in BEFORE_IT_HAPPENS and not certain:
                 claims.remove(event)
                 self.counts["doubtful"] += 1

@@ -74,6 +74,8 @@ trace() {
 
   [ -z "${KERNEL_ONLY-}" ] || return 0
   [ -e "$LOG" ] || log_fail "nothing was logged" || return
+  # SIGKILL may come in the middle of a write, and the next line then stands behind what there is of that one.
+  [ -z "${KILLS-}" ] || sed -i -E 's/^.+(\{"time":)/\1/' "$LOG"
   jq -e -n '[inputs | type == "object"] | all' "$LOG" >/dev/null || log_fail "the log is not JSON lines" || return
   jq -e -n '[inputs | select(.op == "end") | .lost == 0] | all' "$LOG" >/dev/null || log_fail "events were lost"
 }
