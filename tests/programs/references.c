@@ -3,6 +3,7 @@
  * unix sockets, files registered with io_uring. The close that sends nothing, and what sends the FIN later.
  */
 #include "pair.h"
+#include "unseen.h"
 
 #include <linux/io_uring.h>
 #include <pthread.h>
@@ -38,24 +39,6 @@ static int duplicate_linger_zero(char **arguments) {
     MUST(close(copy));
     tell_end(pair.s);
     return 0;
-}
-
-/* A system call that no library in the process can see. */
-static long unseen(long number, long a, long b, long c) {
-#if defined(__x86_64__)
-    long result;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
-    return result;
-#elif defined(__aarch64__)
-    register long x8 __asm__("x8") = number;
-    register long x0 __asm__("x0") = a;
-    register long x1 __asm__("x1") = b;
-    register long x2 __asm__("x2") = c;
-    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
-    return x0;
-#else
-    skip("no system call by hand for this architecture");
-#endif
 }
 
 static int unseen_duplicate(char **arguments) {

@@ -4,6 +4,7 @@
  * tells that. Run with CLOSETRACE_OUTPUT=stderr, and without the library.
  */
 #include "pair.h"
+#include "unseen.h"
 
 #include <pty.h>
 #include <signal.h>
@@ -85,16 +86,6 @@ static long drain(int fd, long *lines, bool *whole) {
 
 /* ---- a connection where standard error was ---- */
 
-/* By an instruction of our own, which no library sees. */
-static void close_unseen(int fd) {
-#if defined(__x86_64__)
-    long result;
-    __asm__ volatile("syscall" : "=a"(result) : "a"((long)SYS_close), "D"((long)fd) : "rcx", "r11", "memory");
-#else
-    close(fd);
-#endif
-}
-
 /* The client reads nothing but what the program sends. In a child, whose standard error is lost by that. */
 static void serve_as_2(const char *way) {
     pid_t child = MUST(fork());
@@ -104,7 +95,7 @@ static void serve_as_2(const char *way) {
         if (strcmp(way, "close") == 0)
             MUST(close(2));
         else if (strcmp(way, "unseen") == 0)
-            close_unseen(2);
+            unseen(SYS_close, 2, 0, 0);
         else if (strcmp(way, "fclose") == 0)
             MUST(fclose(stderr));
         else if (strcmp(way, "close_range") == 0)

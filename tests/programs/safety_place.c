@@ -3,6 +3,7 @@
  * and its user. What is told must be the same with the library and without.
  */
 #include "pair.h"
+#include "unseen.h"
 
 #include <dirent.h>
 #include <grp.h>
@@ -196,14 +197,6 @@ static void sweep_by_duplicates(void) {
         EXPECT(dup3(0, fd, O_CLOEXEC) == fd);
     for (int fd = 3; fd < limit; fd++)
         MUST(close(fd));
-}
-
-/* A system call that no library sees. */
-static long unseen(long number, long a, long b, long c) {
-    long result;
-    register long third __asm__("rdx") = c;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "r"(third) : "rcx", "r11", "memory");
-    return result;
 }
 
 static void sweep_unseen(void) {

@@ -42,6 +42,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "unseen.h"
+
 enum { CONTROL = 500, ARGS_MAX = 48, PACKET_MAX = 4096, PASS_MAX = 16 };
 
 extern char **environ;
@@ -100,21 +102,6 @@ static int number(const struct command *c, int i) {
 
 static const char *word(const struct command *c, int i) {
     return i < c->argc ? c->argv[i] : "";
-}
-
-/* A system call that no library can see. */
-static long raw_call(long nr, long a, long b, long d) {
-#if defined __x86_64__
-    long ret;
-    __asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(d) : "rcx", "r11", "memory");
-    return ret;
-#elif defined __aarch64__
-    register long x8 __asm__("x8") = nr, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = d;
-    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
-    return x0;
-#else
-    return syscall(nr, a, b, d);
-#endif
 }
 
 static void say_address(struct command *c, const char *key, const struct sockaddr_storage *from) {
@@ -257,7 +244,7 @@ static void do_dup(struct command *c) {
     else if (!strcmp(v, "syscall-dup3"))
         TIMED(c, syscall(SYS_dup3, fd, to, 0));
     else if (!strcmp(v, "raw-dup"))
-        TIMED(c, raw_call(SYS_dup, fd, 0, 0));
+        TIMED(c, unseen(SYS_dup, fd, 0, 0));
     else
         say(c, " unknown=%s", v);
 }
@@ -283,7 +270,7 @@ static void do_close(struct command *c) {
     else if (!strcmp(v, "syscall"))
         TIMED(c, syscall(SYS_close, fd));
     else if (!strcmp(v, "raw"))
-        TIMED(c, raw_call(SYS_close, fd, 0, 0));
+        TIMED(c, unseen(SYS_close, fd, 0, 0));
     else if (!strcmp(v, "dup2-file"))
         over_by_file(c, fd, 0, 0);
     else if (!strcmp(v, "dup3-file"))
