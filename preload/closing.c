@@ -412,7 +412,7 @@ static void report(struct closing *closing, enum event_op op, long result, int e
     struct references references;
     unsigned expected = 0;
     bool answered = ledger_count(closing->identity.cookie, &expected);
-    session_expect(closing->identity.cookie);
+    session_expect_event();
     ask(closing, scratch, &answer);
     find_references(closing, scratch, &answer, &references);
     bool ledger_wrong = correct_ledger(closing, answered, expected, &answer, &references);

@@ -110,19 +110,16 @@ void log_name_thread(struct event *event) {
     memcpy(event->comm, process_thread_name(), COMM_SIZE);
 }
 
-enum {
-    LINE =
-        sizeof((struct scratch *)NULL)->line < RENDER_LINE_MAX ? sizeof((struct scratch *)NULL)->line : RENDER_LINE_MAX
-};
+_Static_assert(sizeof((struct scratch *)NULL)->line >= RENDER_LINE_MAX, "room for a line");
 
 /* The command makes the line; or it is made here. */
 static size_t make_line(struct scratch *scratch, bool to_session) {
-    size_t length = to_session ? event_pack(&scratch->event, scratch->line, LINE) : 0;
+    size_t length = to_session ? event_pack(&scratch->event, scratch->line, RENDER_LINE_MAX) : 0;
     if (length > 0)
         return length;
     bool json = log_settings.format == FORMAT_JSON || to_session;
-    return json ? render_json(&scratch->event, scratch->line, LINE)
-                : render_text(&scratch->event, &style, scratch->line, LINE);
+    return json ? render_json(&scratch->event, scratch->line, RENDER_LINE_MAX)
+                : render_text(&scratch->event, &style, scratch->line, RENDER_LINE_MAX);
 }
 
 static bool write_made(struct scratch *scratch) {

@@ -25,7 +25,8 @@ static bool identify_accepted(int listener, int fd, const struct sockaddr *peer,
     if (!identity->cookie || !table_find(listener, false, &parent))
         return false;
     ledger_expect(identity->cookie);
-    session_expect(identity->cookie);
+    session_expect_event();
+    session_expect_to_know(identity->cookie);
     identity->namespace = parent.namespace;
     identity->interface = parent.interface;
     identity->role = ROLE_SERVER;

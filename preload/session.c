@@ -246,11 +246,14 @@ void session_spawned(int pid, const char *path) {
         roster_note_spawned(&session->roster, pid, last_part(path, copy));
 }
 
-void session_expect(uint64_t cookie) {
-    if (!session)
-        return;
-    ring_expect(&session->ring);
-    address_book_expect(&session->book, cookie);
+void session_expect_event(void) {
+    if (session)
+        ring_expect(&session->ring);
+}
+
+void session_expect_to_know(uint64_t cookie) {
+    if (session)
+        address_book_expect(&session->book, cookie);
 }
 
 void session_know(const struct identity *identity) {

@@ -45,8 +45,9 @@ void session_spawned(int pid, const char *path);
  */
 bool session_park(int fd, struct session_request *request);
 
-/* Before one of these and session_put(): what they write to is fetched while the kernel is asked something. */
-void session_expect(uint64_t cookie);
+/* Before session_put(), and before session_know(): what it writes to is fetched while the kernel is asked something. */
+void session_expect_event(void);
+void session_expect_to_know(uint64_t cookie);
 
 /* Who is who: noted for programs that inherit the connection, and for the command. */
 struct identity;

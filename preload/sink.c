@@ -17,7 +17,6 @@
 #include "pure/settings.h"
 #include "sandbox.h"
 #include "scratch.h"
-#include "session.h"
 
 enum { STDERR = 2, PATH_SIZE = 4096, KERNEL_SIGSET = 8 };
 

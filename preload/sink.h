@@ -19,8 +19,8 @@ void sink_start(void);
 bool sink_to_file(const char *output, int *error);
 
 /*
- * Lines go to the command from now on, and where it reads them no more, to the file (NULL: to standard error), which
- * is not opened before.
+ * Events go to the command (session.h), and lines only where it reads them no more: to the file (NULL: to standard
+ * error), which is not opened before.
  */
 void sink_to_session(const char *output);
 

@@ -232,6 +232,7 @@ static void count_parked(struct event *event) {
     event->refs_before++;
 }
 
+/* status: the process's, or below 0. */
 static struct event *fill(const struct swept *socket, enum event_op op, const struct call *call, int status,
                           struct scratch *scratch) {
     struct event *event = log_event(scratch, op, call);
@@ -344,12 +345,10 @@ void sweep_exec_failed(const struct call *call, int error) {
     if (log_wants(TRACE_END | TRACE_REFS) && gather(&sweep, CLOSED_ON_EXEC)) {
         struct scratch *scratch = scratch_take();
         for (size_t i = 0; scratch && i < sweep.count; i++) {
-            struct event *event = log_event(scratch, OP_EXEC, call);
-            event->has |= HAS_FD | HAS_RET | HAS_ERRNO;
-            event->fd = sweep.sockets[i].fd;
+            struct event *event = fill(&sweep.sockets[i], OP_EXEC, call, -1, scratch);
+            event->has |= HAS_RET | HAS_ERRNO;
             event->ret = -1;
             event->error = error;
-            event_set_socket(event, &sweep.sockets[i].identity);
             claims_forget(sweep.sockets[i].identity.cookie, CLAIM_END);
             log_emit(scratch);
         }

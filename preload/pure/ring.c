@@ -126,7 +126,7 @@ bool ring_put(struct ring *ring, int pid, const void *line, size_t length) {
 }
 
 void ring_expect(struct ring *ring) {
-    enum { CACHE_LINE = 64, USUAL_LINE = 512 };
+    enum { CACHE_LINE = 64, USUAL_LINE = 320 };
     uint64_t position = atomic_load_explicit(&ring->head.position, memory_order_relaxed);
     for (unsigned at = 0; at < USUAL_LINE; at += CACHE_LINE)
         __builtin_prefetch(&ring->bytes[(position + at) % RING_SIZE], 1);
