@@ -84,47 +84,50 @@ static uint8_t parts_of(const struct event *event) {
                      (event->verified ? IS_VERIFIED : 0));
 }
 
+/* Those of an event's fields that are the same in a packed one. */
+#define EACH_FIELD(FIELD) \
+    FIELD(op)             \
+    FIELD(role)           \
+    FIELD(fin)            \
+    FIELD(why)            \
+    FIELD(sigpipe)        \
+    FIELD(used)           \
+    FIELD(state_before)   \
+    FIELD(state_after)    \
+    FIELD(peer_state)     \
+    FIELD(holders_named)  \
+    FIELD(pid)            \
+    FIELD(tid)            \
+    FIELD(has)            \
+    FIELD(time_us)        \
+    FIELD(duration_us)    \
+    FIELD(fd)             \
+    FIELD(error)          \
+    FIELD(status)         \
+    FIELD(how)            \
+    FIELD(ret)            \
+    FIELD(cookie)         \
+    FIELD(local)          \
+    FIELD(remote)         \
+    FIELD(refs_before)    \
+    FIELD(refs_after)     \
+    FIELD(holder_count)   \
+    FIELD(pending)        \
+    FIELD(unread)         \
+    FIELD(unsent)         \
+    FIELD(sent)           \
+    FIELD(received)       \
+    FIELD(unacked)        \
+    FIELD(idle_us)        \
+    FIELD(child)          \
+    FIELD(shared)         \
+    FIELD(caller_offset)
+
 static void put_fixed(struct out *out, const struct event *event) {
-    struct packed packed = {
-        .mark = MARK,
-        .op = (uint8_t)event->op,
-        .parts = parts_of(event),
-        .role = (uint8_t)event->role,
-        .fin = (uint8_t)event->fin,
-        .why = (uint8_t)event->why,
-        .sigpipe = (uint8_t)event->sigpipe,
-        .used = (uint8_t)event->used,
-        .state_before = (uint8_t)event->state_before,
-        .state_after = (uint8_t)event->state_after,
-        .peer_state = (uint8_t)event->peer_state,
-        .holders_named = (uint8_t)event->holders_named,
-        .pid = event->pid,
-        .tid = event->tid,
-        .has = event->has,
-        .time_us = event->time_us,
-        .duration_us = event->duration_us,
-        .fd = event->fd,
-        .error = event->error,
-        .status = event->status,
-        .how = event->how,
-        .ret = event->ret,
-        .cookie = event->cookie,
-        .local = event->local,
-        .remote = event->remote,
-        .refs_before = event->refs_before,
-        .refs_after = event->refs_after,
-        .holder_count = event->holder_count,
-        .pending = event->pending,
-        .unread = event->unread,
-        .unsent = event->unsent,
-        .sent = event->sent,
-        .received = event->received,
-        .unacked = event->unacked,
-        .idle_us = event->idle_us,
-        .child = event->child,
-        .shared = event->shared,
-        .caller_offset = event->caller_offset,
-    };
+    struct packed packed = {.mark = MARK, .parts = parts_of(event)};
+#define FIELD(name) packed.name = event->name;
+    EACH_FIELD(FIELD)
+#undef FIELD
     memcpy(packed.comm, event->comm, COMM_SIZE);
     put(out, &packed, sizeof packed);
 }
@@ -206,44 +209,12 @@ static bool has_sense(const struct packed *packed) {
 
 static void take_fixed(const struct packed *packed, struct event *event) {
     event_init(event, (enum event_op)packed->op);
-    event->role = (enum event_role)packed->role;
-    event->fin = (enum event_fin)packed->fin;
-    event->why = (enum event_why)packed->why;
-    event->sigpipe = (enum event_sigpipe)packed->sigpipe;
-    event->used = (enum event_used)packed->used;
-    event->state_before = (enum tcp_state)packed->state_before;
-    event->state_after = (enum tcp_state)packed->state_after;
-    event->peer_state = (enum tcp_state)packed->peer_state;
-    event->holders_named = packed->holders_named;
+#define FIELD(name) event->name = packed->name;
+    EACH_FIELD(FIELD)
+#undef FIELD
     event->refs_partial = packed->parts & IS_PARTIAL;
     event->verified = packed->parts & IS_VERIFIED;
-    event->pid = packed->pid;
-    event->tid = packed->tid;
-    event->has = packed->has;
-    event->time_us = packed->time_us;
-    event->duration_us = packed->duration_us;
     memcpy(event->comm, packed->comm, COMM_SIZE);
-    event->fd = packed->fd;
-    event->error = packed->error;
-    event->status = packed->status;
-    event->how = packed->how;
-    event->ret = packed->ret;
-    event->cookie = packed->cookie;
-    event->local = packed->local;
-    event->remote = packed->remote;
-    event->refs_before = packed->refs_before;
-    event->refs_after = packed->refs_after;
-    event->holder_count = packed->holder_count;
-    event->pending = packed->pending;
-    event->unread = packed->unread;
-    event->unsent = packed->unsent;
-    event->sent = packed->sent;
-    event->received = packed->received;
-    event->unacked = packed->unacked;
-    event->idle_us = packed->idle_us;
-    event->child = packed->child;
-    event->shared = packed->shared;
-    event->caller_offset = packed->caller_offset;
 }
 
 bool event_unpack(const char *bytes, size_t length, struct event *event) {
