@@ -35,9 +35,9 @@ LIBRARIES = -Wl,--as-needed -ldl -pthread
 
 MAP = preload/libclosetrace.map
 PURE := $(patsubst %.c,%,$(sort $(wildcard preload/pure/*.c cli/reader/*.c cli/analysis/*.c)))
-SOURCES := $(sort $(wildcard preload/*.c preload/*.S preload/pure/*.c))
+SOURCES := $(sort $(wildcard preload/*.c preload/*/*.c preload/arch/x86_64/*.S))
 OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(SOURCES)))
-COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard cli/*.c)))
+COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard cli/*.c cli/input/*.c cli/run/*.c cli/show/*.c)))
 MANPAGES := $(sort $(wildcard docs/*.1 docs/*.3 docs/*.7))
 
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
@@ -78,7 +78,8 @@ $(LIB): $(OBJECTS) $(MAP) $(BUILD)/flags
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $(OBJECTS) $(LIBRARIES) $(LDLIBS)
 
 # The command shares the pure parts with the library, and looks at the kernel and the ledger with the library's eyes.
-LOOKING = $(patsubst %,$(BUILD)/preload/%.o,diag event_socket ledger memory own process procfs sandbox scratch socket)
+LOOKING = $(patsubst %,$(BUILD)/preload/%.o,kernel/memory kernel/own_fds kernel/process kernel/procfs kernel/scratch \
+          kernel/seccomp_guard kernel/sock_diag kernel/tcp_socket output/event_socket refs/ledger)
 $(COMMAND): $(COMMAND_OBJECTS) $(LOOKING) $(PURE:%=$(BUILD)/%.o) $(BUILD)/flags
 	$(say) LD $@
 	@mkdir -p $(@D)

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "command.h"
-#include "output.h"
+#include "show/output.h"
 #include "reader/match.h"
 #include "reader/parse.h"
-#include "trace.h"
+#include "input/trace.h"
 
 enum { GREP_FOUND = 0, GREP_NONE = 1, GREP_TROUBLE = 2 };
 

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "output.h"
+#include "show/output.h"
 #include "pure/render.h"
-#include "trace.h"
+#include "input/trace.h"
 
 const char *const print_options[] = {"--follow", "--help", "-f", "-h", NULL};
 

@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "ladder.h"
-#include "output.h"
-#include "report_words.h"
-#include "trace.h"
+#include "show/ladder.h"
+#include "show/output.h"
+#include "show/report_words.h"
+#include "input/trace.h"
 
 const char *const report_options[] = {"--fail", "--connection", "--help", "-h", NULL};
 

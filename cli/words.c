@@ -7,7 +7,7 @@
 
 #include "analysis/analysis.h"
 #include "command.h"
-#include "output.h"
+#include "show/output.h"
 #include "pure/names.h"
 #include "pure/rule.h"
 #include "pure/settings.h"

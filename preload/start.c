@@ -8,23 +8,23 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-#include "child.h"
-#include "fault.h"
-#include "flight.h"
-#include "ledger.h"
-#include "log.h"
-#include "process.h"
+#include "after_fork.h"
+#include "faults/fault.h"
+#include "refs/fds_in_flight.h"
+#include "refs/ledger.h"
+#include "output/log.h"
+#include "kernel/process.h"
 #include "pure/complaint.h"
 #include "pure/names.h"
-#include "raw.h"
-#include "real.h"
-#include "release.h"
-#include "search.h"
-#include "session.h"
-#include "sink.h"
-#include "sweep.h"
-#include "table.h"
-#include "timezone.h"
+#include "kernel/raw.h"
+#include "kernel/libc_real.h"
+#include "calls/late_release.h"
+#include "refs/proc_search.h"
+#include "session/session.h"
+#include "output/sink.h"
+#include "calls/leaving.h"
+#include "refs/fd_table.h"
+#include "output/timezone.h"
 
 extern int __cxa_at_quick_exit(void (*function)(void *), void *object);
 

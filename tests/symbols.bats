@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# preload/hooks.def, the one list of wrapped symbols, held against what the library exports and what libc has.
+# preload/kernel/hooks.def, the one list of wrapped symbols, held against what the library exports and what libc has.
 
 bats_require_minimum_version 1.5.0
 
@@ -8,7 +8,7 @@ setup() {
     LIB=${LIB:-$root/libclosetrace.so}
     libc=$(ldd "$(command -v bash)" | awk '$1 ~ /^libc\.so/ { print $3 }')
     listed=$BATS_TEST_TMPDIR/listed
-    sed -nE 's/^(HOOK|TWIN)\((\w+).*/\2/p' "$root/preload/hooks.def" | sort -u >"$listed"
+    sed -nE 's/^(HOOK|TWIN)\((\w+).*/\2/p' "$root/preload/kernel/hooks.def" | sort -u >"$listed"
     # address, name, version of every function that a program can call by name
     nm -D --defined-only "$libc" | awk '$2 ~ /[TWi]/ && $3 !~ /GLIBC_PRIVATE/ { sub("@+", " ", $3); print $1, $3 }' \
         >"$BATS_TEST_TMPDIR/libc"
@@ -59,7 +59,7 @@ setup() {
 
 # posix_spawn has two versions that differ: a program that was linked with the older one must get it.
 @test "symbols: every older version with a body of its own has its own door" {
-    sed -nE 's/^OLD\((\w+), \w+, ([A-Za-z0-9_.]+)\)/\1 \2/p' "$root/preload/hooks.def" | sort >"$BATS_TEST_TMPDIR/old"
+    sed -nE 's/^OLD\((\w+), \w+, ([A-Za-z0-9_.]+)\)/\1 \2/p' "$root/preload/kernel/hooks.def" | sort >"$BATS_TEST_TMPDIR/old"
     awk -v listed="$listed" '
         BEGIN { while ((getline name < listed) > 0) wrapped[name] = 1 }
         $2 in wrapped { n[$2]++; at[$2, n[$2]] = $1; version[$2, n[$2]] = $3 }

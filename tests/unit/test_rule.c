@@ -329,7 +329,7 @@ static void every_hook_has_a_place(void) {
 #define HOOK(symbol) #symbol,
 #define TWIN(symbol, of)
 #define OLD(symbol, of, version)
-#include "hooks.def"
+#include "kernel/hooks.def"
     };
     for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++)
         if (!has_no_family(hooks[i]) && !call_of(hooks[i]))

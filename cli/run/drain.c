@@ -1,0 +1,115 @@
+#define _GNU_SOURCE
+#include "drain.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stddef.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "show/output.h"
+#include "pure/pack.h"
+#include "pure/render.h"
+#include "reader/parse.h"
+#include "run_summary.h"
+
+enum { BUFFER_SIZE = 1 << 18 };
+
+bool drain_begin(struct drain *drain, const char *path, bool json) {
+    *drain = (struct drain){.fd = STDERR_FILENO, .json = json, .buffer = malloc(BUFFER_SIZE)};
+    if (path)
+        drain->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    drain->color = !json && output_in_color(drain->fd);
+    return drain->buffer && drain->fd >= 0;
+}
+
+void drain_flush(struct drain *drain) {
+    size_t at = 0;
+    while (at < drain->length && !drain->failed) {
+        ssize_t written = write(drain->fd, drain->buffer + at, drain->length - at);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0) {
+            drain->failed = true;
+            fprintf(stderr, "closetrace: the trace cannot be written: %s\n", strerror(errno));
+        } else {
+            at += (size_t)written;
+        }
+    }
+    drain->length = 0;
+}
+
+static size_t as_text(const struct drain *drain, const struct event *event, char text[RENDER_LINE_MAX]) {
+    struct text_style style = {.color = drain->color, .utc_offset = local_offset(event->time_us)};
+    return render_text(event, &style, text, RENDER_LINE_MAX);
+}
+
+static void drain_event(struct drain *drain, const struct event *event) {
+    if (drain->account)
+        account_event(drain->account, event);
+    if (BUFFER_SIZE - drain->length < RENDER_LINE_MAX)
+        drain_flush(drain);
+    char *line = drain->buffer + drain->length;
+    drain->length += drain->json ? render_json(event, line, RENDER_LINE_MAX) : as_text(drain, event, line);
+}
+
+/* It is of the library's own version: it cannot be wrong, unless its writer was given up in the middle of it. */
+void drain_line(struct drain *drain, const char *line, size_t length) {
+    static max_align_t memory[EVENT_STORE_SIZE(RING_LINE_MAX) / sizeof(max_align_t) + 1];
+    struct event_store store = {memory, sizeof memory};
+    struct event_wrong wrong;
+    struct event event;
+    if (event_parse(line, length - 1, &event, &store, &wrong))
+        drain_event(drain, &event);
+}
+
+static void drain_one(struct drain *drain, const char *bytes, size_t length) {
+    struct event event;
+    if (!is_packed(bytes, length))
+        drain_line(drain, bytes, length);
+    else if (event_unpack(bytes, length, &event))
+        drain_event(drain, &event);
+}
+
+static unsigned long long now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (unsigned long long)now.tv_sec * 1000 + (unsigned long long)now.tv_nsec / 1000000;
+}
+
+/* Its writer is dead, or has not come back to it for too long (it was stopped, or left by a longjmp()). */
+static bool is_given_up(struct drain *drain, int pid, bool last) {
+    enum { PATIENCE_MS = 2000 };
+    unsigned long long now = now_ms();
+    if (drain->busy_since_ms == 0 || drain->busy_pid != pid) {
+        drain->busy_since_ms = now;
+        drain->busy_pid = pid;
+    }
+    return last || now - drain->busy_since_ms > PATIENCE_MS || (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH);
+}
+
+size_t drain_ring(struct drain *drain, struct ring *ring, bool last) {
+    const char *line;
+    size_t length, came = 0;
+    int pid;
+    for (enum ring_next next; (next = ring_peek(ring, &line, &length, &pid)) != RING_EMPTY;) {
+        if (next == RING_LINE) {
+            drain->busy_since_ms = 0;
+            drain_one(drain, line, length);
+            ring_take(ring);
+            came += length;
+        } else if (is_given_up(drain, pid, last)) {
+            drain->busy_since_ms = 0;
+            ring_give_up(ring);
+        } else {
+            break;
+        }
+    }
+    ring_rewind(ring);
+    drain_flush(drain);
+    return came;
+}

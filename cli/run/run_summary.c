@@ -1,0 +1,88 @@
+#include "run_summary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "analysis/analysis.h"
+#include "command.h"
+#include "show/output.h"
+#include "pure/render.h"
+#include "show/report_words.h"
+#include "rule_tally.h"
+#include "input/trace.h"
+
+struct account {
+    struct analysis *analysis;
+    struct rule_tally rules;
+};
+
+static struct account *new_account(void) {
+    struct account *account = calloc(1, sizeof *account);
+    if (!account)
+        exit(EXIT_FAILED);
+    account->analysis = analysis_new();
+    return account;
+}
+
+void account_event(struct account *account, const struct event *event) {
+    analysis_event(account->analysis, event);
+    rule_tally_event(&account->rules, event);
+}
+
+static bool can_be_read_again(const struct drain *drain, const char *path) {
+    struct stat status;
+    return path && drain->json && fstat(drain->fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+void run_summary_begin(struct drain *drain, const char *path) {
+    if (!can_be_read_again(drain, path))
+        drain->account = new_account();
+}
+
+static struct account *read_again(const char *path) {
+    struct account *account = new_account();
+    struct trace *trace = trace_open(path);
+    struct event event;
+    struct json_text line;
+    while (trace && trace_next(trace, false, &event, &line) == TRACE_EVENT)
+        account_event(account, &event);
+    if (trace)
+        trace_close(trace);
+    return account;
+}
+
+static void log_findings(struct drain *drain, const struct analysis *analysis) {
+    char line[RENDER_LINE_MAX];
+    drain->account = NULL;
+    for (const struct finding *finding = analysis_findings(analysis); finding; finding = finding->next) {
+        struct finding_lists lists;
+        struct event event;
+        if (finding->certainty == NOTE)
+            continue;
+        finding_event(finding, &event, &lists);
+        if (drain->json)
+            drain_line(drain, line, render_json(&event, line, sizeof line));
+    }
+    drain_flush(drain);
+}
+
+void run_summary_end(struct drain *drain, const char *path) {
+    struct account *account = drain->account ? drain->account : read_again(path);
+    const struct analysis *analysis = account->analysis;
+    struct report_style style = {.color = output_in_color(STDERR_FILENO)};
+    analysis_end(account->analysis);
+    struct totals totals = analysis_totals(analysis);
+    if (totals.connections > 0 || analysis_findings(analysis)) {
+        findings_print(analysis, stderr, &style, false);
+        fputs("closetrace: ", stderr);
+        summary_print(analysis, stderr);
+    }
+    rule_tally_print(&account->rules, stderr);
+    log_findings(drain, analysis);
+    rule_tally_free(&account->rules);
+    analysis_free(account->analysis);
+    free(account);
+}

@@ -1,0 +1,77 @@
+#include "after_fork.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernel/sock_diag.h"
+#include "faults/fault.h"
+#include "refs/ledger.h"
+#include "output/log.h"
+#include "calls/opening.h"
+#include "faults/park.h"
+#include "kernel/process.h"
+#include "kernel/scratch.h"
+#include "session/session.h"
+#include "output/sink.h"
+#include "calls/leaving.h"
+#include "refs/fd_table.h"
+#include "calls/double_close.h"
+
+static __thread bool daemonizing;
+static __thread const void *daemonizing_caller;
+
+static void put_right(void) {
+    scratch_forked();
+    sweep_forked();
+    park_forked();
+    diag_forked();
+    fault_forked();
+    sink_forked();
+    session_forked();
+    table_forked();
+    twice_forked();
+}
+
+void child_started(void) {
+    process_forked();
+    ledger_started_child();
+    put_right();
+}
+
+void child_making(void) {
+    ledger_forking(table_inherit);
+}
+
+void child_made(int child) {
+    ledger_forked(child);
+}
+
+void child_notice(void) {
+    if (!process_fork_unseen())
+        return;
+    ledger_enter(table_inherit);
+    put_right();
+}
+
+void child_daemonizing(const void *caller) {
+    daemonizing = true;
+    daemonizing_caller = caller;
+}
+
+void child_daemonized(void) {
+    daemonizing = false;
+}
+
+/* In the parent of a fork inside daemon(): _exit(0) comes next, out of our sight. */
+static void parent_goes_on(void) {
+    if (!daemonizing)
+        return;
+    struct call call = call_begin("daemon", daemonizing_caller);
+    forked(forking(), -1, &call);
+    sweep_end("daemon", daemonizing_caller, 0);
+}
+
+void child_start(void) {
+    pthread_atfork(child_making, parent_goes_on, child_started);
+}

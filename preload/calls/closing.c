@@ -1,0 +1,514 @@
+#define _GNU_SOURCE
+#include "closing.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "refs/end_claims.h"
+#include "kernel/sock_diag.h"
+#include "shutting_down.h"
+#include "faults/fault.h"
+#include "refs/fds_in_flight.h"
+#include "refs/ledger.h"
+#include "kernel/process.h"
+#include "refs/references.h"
+#include "late_release.h"
+#include "kernel/seccomp_guard.h"
+#include "session/session.h"
+#include "refs/fd_table.h"
+
+void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing) {
+    if (flight_met_strangers()) /* another program may have set them */
+        atomic_store_explicit(socket_odd_options, true, memory_order_relaxed);
+    bool asked = socket_stand(fd, identity->role, for_close, standing);
+    unsigned seen = table_seen(fd);
+    struct before *before = &standing->before;
+    standing->used = seen & SEEN_USE;
+    if (asked && before->state != STATE_CLOSE)
+        return;
+    /* In CLOSE the kernel's numbers do not tell a connection that is over from a socket that was something else. */
+    bool had_peer = identity->role == ROLE_SERVER || !address_is_unspecified(&identity->remote);
+    before->was_connected = had_peer && (before->was_connected || !asked);
+    before->fin_sent = before->was_connected && (before->fin_sent || ((seen & SEEN_OWN_FIN) && !(seen & SEEN_RESET)));
+}
+
+void standing_count_unread(const struct identity *identity, struct standing *standing, struct scratch *scratch) {
+    struct diag_answer answer;
+    struct before *before = &standing->before;
+    if (before->unread == 0 || !log_settings.verify || !diag_prepare(identity, before->state, scratch))
+        return;
+    diag_look_up(identity, scratch, &answer);
+    bool has_fin =
+        before->state == STATE_CLOSE_WAIT || before->state == STATE_LAST_ACK || before->state == STATE_CLOSING;
+    if (answer.found && answer.receive_queue > before->unread + has_fin)
+        before->unread = answer.receive_queue - has_fin;
+}
+
+/* EOF was read, and nothing was answered: was the peer still reading? */
+static void look_at_peer(struct closing *closing, struct scratch *scratch) {
+    struct diag_answer peer;
+    struct standing *standing = &closing->standing;
+    if (!closing->can_ask || standing->before.state != STATE_CLOSE_WAIT || standing->sent || standing->unsent ||
+        !standing->received)
+        return;
+    diag_look_up_peer(&closing->identity, scratch, &peer);
+    if (peer.found && peer.inode)
+        standing->peer_state = peer.state;
+}
+
+static void look_before(struct closing *closing) {
+    struct scratch *scratch = scratch_take();
+    if (scratch) {
+        closing->can_ask =
+            log_settings.verify && diag_prepare(&closing->identity, closing->standing.before.state, scratch);
+        standing_count_unread(&closing->identity, &closing->standing, scratch);
+        look_at_peer(closing, scratch);
+        scratch_give(scratch);
+    }
+    enum tcp_state state = closing->standing.before.state;
+    /* Once the connection is over the kernel's answer does not say whether others hold the socket. */
+    unsigned count = 0;
+    bool shared = ledger_count(closing->identity.cookie, &count) && count > 1;
+    if (shared || !closing->can_ask || state == STATE_CLOSE || state == STATE_UNSET)
+        closing->inode = socket_inode(closing->fd);
+}
+
+/*
+ * Somebody has said already that this connection's end was his doing, and here is a descriptor of it: he said it in
+ * advance (exit). Either he is about to go, or he was wrong; then it counts no more.
+ */
+static void drop_stale_claim(const struct closing *closing) {
+    struct claim_winner winner;
+    if (claims_taken(closing->identity.cookie, CLAIM_END, &winner) &&
+        search_look(winner.pid, winner.fd, socket_inode(closing->fd)) == LOOKED_NOT_THERE)
+        claims_forget(closing->identity.cookie, CLAIM_END);
+}
+
+/* Linger times, which count before the close; whoever sees it stand so, sees it with them. */
+static void set_lingering(const struct closing *closing) {
+    const struct rule *rule = closing->call.rule;
+    if (fault_has(&closing->call, PART_LINGER)) {
+        struct linger linger = {.l_onoff = 1, .l_linger = rule->linger};
+        socket_option_set(SOL_SOCKET, SO_LINGER);
+        probe(SYS_setsockopt, closing->fd, SOL_SOCKET, SO_LINGER, (long)&linger, sizeof linger, 0);
+    }
+    if (fault_has(&closing->call, PART_LINGER2)) {
+        socket_option_set(IPPROTO_TCP, TCP_LINGER2);
+        probe(SYS_setsockopt, closing->fd, IPPROTO_TCP, TCP_LINGER2, (long)&rule->linger2, sizeof rule->linger2, 0);
+    }
+}
+
+/* While it waited anything may have happened to the number: the call is made on what stands there now. */
+static bool meet_faults(struct closing *closing) {
+    struct fault_subject subject = {
+        .family = RULE_CLOSE, .call = &closing->call, .fd = closing->fd, .how = -1, .identity = &closing->identity};
+    if (!fault_meets(&subject))
+        return true;
+    if (!table_find(closing->fd, true, &closing->identity))
+        return false;
+    set_lingering(closing);
+    return true;
+}
+
+/* Just before the call. */
+static void convert(struct closing *closing) {
+    const struct rule *rule = closing->call.rule;
+    switch (fault_way(&closing->call)) {
+    case WAY_HOLD:
+    case WAY_SHUT_RD:
+    case WAY_SHUT_WR:
+    case WAY_SHUT_RDWR:
+        closing->parked = park_keep(closing->fd, &closing->identity, rule);
+        if (closing->parked.place < 0)
+            fault_failed(&closing->call, closing->parked.refusal);
+        break;
+    case WAY_RST:
+        closing->is_reset = ending_disconnect(closing->fd);
+        if (!closing->is_reset)
+            fault_failed(&closing->call, "the kernel refuses to reset it");
+        break;
+    default:
+        closing->stays = rule->as == WAY_NONE || rule_has(rule, PART_RETVAL);
+        break;
+    }
+}
+
+static void prepare(struct closing *closing, int fd) {
+    memset(closing, 0, sizeof *closing);
+    closing->fd = fd;
+    closing->parked.place = -1;
+}
+
+static void look(struct closing *closing) {
+    closing->watched = log_wants_of(&closing->call, TRACE_END);
+    if (!closing->watched)
+        return;
+    ledger_expect(closing->identity.cookie);
+    claims_expect(closing->identity.cookie);
+    standing_of(closing->fd, &closing->identity, true, &closing->standing);
+    look_before(closing);
+    drop_stale_claim(closing);
+}
+
+bool closing_begin(struct closing *closing, int fd, const char *name, const void *caller) {
+    int saved = errno;
+    prepare(closing, fd);
+    bool tcp = table_find(fd, true, &closing->identity);
+    if (tcp) {
+        closing->call = call_begin(name, caller);
+        if (fault_armed(RULE_CLOSE))
+            tcp = meet_faults(closing);
+    }
+    if (tcp) {
+        look(closing);
+        if (closing->call.rule)
+            convert(closing);
+        if (!closing->stays)
+            closing->ticket = table_closing(fd);
+    }
+    errno = saved;
+    return tcp;
+}
+
+bool closing_begin_of(struct closing *closing, int fd, const struct call *call) {
+    int saved = errno;
+    prepare(closing, fd);
+    bool tcp = table_find(fd, true, &closing->identity);
+    if (tcp) {
+        closing->call = *call;
+        look(closing);
+        closing->ticket = table_closing(fd);
+    }
+    errno = saved;
+    return tcp;
+}
+
+bool closing_begin_aside(struct closing *closing, int fd, const char *name, const void *caller) {
+    struct call call = call_begin(name, caller);
+    return closing_begin_of(closing, fd, &call);
+}
+
+void closing_cancelled(struct closing *closing) {
+    int saved = errno;
+    struct identity again;
+    if (closing->parked.place >= 0)
+        park_give_up(&closing->parked);
+    table_find(closing->fd, false, &again);
+    errno = saved;
+}
+
+static bool is_attached(const struct diag_answer *answer) {
+    return answer->found && answer->inode != 0;
+}
+
+/* One without a file that is found in CLOSE is just making place for its TIME_WAIT entry. */
+static void ask(const struct closing *closing, struct scratch *scratch, struct diag_answer *answer) {
+    enum { TIMES = 3 };
+    memset(answer, 0, sizeof *answer);
+    for (int i = 0; i < TIMES && closing->can_ask; i++) {
+        diag_look_up(&closing->identity, scratch, answer);
+        if (!answer->found || is_attached(answer) || answer->state != STATE_CLOSE)
+            break;
+    }
+}
+
+/* Whether somebody of ours closed it lately, too. */
+static bool is_closed_elsewhere(const struct closing *closing) {
+    struct release_place place = {0};
+    while (release_next_place(closing->identity.cookie, &place))
+        if (place.pid != process_id() || place.fd != closing->fd)
+            return true;
+    return false;
+}
+
+/*
+ * Who holds it, if the kernel says that somebody does or cannot say. A holder may let go between the kernel's answer
+ * and our search, which then finds nobody: it held when the call came back all the same, and the FIN is its end's. If
+ * it was another closer of ours, what the kernel saw may have been his look at us (who looks at a descriptor in /proc
+ * refers to its file for that moment), and one of us has to claim the end: then the later answer counts.
+ */
+static void find_references(const struct closing *closing, struct scratch *scratch, struct diag_answer *answer,
+                            struct references *references) {
+    memset(references, 0, sizeof *references);
+    references->known = answer->asked && !is_attached(answer);
+    uint64_t inode = is_attached(answer) ? answer->inode : closing->inode;
+    /* One that is over may be held all the same; of any other the kernel has said it. */
+    bool over = !answer->found || answer->state == STATE_TIME_WAIT;
+    if (references->known && (!over || !closing->inode))
+        return;
+    references_count(inode, closing->identity.cookie, scratch, references);
+    enum { ROUNDS = 3 };
+    references_leave_out(references, closing->fd);
+    references_look_at_calls(closing->identity.cookie, false, scratch, references);
+    for (int round = 0; round < ROUNDS && is_attached(answer) && !references_total(references); round++) {
+        if (round > 0 || references->from_ledger)
+            references_search(inode, closing->identity.cookie, scratch, references);
+        references_leave_out(references, closing->fd);
+        if (references_total(references))
+            return;
+        struct diag_answer again;
+        ask(closing, scratch, &again);
+        references->came_too_late = !is_attached(&again);
+        if (references->came_too_late && is_closed_elsewhere(closing)) {
+            *answer = again;
+            memset(references, 0, sizeof *references);
+            references->known = true;
+            return;
+        }
+        if (references->came_too_late)
+            break;
+        references_look_closer(closing->identity.cookie, round == ROUNDS - 1, scratch, references);
+        if (references->calls || references->in_flight)
+            return;
+    }
+    if (is_attached(answer))
+        references_prove_one(references);
+}
+
+static struct after after_of(const struct diag_answer *answer) {
+    return (struct after){
+        .asked = answer->asked,
+        .found = answer->found,
+        .state = answer->state,
+        .attached = is_attached(answer),
+        .fin_unsent = answer->fin_unsent,
+    };
+}
+
+/*
+ * A FIN from ESTABLISHED leaves something behind. Where nothing is found the peer's end may tell; or the socket was
+ * just making place for its TIME_WAIT entry, and is found when looked for once more.
+ */
+static void ask_again(const struct closing *closing, struct scratch *scratch, struct after *after) {
+    enum { TIMES = 3 };
+    const struct before *before = &closing->standing.before;
+    bool expected = (before->state == STATE_ESTABLISHED || before->state == STATE_SYN_RECV) && !before->unread &&
+                    !before->linger_zero && !before->linger2_negative && !before->repair;
+    for (int i = 0; i < TIMES && expected && after->asked && !after->found && !after->peer_known; i++) {
+        struct diag_answer answer, peer;
+        diag_look_up_peer(&closing->identity, scratch, &peer);
+        ask(closing, scratch, &answer);
+        *after = after_of(&answer);
+        after->peer_known = peer.asked && peer.found;
+        after->peer_state = peer.state;
+    }
+}
+
+static bool has_place_among_connections(const struct closing *closing) {
+    return closing->standing.before.state != STATE_CLOSE && closing->standing.before.state != STATE_UNSET;
+}
+
+static void socket_over(uint64_t cookie) {
+    ledger_over(cookie);
+    if (flight_any())
+        flight_over(cookie);
+}
+
+/*
+ * What the kernel's answer means for the ledger: it forgets a socket that is over, and answers no more for one that
+ * has holders it did not know. True: it was wrong.
+ */
+static bool correct_ledger(const struct closing *closing, bool answered, unsigned expected,
+                           const struct diag_answer *answer, const struct references *references) {
+    bool asked = answer->asked && has_place_among_connections(closing);
+    bool over = !answer->found || answer->state == STATE_TIME_WAIT; /* though it may be held */
+    bool held = is_attached(answer) || (over && references_total(references) > 0);
+    bool wrong = asked && answered && (expected > 0) != held;
+    if (references->known && references_total(references) == 0 && !is_attached(answer))
+        socket_over(closing->identity.cookie);
+    else if (wrong)
+        ledger_escaped(closing->identity.cookie);
+    return wrong;
+}
+
+/* Whether the verdict says that this call ended the stream, or those in the listener's queue. */
+static bool claims_the_end(const struct closing *closing, const struct references *references,
+                           const struct after *after, const struct verdict *verdict) {
+    if (verdict->why == WHY_LISTENING)
+        return closing->standing.before.pending && !references_total(references) && !after->attached;
+    return verdict->fin == FIN_RESET || verdict->why == WHY_LAST_REFERENCE;
+}
+
+/*
+ * Others may have given it up, or shut it down, at the same moment: only one of us has ended it. For the rest it was
+ * held by the first of those when they let go, which nobody can prove.
+ */
+static void give_way(const struct closing *closing, const struct after *after, struct references *references,
+                     struct verdict *verdict) {
+    uint64_t cookie = closing->identity.cookie;
+    struct claim_winner winner;
+    if (!claims_the_end(closing, references, after, verdict))
+        return;
+    if (verdict->why == WHY_LAST_REFERENCE && claims_taken(cookie, CLAIM_SHUTDOWN, &winner)) {
+        verdict->fin = verdict->fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
+        verdict->why = WHY_AFTER_SHUTDOWN;
+        return;
+    }
+    if (claims_take(cookie, CLAIM_END, closing->fd, &winner))
+        return;
+    search_row_add(&references->row, winner.pid, winner.fd, false);
+    references->row.descriptors = winner.losers;
+    if (verdict->why != WHY_LISTENING)
+        *verdict = (struct verdict){.fin = FIN_WITHHELD, .why = WHY_REFERENCES};
+}
+
+/* What a fault rule made of it: it was shut down, or reset; or nothing but a close. */
+static struct verdict decide(const struct closing *closing, struct remaining *remaining, struct after *after) {
+    const struct before *before = &closing->standing.before;
+    enum rule_way way = fault_way(&closing->call);
+    remaining->parked = closing->parked.place >= 0;
+    if (closing->is_reset)
+        return verdict_decide(ENDING_DISCONNECT, 0, before, remaining, after);
+    if (!remaining->parked || (way != WAY_SHUT_WR && way != WAY_SHUT_RDWR))
+        return verdict_decide(ENDING_RELEASE, 0, before, remaining, after);
+    struct standing now;
+    *after = (struct after){0};
+    if (log_settings.verify && socket_stand(closing->parked.fd, closing->identity.role, false, &now))
+        *after = (struct after){.asked = true,
+                                .found = true,
+                                .attached = true,
+                                .state = now.before.state,
+                                .fin_unsent = now.before.fin_unsent};
+    return verdict_decide(ENDING_SHUTDOWN, rule_way_how(way), before, remaining, after);
+}
+
+/* What the program sees of the call, where it sees anything. */
+static void set_result(const struct call *call, enum event_op op, long result, int error, struct event *event) {
+    if (op == OP_RELEASE)
+        return;
+    if (fault_has(call, PART_ERROR)) {
+        result = -1;
+        error = call->rule->error;
+    } else if (fault_has(call, PART_RETVAL))
+        result = call->rule->retval;
+    event->has |= HAS_RET;
+    event->ret = result;
+    if (result == -1 && !fault_has(call, PART_RETVAL)) {
+        event->has |= HAS_ERRNO;
+        event->error = error;
+    }
+}
+
+static struct event *fill(const struct closing *closing, enum event_op op, const struct verdict *verdict, long result,
+                          int error, struct scratch *scratch) {
+    struct event *event = log_event(scratch, op, &closing->call);
+    event->has |= HAS_FD;
+    event->fd = closing->fd;
+    set_result(&closing->call, op, result, error, event);
+    event_set_socket(event, &closing->identity);
+    event_set_standing(event, &closing->standing);
+    event->fin = verdict->fin;
+    event->why = verdict->why;
+    event->verified = verdict->verified;
+    return event;
+}
+
+static void report(struct closing *closing, enum event_op op, long result, int error, struct scratch *scratch) {
+    struct diag_answer answer;
+    struct references references;
+    unsigned expected = 0;
+    bool answered = ledger_count(closing->identity.cookie, &expected);
+    session_expect_event();
+    ask(closing, scratch, &answer);
+    find_references(closing, scratch, &answer, &references);
+    bool ledger_wrong = correct_ledger(closing, answered, expected, &answer, &references);
+    struct after after = after_of(&answer);
+    ask_again(closing, scratch, &after);
+    struct remaining remaining = references_remaining(&references);
+    struct verdict verdict = decide(closing, &remaining, &after);
+    give_way(closing, &after, &references, &verdict);
+    struct event *event = fill(closing, op, &verdict, result, error, scratch);
+    event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
+    references_note(&references, closing->parked.place >= 0 ? 0 : 1, event); /* the parked one takes its place */
+    if (verdict.why == WHY_LISTENING) {
+        event->has |= HAS_PENDING;
+        event->pending = references_total(&references) || after.attached ? 0 : closing->standing.before.pending;
+    }
+    if (verdict.fin == FIN_WITHHELD) {
+        references_name_holders(&references, event);
+        if (closing->standing.used)
+            table_mark_seen(closing->identity.cookie, SEEN_USE); /* another descriptor of this process may be left */
+    }
+    for (unsigned i = 0; i < references.calls; i++)
+        release_expect(&closing->identity, references.row.inode, closing->fd, &closing->standing.before,
+                       &references.call[i]);
+    if (verdict.contradicted || ledger_wrong)
+        atomic_fetch_add(&process_counters()->contradicted, 1);
+    log_emit(scratch);
+}
+
+/* The call was not made: the descriptor is there still. */
+static void report_stay(struct closing *closing, struct scratch *scratch) {
+    struct references references;
+    references_count(socket_inode(closing->fd), closing->identity.cookie, scratch, &references);
+    struct remaining remaining = references_remaining(&references);
+    remaining.known = remaining.parked = true;
+    struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &closing->standing.before, &remaining);
+    verdict.verified = log_settings.verify;
+    struct event *event = fill(closing, OP_CLOSE, &verdict, 0, 0, scratch);
+    references_note(&references, 0, event);
+    event->state_after = closing->standing.before.state;
+    if (verdict.fin == FIN_WITHHELD)
+        references_name_holders(&references, event);
+    log_emit(scratch);
+}
+
+/* EBADF: another thread had closed it meanwhile, and tells of it itself. */
+static bool was_gone(long result, int error) {
+    return result == -1 && error == EBADF;
+}
+
+/* The connection lives on, shut down if it was to be. */
+static void live_on(struct closing *closing) {
+    enum rule_way way = closing->call.rule->as;
+    if (way != WAY_HOLD)
+        probe(SYS_shutdown, closing->parked.fd, rule_way_how(way), 0, 0, 0, 0);
+}
+
+long closing_end(struct closing *closing, long result, int error) {
+    int saved = errno;
+    bool parked = closing->parked.place >= 0;
+    closing->call.done = log_now();
+    if (!closing->stays) {
+        table_closed(closing->fd, closing->ticket);
+        release_closed(closing->identity.cookie, closing->fd);
+    }
+    if (parked && was_gone(result, error))
+        park_give_up(&closing->parked);
+    else if (parked)
+        live_on(closing);
+    struct scratch *scratch = closing->watched && !was_gone(result, error) ? scratch_take() : NULL;
+    if (scratch) {
+        if (closing->stays)
+            report_stay(closing, scratch);
+        else
+            report(closing, OP_CLOSE, result, error, scratch);
+        scratch_give(scratch);
+    }
+    if (parked && !was_gone(result, error))
+        park_begin(&closing->parked);
+    errno = saved;
+    return fault_result(&closing->call, result);
+}
+
+void closing_release(int fd, const struct identity *identity, const struct call *call) {
+    struct closing closing;
+    int saved = errno;
+    prepare(&closing, fd);
+    closing.identity = *identity;
+    closing.call = *call;
+    standing_of(fd, identity, true, &closing.standing);
+    look_before(&closing);
+    long result = probe(SYS_close, fd, 0, 0, 0, 0, 0);
+    closing.call.done = log_now();
+    struct scratch *scratch = scratch_take();
+    if (scratch) {
+        report(&closing, OP_RELEASE, result, 0, scratch);
+        scratch_give(scratch);
+    }
+    errno = saved;
+}

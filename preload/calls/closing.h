@@ -1,0 +1,59 @@
+/*
+ * The way of a call that gives up one descriptor of a TCP socket: close and all that closes, dup2 over it. Look
+ * before; the real call; ask the kernel after; verdict; event. errno is kept.
+ */
+#ifndef CLOSETRACE_CLOSING_H
+#define CLOSETRACE_CLOSING_H
+
+#include "output/event_socket.h"
+#include "output/log.h"
+#include "faults/park.h"
+#include "kernel/tcp_socket.h"
+
+struct closing {
+    struct call call;
+    int fd;
+    unsigned ticket;
+    bool watched;   /* events of this class are wanted */
+    bool can_ask;   /* a look-up afterwards will prove something */
+    uint64_t inode; /* where it may be needed, else 0 */
+    struct identity identity;
+    struct standing standing;
+    bool stays;           /* a fault: the call is not to be made, the descriptor stays */
+    bool is_reset;        /* a fault: it was ended with an RST before the call */
+    struct parked parked; /* a fault: it outlives the descriptor */
+};
+
+/* False: fd is no TCP socket (and nothing is to be done afterwards). A fault may wait here, and end the process. */
+bool closing_begin(struct closing *closing, int fd, const char *name, const void *caller);
+
+/* The same for a call that gives up a descriptor by the way (dup2 over it): no rule for close meets it. */
+bool closing_begin_aside(struct closing *closing, int fd, const char *name, const void *caller);
+
+/* The same for a call that was begun and has met its rule. */
+bool closing_begin_of(struct closing *closing, int fd, const struct call *call);
+
+/* Whether a fault takes the call's place: then it is not to be made, and its result is 0. */
+static inline bool closing_is_off(const struct closing *closing) {
+    return __builtin_expect(closing->stays, 0);
+}
+
+/*
+ * result, error: what the call returned; error is its errno where result is -1. Returns what the program is to see: the
+ * same, or what a fault has put in its place, and then its errno is set.
+ */
+long closing_end(struct closing *closing, long result, int error);
+
+/* A connection that was parked as fd (no number of the program's) ends now, with a `release`. */
+void closing_release(int fd, const struct identity *identity, const struct call *call);
+
+/* The call did not happen, or failed so that the descriptor is still there. */
+void closing_cancelled(struct closing *closing);
+
+/* For ways of their own (shutdown, exit): what was seen here counts where the kernel cannot be asked. */
+void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing);
+
+/* An out-of-band byte hides itself, and what stands behind it, from SIOCINQ; inet_diag counts all. */
+void standing_count_unread(const struct identity *identity, struct standing *standing, struct scratch *scratch);
+
+#endif

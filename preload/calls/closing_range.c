@@ -1,0 +1,95 @@
+#define _GNU_SOURCE
+#include "closing_range.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <sched.h>
+
+#include "closing.h"
+#include "faults/fault.h"
+#include "kernel/own_fds.h"
+#include "kernel/raw.h"
+#include "kernel/libc_real.h"
+#include "kernel/seccomp_guard.h"
+#include "refs/fd_table.h"
+
+/* What is in the range, around what is ours. */
+static int close_others(unsigned first, unsigned last) {
+    for (;;) {
+        int spared = own_first_in(first, last);
+        if (spared < 0)
+            return REAL(close_range)(first, last, 0);
+        if ((unsigned)spared > first && REAL(close_range)(first, (unsigned)spared - 1, 0) != 0)
+            return -1;
+        if ((unsigned)spared >= last)
+            return 0;
+        first = (unsigned)spared + 1;
+    }
+}
+
+/* What a fault makes of a call that went on all the same. */
+static int fail_with(int error) {
+    if (error)
+        errno = error;
+    return error ? -1 : 0;
+}
+
+/*
+ * From the highest down, as the kernel lets go of them: close_range() takes them out of the table in ascending order,
+ * but the files are given up when it returns, the last first (task_work_run() in kernel/task_work.c). Each TCP socket
+ * by itself, and what stands between two of them at once.
+ */
+static int close_all(unsigned first, unsigned last, const char *name, const void *caller) {
+    unsigned end = (unsigned)table_end(), above = last;
+    int failed = 0, saved = errno;
+    for (unsigned fd = last < end ? last + 1 : end; fd-- > first;) {
+        struct closing closing;
+        if (!table_maybe_tcp((int)fd))
+            continue;
+        if (fd < above && close_others(fd + 1, above) != 0)
+            return -1;
+        above = fd;
+        if (!closing_begin(&closing, (int)fd, name, caller))
+            continue;
+        long result = closing_is_off(&closing) ? 0 : raw6(SYS_close, fd, 0, 0, 0, 0, 0);
+        if (closing_end(&closing, result < 0 ? -1 : 0, (int)-result) == -1 && fault_replaces(&closing.call)) {
+            failed = errno;
+            errno = saved;
+        }
+        if (fd == first)
+            return fail_with(failed);
+        above = fd - 1;
+    }
+    return close_others(first, above) == 0 ? fail_with(failed) : -1;
+}
+
+int range_close(unsigned first, unsigned last, int flags, const char *name, const void *caller) {
+    bool plain = !table_on || first > last || (flags & ~CLOSE_RANGE_UNSHARE) != 0;
+    bool allowed = !sandbox_up || (sandbox_allows(SYS_close, (long)first, 0, 0, 0, 0, 0) &&
+                                   (!flags || sandbox_allows(SYS_unshare, CLONE_FILES, 0, 0, 0, 0, 0)));
+    bool concerned = first < (unsigned)table_end() || own_first_in(first, last) >= 0;
+    if (plain || !concerned || !allowed)
+        return REAL(close_range)(first, last, flags);
+    if (flags & CLOSE_RANGE_UNSHARE) {
+        long result = raw6(SYS_unshare, CLONE_FILES, 0, 0, 0, 0, 0);
+        if (result < 0) {
+            errno = (int)-result;
+            return -1;
+        }
+    }
+    return close_all(first, last, name, caller);
+}
+
+void range_close_from(int lowest, const char *name, const void *caller) {
+    unsigned first = lowest < 0 ? 0 : (unsigned)lowest;
+    int saved = errno;
+    if (!table_on || (sandbox_up && !sandbox_allows(SYS_close, lowest, 0, 0, 0, 0, 0))) {
+        REAL(closefrom)(lowest);
+        return;
+    }
+    /* Where the kernel has no close_range(), libc closes number by number. */
+    if (close_all(first, UINT_MAX, name, caller) != 0 && errno == ENOSYS)
+        REAL(closefrom)(lowest);
+    errno = saved;
+}

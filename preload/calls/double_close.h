@@ -1,0 +1,38 @@
+/*
+ * A number that this process had closed as a TCP socket, closed again: EBADF. Told when the next close() of the thread
+ * shows that it was no sweep over numbers, which closes what it does not know. Async-signal-safe.
+ */
+#ifndef CLOSETRACE_DOUBLE_CLOSE_H
+#define CLOSETRACE_DOUBLE_CLOSE_H
+
+#include "output/log.h"
+#include "kernel/tcp_socket.h"
+
+struct twice {
+    int fd;
+    bool was_tcp;
+    struct identity identity;
+    struct call call;
+};
+
+/* The last close() of this thread, and whether one is kept back. */
+struct twice_last {
+    int fd;
+    const void *caller;
+    bool kept;
+};
+extern __thread struct twice_last twice_last;
+
+/* Before the close() of what is no TCP socket. False: it need not be looked at. */
+bool twice_begin(struct twice *twice, int fd, const void *caller);
+/* errno is kept. */
+void twice_end(struct twice *twice, int result, int error);
+
+/* A close() of what is one. */
+void twice_note(int fd, const void *caller);
+
+/* What is kept back is told: the process ends, or becomes another program. */
+void twice_flush(void);
+void twice_forked(void);
+
+#endif

@@ -1,0 +1,436 @@
+#define _GNU_SOURCE
+#include "leaving.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "refs/end_claims.h"
+#include "closing.h"
+#include "shutting_down.h"
+#include "faults/fault.h"
+#include "refs/fds_in_flight.h"
+#include "refs/ledger.h"
+#include "kernel/memory.h"
+#include "faults/park.h"
+#include "kernel/process.h"
+#include "refs/references.h"
+#include "late_release.h"
+#include "kernel/seccomp_guard.h"
+#include "session/session.h"
+#include "refs/fd_table.h"
+#include "double_close.h"
+
+/* One socket, through however many descriptors. */
+struct swept {
+    struct identity identity;
+    int fd;            /* the lowest */
+    unsigned given_up; /* how many of this process's descriptors go */
+    bool used;         /* through any of them */
+};
+
+struct sweep {
+    void *memory;
+    size_t size;
+    struct swept *sockets;
+    struct search_row *rows; /* a socket's is at the same place */
+    uint32_t *index;
+    size_t count, capacity; /* capacity: a power of 2 */
+};
+
+enum { BORROWED_EXTRA = 64 };
+
+/*
+ * The numbers to look at. A vfork child has a table of descriptors of its own and no table of ours: it may have
+ * moved a socket to a number where the parent has none.
+ */
+static int numbers(void) {
+    int end = table_end();
+    return end && process_is_borrowed() ? end + BORROWED_EXTRA : end;
+}
+
+static bool is_candidate(int fd) {
+    return process_is_borrowed() || table_kind(fd) != SLOT_OTHER;
+}
+
+static bool find(int fd, struct identity *identity) {
+    if (!process_is_borrowed())
+        return table_find(fd, true, identity);
+    return socket_kind(fd) == SOCKET_TCP &&
+           ((table_kind(fd) == SLOT_TCP && table_find(fd, true, identity)) || socket_identify(fd, identity));
+}
+
+static bool sweep_make(struct sweep *sweep) {
+    size_t candidates = 0;
+    for (int fd = 0, end = numbers(); fd < end; fd++)
+        candidates += is_candidate(fd);
+    memset(sweep, 0, sizeof *sweep);
+    if (!candidates)
+        return false;
+    for (sweep->capacity = 16; sweep->capacity < candidates;)
+        sweep->capacity *= 2;
+    size_t each = sizeof *sweep->rows + sizeof *sweep->sockets + 2 * sizeof *sweep->index;
+    sweep->size = sweep->capacity * each;
+    sweep->memory = memory_map(sweep->size, false);
+    if (!sweep->memory)
+        return false;
+    sweep->rows = sweep->memory;
+    sweep->sockets = (void *)(sweep->rows + sweep->capacity);
+    sweep->index = (void *)(sweep->sockets + sweep->capacity);
+    return true;
+}
+
+static void sweep_free(struct sweep *sweep) {
+    memory_unmap(sweep->memory, sweep->size);
+}
+
+static struct swept *socket_for(struct sweep *sweep, const struct identity *identity, int fd) {
+    size_t slot = (size_t)(identity->cookie * 0x9E3779B97F4A7C15ULL >> 20) & (2 * sweep->capacity - 1);
+    for (;; slot = (slot + 1) & (2 * sweep->capacity - 1)) {
+        uint32_t place = sweep->index[slot];
+        if (place && sweep->sockets[place - 1].identity.cookie == identity->cookie)
+            return &sweep->sockets[place - 1];
+        if (place)
+            continue;
+        if (sweep->count == sweep->capacity)
+            return NULL;
+        struct swept *socket = &sweep->sockets[sweep->count++];
+        sweep->index[slot] = (uint32_t)sweep->count;
+        socket->identity = *identity;
+        socket->fd = fd;
+        return socket;
+    }
+}
+
+static bool closes_on_exec(int fd) {
+    long flags = probe(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0);
+    return flags >= 0 && (flags & FD_CLOEXEC);
+}
+
+enum descriptors { ALL, CLOSED_ON_EXEC, LEFT_ACROSS_EXEC };
+
+static bool is_wanted(enum descriptors which, int fd) {
+    return which == ALL || closes_on_exec(fd) == (which == CLOSED_ON_EXEC);
+}
+
+/* Collects the sockets that such descriptors refer to. */
+static bool gather(struct sweep *sweep, enum descriptors which) {
+    if (!sweep_make(sweep))
+        return false;
+    for (int fd = 0, end = numbers(); fd < end; fd++) {
+        struct identity identity;
+        if (!is_candidate(fd) || !find(fd, &identity) || !is_wanted(which, fd))
+            continue;
+        struct swept *socket = socket_for(sweep, &identity, fd);
+        if (!socket)
+            continue;
+        socket->given_up++;
+        socket->used |= (table_seen(fd) & SEEN_USE) != 0;
+    }
+    return true;
+}
+
+unsigned sweep_count(void) {
+    struct sweep sweep;
+    if (!gather(&sweep, ALL))
+        return 0;
+    unsigned count = (unsigned)sweep.count;
+    sweep_free(&sweep);
+    return count;
+}
+
+unsigned sweep_left_across_exec(void) {
+    struct sweep sweep;
+    flight_meet_strangers();
+    if (!gather(&sweep, LEFT_ACROSS_EXEC))
+        return 0;
+    for (size_t i = 0; i < sweep.count; i++)
+        ledger_escaped(sweep.sockets[i].identity.cookie);
+    unsigned count = (unsigned)sweep.count;
+    sweep_free(&sweep);
+    return count;
+}
+
+static struct search search_of(struct sweep *sweep) {
+    for (size_t i = 0; i < sweep->count; i++)
+        sweep->rows[i].inode = socket_inode(sweep->sockets[i].fd);
+    memset(sweep->index, 0, 2 * sweep->capacity * sizeof *sweep->index);
+    return (struct search){
+        .rows = sweep->rows, .count = sweep->count, .index = sweep->index, .capacity = sweep->capacity};
+}
+
+unsigned sweep_shared_with(int pid) {
+    struct sweep sweep;
+    unsigned shared = 0;
+    flight_meet_strangers();
+    if (!gather(&sweep, ALL))
+        return 0;
+    struct scratch *scratch = scratch_take();
+    if (scratch) {
+        struct search search = search_of(&sweep);
+        search_descriptors_of(&search, pid, scratch);
+        for (size_t i = 0; i < sweep.count; i++) {
+            if (sweep.rows[i].descriptors == 0)
+                continue;
+            ledger_escaped(sweep.sockets[i].identity.cookie);
+            shared++;
+        }
+        scratch_give(scratch);
+    }
+    sweep_free(&sweep);
+    return shared;
+}
+
+/* What remains when the call has given up its part. */
+static void take_away(const struct sweep *sweep, size_t i, const struct search *search, bool all_own,
+                      struct references *references) {
+    const struct search_row *row = &sweep->rows[i];
+    unsigned gone = all_own ? row->own : sweep->sockets[i].given_up, going = 0;
+    memset(references, 0, sizeof *references);
+    references->row = *row;
+    references->row.found_count = 0;
+    for (unsigned f = 0; f < row->found_count; f++) {
+        bool goes = row->found[f].pid == process_id() && (all_own || closes_on_exec(row->found[f].fd));
+        going += goes;
+        if (!goes)
+            references->row.found[references->row.found_count++] = row->found[f];
+    }
+    if (going > gone) /* some came unseen */
+        gone = going;
+    references->row.descriptors = row->descriptors > gone ? row->descriptors - gone : 0;
+    references->known = search->possible;
+    references->partial = search->partial;
+}
+
+/* It is foreseen that our end will be the stream's. Nobody can have been before us: here is a descriptor still. */
+static void claim(const struct swept *socket, const struct verdict *verdict) {
+    struct claim_winner nobody;
+    if (verdict->fin != FIN_RESET && verdict->why != WHY_LAST_REFERENCE)
+        return;
+    claims_forget(socket->identity.cookie, CLAIM_END);
+    claims_take(socket->identity.cookie, CLAIM_END, socket->fd, &nobody);
+}
+
+/*
+ * A rule against the end of the process means only those of its connections that meet its conditions. True: the command
+ * has taken this one.
+ */
+static bool is_parked(const struct call *call, struct event *event) {
+    if (!call->rule)
+        return false;
+    if (!conditions_hold(&call->rule->conditions, event))
+        event->injected = event->not_injected = event->not_injected_why = NULL;
+    return event->injected && call->rule->as == WAY_HOLD;
+}
+
+/* The command's reference, which may not have been found. */
+static void count_parked(struct event *event) {
+    if (event->refs_after > 0)
+        return;
+    event->refs_after++;
+    event->refs_before++;
+}
+
+/* status: the process's, or below 0. */
+static struct event *fill(const struct swept *socket, enum event_op op, const struct call *call, int status,
+                          struct scratch *scratch) {
+    struct event *event = log_event(scratch, op, call);
+    event->has |= HAS_FD;
+    event->fd = socket->fd;
+    if (status >= 0) {
+        event->has |= HAS_STATUS;
+        event->status = status;
+    }
+    event_set_socket(event, &socket->identity);
+    return event;
+}
+
+static void predict(const struct sweep *sweep, size_t i, const struct search *search, bool exec,
+                    const struct call *call, int status, struct scratch *scratch) {
+    const struct swept *socket = &sweep->sockets[i];
+    struct references references;
+    struct standing standing;
+    standing_of(socket->fd, &socket->identity, true, &standing);
+    standing.used = socket->used;
+    standing_count_unread(&socket->identity, &standing, scratch);
+    take_away(sweep, i, search, !exec, &references);
+    references_count_in_flight(socket->identity.cookie, scratch, &references);
+    references_look_at_calls(socket->identity.cookie, true, scratch, &references);
+    struct event *event = fill(socket, exec ? OP_EXEC : OP_EXIT, call, status, scratch);
+    event_set_standing(event, &standing);
+    unsigned gone = sweep->rows[i].descriptors - references.row.descriptors;
+    references_note(&references, (int)gone, event);
+    struct remaining remaining = references_remaining(&references);
+    remaining.parked = is_parked(call, event);
+    if (remaining.parked)
+        count_parked(event);
+    struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &standing.before, &remaining);
+    claim(socket, &verdict);
+    event->fin = verdict.fin;
+    event->why = verdict.why;
+    if (verdict.why == WHY_LISTENING) {
+        event->has |= HAS_PENDING;
+        event->pending = references_total(&references) ? 0 : standing.before.pending;
+    }
+    if (verdict.fin == FIN_WITHHELD)
+        references_name_holders(&references, event);
+    for (unsigned c = 0; c < references.calls; c++)
+        release_expect(&socket->identity, references.row.inode, socket->fd, &standing.before, &references.call[c]);
+    log_emit(scratch);
+}
+
+/* From the ledger; where it does not answer for one of them, all of them from /proc, which is one search. */
+static void count_references(struct search *search, struct sweep *sweep, struct scratch *scratch) {
+    bool answered = true;
+    for (size_t i = 0; i < sweep->count && answered; i++)
+        answered = references_from_ledger(sweep->rows[i].inode, sweep->sockets[i].identity.cookie, &sweep->rows[i]);
+    search->possible = true;
+    if (answered)
+        return;
+    for (size_t i = 0; i < sweep->count; i++)
+        sweep->rows[i] = (struct search_row){.inode = sweep->rows[i].inode};
+    search_descriptors(search, scratch);
+    for (size_t i = 0; search->partial && i < sweep->count; i++)
+        references_add_unreadable(&sweep->rows[i], sweep->sockets[i].identity.cookie);
+    search->possible = true; /* as far as it goes: our own are known in any case */
+    search->partial = search->partial || references_flights_unsure(scratch);
+}
+
+static void report(bool exec, const struct call *call, int status) {
+    struct sweep sweep;
+    if (!log_wants_of(call, exec ? TRACE_END | TRACE_REFS : TRACE_END) || !gather(&sweep, exec ? CLOSED_ON_EXEC : ALL))
+        return;
+    struct scratch *scratch = sweep.count ? scratch_take() : NULL;
+    if (scratch) {
+        struct search search = search_of(&sweep);
+        count_references(&search, &sweep, scratch);
+        for (size_t i = 0; i < sweep.count; i++)
+            predict(&sweep, i, &search, exec, call, status, scratch);
+        scratch_give(scratch);
+    }
+    sweep_free(&sweep);
+}
+
+/* The ledger: what is closed goes out of it, what is left open is out of its sight. */
+static void tell_ledger(bool back) {
+    struct identity identity;
+    for (int fd = 0, end = numbers(); fd < end; fd++) {
+        if (!is_candidate(fd) || !find(fd, &identity))
+            continue;
+        if (!closes_on_exec(fd))
+            ledger_escaped(identity.cookie);
+        else if (!process_is_borrowed() && back)
+            ledger_add(identity.cookie, fd);
+        else if (!process_is_borrowed())
+            ledger_remove(identity.cookie, fd);
+    }
+}
+
+void sweep_exec(const struct call *call) {
+    int saved = errno;
+    twice_flush();
+    report(true, call, -1);
+    park_ends(call);
+    tell_ledger(false);
+    flight_meet_strangers();
+    errno = saved;
+}
+
+void sweep_exec_failed(const struct call *call, int error) {
+    int saved = errno;
+    struct sweep sweep;
+    tell_ledger(true);
+    park_goes_on(call, error);
+    if (log_wants(TRACE_END | TRACE_REFS) && gather(&sweep, CLOSED_ON_EXEC)) {
+        struct scratch *scratch = scratch_take();
+        for (size_t i = 0; scratch && i < sweep.count; i++) {
+            struct event *event = fill(&sweep.sockets[i], OP_EXEC, call, -1, scratch);
+            event->has |= HAS_RET | HAS_ERRNO;
+            event->ret = -1;
+            event->error = error;
+            claims_forget(sweep.sockets[i].identity.cookie, CLAIM_END);
+            log_emit(scratch);
+        }
+        if (scratch)
+            scratch_give(scratch);
+        sweep_free(&sweep);
+    }
+    errno = saved;
+}
+
+static atomic_bool ended;
+
+static int socket_at(const void *sockets, size_t i, const struct identity **identity) {
+    const struct swept *socket = (const struct swept *)sockets + i;
+    *identity = &socket->identity;
+    return socket->fd;
+}
+
+static void end_otherwise(const struct swept *socket, struct call *call) {
+    struct ending_call ending;
+    struct call other = *call;
+    other.begun = log_now();
+    if (call->rule->as == WAY_HOLD) {
+        if (!park_with_command(socket->fd, socket->identity.cookie, call->rule, true))
+            fault_failed(call, "nobody can hold it beyond the end of the process");
+    } else if (call->rule->as == WAY_RST)
+        ending_reset(&ending, socket->fd, &other);
+    else
+        ending_shut(&ending, socket->fd, rule_way_how(call->rule->as), &other);
+}
+
+/*
+ * The rules against the end of the process: met once, and carried out on each of its connections that they mean. Its
+ * frame is not for a handler's small stack, where there are no rules.
+ */
+__attribute__((noinline)) static void meet_faults(struct call *call) {
+    struct sweep sweep;
+    if (!gather(&sweep, ALL))
+        return;
+    struct fault_subject subject = {.family = RULE_EXIT,
+                                    .call = call,
+                                    .fd = -1,
+                                    .how = -1,
+                                    .socket = socket_at,
+                                    .sockets = sweep.sockets,
+                                    .count = sweep.count};
+    bool met = sweep.count > 0 && fault_meets(&subject);
+    for (size_t i = 0; met && fault_way(call) && i < sweep.count; i++)
+        if (fault_meets_socket(&subject, i))
+            end_otherwise(&sweep.sockets[i], call);
+    sweep_free(&sweep);
+}
+
+void sweep_end(const char *name, const void *caller, int status) {
+    int saved = errno;
+    struct call call = call_begin(name, caller);
+    bool by_signal = status < 0;
+    if (fault_armed(RULE_EXIT) && !by_signal && !atomic_load(&ended))
+        meet_faults(&call);
+    if (process_is_borrowed() || !atomic_exchange(&ended, true)) {
+        report(false, &call, status);
+        twice_flush();
+        park_ends(&call);
+        fault_end();
+        log_end();
+        if (!process_is_borrowed()) {
+            ledger_leave();
+            session_ending();
+        }
+    }
+    errno = saved;
+}
+
+void sweep_forked(void) {
+    atomic_store(&ended, false);
+}
+
+void sweep_survived(void) {
+    struct call call = {0};
+    park_goes_on(&call, 0);
+    log_resume();
+    session_forked();
+    sweep_forked();
+    ledger_enter(table_inherit);
+}

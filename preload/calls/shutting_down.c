@@ -1,0 +1,334 @@
+#define _GNU_SOURCE
+#include "shutting_down.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "refs/end_claims.h"
+#include "kernel/sock_diag.h"
+#include "faults/fault.h"
+#include "kernel/own_fds.h"
+#include "kernel/process.h"
+#include "refs/references.h"
+#include "kernel/seccomp_guard.h"
+#include "session/session.h"
+#include "refs/fd_table.h"
+
+static void count_unread(struct ending_call *ending) {
+    struct scratch *scratch = ending->standing.before.unread ? scratch_take() : NULL;
+    if (!scratch)
+        return;
+    standing_count_unread(&ending->identity, &ending->standing, scratch);
+    scratch_give(scratch);
+}
+
+static void stand(struct ending_call *ending) {
+    if (!log_wants_of(&ending->call, TRACE_END))
+        return;
+    standing_of(ending->fd, &ending->identity, false, &ending->standing);
+    count_unread(ending);
+}
+
+static bool begin(struct ending_call *ending, int fd, const struct call *call) {
+    int saved = errno;
+    memset(ending, 0, sizeof *ending);
+    bool tcp = table_find(fd, true, &ending->identity);
+    ending->how = -1;
+    ending->fd = fd;
+    ending->call = *call;
+    if (tcp)
+        stand(ending);
+    errno = saved;
+    return tcp;
+}
+
+static void can_ask(struct ending_call *ending) {
+    int saved = errno;
+    struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
+    if (scratch) {
+        ending->can_ask =
+            log_settings.verify && diag_prepare(&ending->identity, ending->standing.before.state, scratch);
+        scratch_give(scratch);
+    }
+    errno = saved;
+}
+
+bool ending_disconnect(int fd) {
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    return probe(SYS_connect, fd, (long)&nobody, sizeof nobody, 0, 0, 0) == 0;
+}
+
+/* The number stays the program's, which did not close it: a socket that was never connected takes its place. */
+static bool put_another(int fd) {
+    long flags = probe(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0), status = probe(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+    long other = own_open(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (other < 0)
+        return false;
+    if (status > 0 && (status & O_NONBLOCK))
+        probe(SYS_fcntl, other, F_SETFL, O_NONBLOCK, 0, 0, 0);
+    bool put = probe(SYS_dup3, other, fd, flags > 0 && (flags & FD_CLOEXEC) ? O_CLOEXEC : 0, 0, 0, 0) >= 0;
+    probe(SYS_close, other, 0, 0, 0, 0, 0);
+    return put;
+}
+
+static void close_instead(struct ending_call *ending) {
+    struct closing closing;
+    if (!closing_begin_of(&closing, ending->fd, &ending->call))
+        return;
+    if (!put_another(ending->fd)) {
+        closing_cancelled(&closing);
+        fault_failed(&ending->call, "no descriptor is left to close it by");
+        ending->off = false;
+        return;
+    }
+    struct call call = ending->call;
+    ending->call.rule = NULL; /* the close has told of it */
+    closing.call.rule = call.rule;
+    closing_end(&closing, 0, 0);
+    table_set_unknown(ending->fd);
+}
+
+static void convert(struct ending_call *ending) {
+    const struct rule *rule = ending->call.rule;
+    enum rule_way way = fault_way(&ending->call);
+    ending->off = way == WAY_RST || way == WAY_CLOSE || way == WAY_NONE || fault_replaces(&ending->call);
+    if (way == WAY_SHUT_RD || way == WAY_SHUT_WR || way == WAY_SHUT_RDWR)
+        ending->real_how = rule_way_how(rule->as);
+    if (way == WAY_CLOSE)
+        close_instead(ending);
+    if (way == WAY_RST) {
+        can_ask(ending);
+        if (!ending_disconnect(ending->fd)) {
+            fault_failed(&ending->call, "the kernel refuses to reset it");
+            ending->off = false;
+        }
+    }
+}
+
+static bool meet_faults(struct ending_call *ending, int how) {
+    struct identity identity;
+    if (!table_find(ending->fd, true, &identity))
+        return false;
+    struct fault_subject subject = {
+        .family = RULE_SHUTDOWN, .call = &ending->call, .fd = ending->fd, .how = how, .identity = &identity};
+    fault_meets(&subject);
+    return true;
+}
+
+bool shutdown_begin(struct ending_call *ending, int fd, int how, const char *name, const void *caller) {
+    struct call call = call_begin(name, caller);
+    int saved = errno;
+    if (fault_armed(RULE_SHUTDOWN)) {
+        struct ending_call met = {.call = call, .fd = fd};
+        if (meet_faults(&met, how))
+            call = met.call;
+    }
+    bool tcp = begin(ending, fd, &call);
+    ending->how = ending->real_how = how;
+    if (tcp && call.rule)
+        convert(ending);
+    errno = saved;
+    return tcp;
+}
+
+static struct event *fill(const struct ending_call *ending, enum event_op op, const struct verdict *verdict,
+                          long result, int error, struct scratch *scratch) {
+    struct event *event = log_event(scratch, op, &ending->call);
+    event->has |= HAS_FD | HAS_RET;
+    event->fd = ending->fd;
+    event->ret = result;
+    if (fault_has(&ending->call, PART_ERROR)) {
+        event->ret = -1;
+        error = ending->call.rule->error;
+    } else if (fault_has(&ending->call, PART_RETVAL))
+        event->ret = ending->call.rule->retval;
+    if (event->ret == -1 && !fault_has(&ending->call, PART_RETVAL)) {
+        event->has |= HAS_ERRNO;
+        event->error = error;
+    }
+    if (ending->how >= 0 && op == OP_SHUTDOWN) {
+        event->has |= HAS_HOW;
+        event->how = ending->how;
+    }
+    event_set_socket(event, &ending->identity);
+    event_set_standing(event, &ending->standing);
+    event->fin = verdict->fin;
+    event->why = verdict->why;
+    event->verified = verdict->verified;
+    if (verdict->why == WHY_LISTENING) {
+        event->has |= HAS_PENDING;
+        event->pending = ending->standing.before.pending;
+    }
+    if (verdict->contradicted)
+        atomic_fetch_add(&process_counters()->contradicted, 1);
+    return event;
+}
+
+/* Its own descriptor is there still: TCP_INFO tells as much as inet_diag. */
+static struct after stand_after(const struct ending_call *ending, struct standing *standing) {
+    struct after after = {0};
+    if (!log_settings.verify || !socket_stand(ending->fd, ending->identity.role, false, standing))
+        return after;
+    after.asked = after.found = after.attached = true;
+    after.state = standing->before.state;
+    after.fin_unsent = standing->before.fin_unsent;
+    return after;
+}
+
+/* Others may have done the same at the same moment: for all but the first it was done already. */
+static void give_way(const struct ending_call *ending, struct verdict *verdict) {
+    struct claim_winner winner;
+    uint64_t cookie = ending->identity.cookie;
+    if (verdict->why == WHY_SHUTDOWN && !claims_take(cookie, CLAIM_SHUTDOWN, ending->fd, &winner)) {
+        verdict->fin = verdict->fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
+        verdict->why = WHY_AFTER_SHUTDOWN;
+    }
+    if (verdict->fin == FIN_RESET && !claims_take(cookie, CLAIM_DISCONNECT, ending->fd, &winner)) {
+        verdict->fin = FIN_NONE;
+        verdict->why = WHY_NOT_CONNECTED;
+    }
+}
+
+static void report_shutdown(struct ending_call *ending, long result, int error, struct scratch *scratch) {
+    struct standing now;
+    struct references references;
+    struct remaining nobody = {0};
+    /* Refused: a reset came after the look, and before the call. */
+    if (result == -1 && error == ENOTCONN)
+        standing_of(ending->fd, &ending->identity, false, &ending->standing);
+    struct after after = stand_after(ending, &now);
+    struct verdict verdict =
+        verdict_decide(ENDING_SHUTDOWN, ending->real_how, &ending->standing.before, &nobody, &after);
+    if (verdict.why == WHY_LISTENING && ending->real_how == SHUT_WR)
+        ending->standing.before.pending = 0; /* a listener goes on listening */
+    give_way(ending, &verdict);
+    references_count(socket_inode(ending->fd), ending->identity.cookie, scratch, &references);
+    struct event *event = fill(ending, OP_SHUTDOWN, &verdict, result, error, scratch);
+    event->state_after = after.state;
+    references_note(&references, 0, event);
+    log_emit(scratch);
+}
+
+static void fin_left(const struct ending_call *ending) {
+    if (ending->real_how == SHUT_RD)
+        return;
+    table_mark_seen(ending->identity.cookie, SEEN_OWN_FIN);
+    session_fin_left(ending->identity.cookie);
+}
+
+/* The call was not made: the FIN that was due is withheld. */
+static void report_nothing(struct ending_call *ending, struct scratch *scratch) {
+    struct references references;
+    struct remaining ours = {.known = true, .parked = true};
+    enum ending kind = ending->how == SHUT_RD ? ENDING_SHUTDOWN : ENDING_RELEASE;
+    struct verdict verdict = verdict_predict(kind, ending->how, &ending->standing.before, &ours);
+    verdict.verified = log_settings.verify;
+    references_count(socket_inode(ending->fd), ending->identity.cookie, scratch, &references);
+    struct event *event = fill(ending, OP_SHUTDOWN, &verdict, 0, 0, scratch);
+    event->state_after = ending->standing.before.state;
+    references_note(&references, 0, event);
+    log_emit(scratch);
+}
+
+static void report_disconnect(struct ending_call *ending, enum event_op op, long result, int error,
+                              struct scratch *scratch) {
+    struct diag_answer answer = {0};
+    struct remaining nobody = {0};
+    if (ending->can_ask)
+        diag_look_up(&ending->identity, scratch, &answer);
+    struct after after = {.asked = answer.asked, .found = answer.found, .state = answer.state};
+    struct verdict verdict = verdict_decide(ENDING_DISCONNECT, 0, &ending->standing.before, &nobody, &after);
+    give_way(ending, &verdict);
+    struct references references;
+    references_count(socket_inode(ending->fd), ending->identity.cookie, scratch, &references);
+    struct event *event = fill(ending, op, &verdict, result, error, scratch);
+    references_note(&references, 0, event);
+    event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
+    log_emit(scratch);
+}
+
+static bool was_reset(const struct ending_call *ending) {
+    return ending->off && fault_way(&ending->call) == WAY_RST;
+}
+
+/* as=CLOSE has told of itself by another event. */
+static bool was_closed(const struct ending_call *ending) {
+    return ending->off && !ending->call.rule;
+}
+
+static void report_ended(struct ending_call *ending, long result, int error) {
+    struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
+    if (!scratch)
+        return;
+    if (was_reset(ending))
+        report_disconnect(ending, OP_SHUTDOWN, result, error, scratch);
+    else if (ending->off)
+        report_nothing(ending, scratch);
+    else
+        report_shutdown(ending, result, error, scratch);
+    scratch_give(scratch);
+}
+
+long shutdown_end(struct ending_call *ending, long result, int error) {
+    int saved = errno;
+    ending->call.done = log_now();
+    if (result == 0 && !ending->off)
+        fin_left(ending);
+    if (!was_closed(ending))
+        report_ended(ending, result, error);
+    if (was_reset(ending))
+        table_mark_disconnected(&ending->identity);
+    if (result == 0 && fault_has(&ending->call, PART_THEN))
+        fault_then(ending->call.rule, ending->fd, &ending->call);
+    errno = saved;
+    return fault_result(&ending->call, result);
+}
+
+void ending_shut(struct ending_call *ending, int fd, int how, const struct call *call) {
+    if (!begin(ending, fd, call))
+        return;
+    ending->how = ending->real_how = how;
+    long result = probe(SYS_shutdown, fd, how, 0, 0, 0, 0);
+    ending->call.done = log_now();
+    if (result == 0)
+        fin_left(ending);
+    report_ended(ending, result < 0 ? -1 : 0, (int)-result);
+}
+
+void ending_reset(struct ending_call *ending, int fd, const struct call *call) {
+    if (!begin(ending, fd, call))
+        return;
+    can_ask(ending);
+    bool reset = ending_disconnect(fd);
+    ending->call.done = log_now();
+    struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
+    if (scratch) {
+        report_disconnect(ending, OP_SHUTDOWN, reset ? 0 : -1, reset ? 0 : EPERM, scratch);
+        scratch_give(scratch);
+    }
+    if (reset)
+        table_mark_disconnected(&ending->identity);
+}
+
+bool disconnect_begin(struct ending_call *ending, int fd, const struct call *call) {
+    bool tcp = begin(ending, fd, call);
+    if (tcp)
+        can_ask(ending);
+    return tcp;
+}
+
+void disconnect_end(struct ending_call *ending, long result, int error) {
+    int saved = errno;
+    ending->call.done = log_now();
+    struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) && result == 0 ? scratch_take() : NULL;
+    if (scratch) {
+        report_disconnect(ending, OP_CONNECT, result, error, scratch);
+        scratch_give(scratch);
+    }
+    if (result == 0)
+        table_mark_disconnected(&ending->identity);
+    errno = saved;
+}

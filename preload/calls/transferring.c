@@ -1,0 +1,206 @@
+#include "transferring.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "closing.h"
+#include "faults/epoll_sets.h"
+#include "late_release.h"
+#include "kernel/seccomp_guard.h"
+#include "kernel/signals.h"
+#include "leaving.h"
+#include "refs/fd_table.h"
+
+bool traffic_begin(struct traffic *traffic, int fd, const char *name, const void *caller) {
+    int saved = errno;
+    bool tcp = table_find(fd, false, &traffic->identity);
+    errno = saved;
+    if (!tcp)
+        return false;
+    traffic->fd = fd;
+    traffic->holds_sigpipe = false;
+    traffic->may_raise = false;
+    traffic->told = false;
+    traffic->shortened = false;
+    traffic->errno_before = saved;
+    traffic->call = call_begin(name, caller);
+    return true;
+}
+
+static struct event *fill(const struct traffic *traffic, enum event_op op, long result, int error,
+                          struct scratch *scratch) {
+    struct event *event = log_event(scratch, op, &traffic->call);
+    event->has |= HAS_FD | HAS_RET;
+    event->fd = traffic->fd;
+    event->ret = result;
+    if (result < 0) {
+        event->has |= HAS_ERRNO;
+        event->error = error;
+    }
+    event_set_socket(event, &traffic->identity);
+    return event;
+}
+
+static void emit(struct traffic *traffic, enum event_op op, long result, int error, enum tcp_state state,
+                 enum event_sigpipe sigpipe) {
+    struct scratch *scratch = scratch_take();
+    if (!scratch)
+        return;
+    traffic->call.done = log_now();
+    struct event *event = fill(traffic, op, result, error, scratch);
+    event->state_after = state;
+    event->sigpipe = sigpipe;
+    log_emit(scratch);
+    scratch_give(scratch);
+    traffic->told = true;
+}
+
+bool traffic_meets(struct traffic *traffic, enum rule_family family, size_t *count, long *result) {
+    struct fault_subject subject = {.family = family,
+                                    .call = &traffic->call,
+                                    .fd = traffic->fd,
+                                    .how = -1,
+                                    .identity = &traffic->identity,
+                                    .without = count ? 0 : 1U << PART_SHORT};
+    if (fault_takes(&subject, result))
+        return true;
+    if (count && fault_has(&traffic->call, PART_SHORT) && *count > traffic->call.rule->most) {
+        *count = traffic->call.rule->most;
+        traffic->shortened = true;
+    }
+    return false;
+}
+
+/* What a rule leaves to be done when the call has come back. */
+static void after_fault(struct traffic *traffic, enum event_op op, long result, int error) {
+    const struct rule *rule = traffic->call.rule;
+    bool only_then =
+        !(rule->parts & (1U << PART_SIGNAL | 1U << PART_DELAY_ENTER | 1U << PART_DELAY_EXIT | 1U << PART_SHORT));
+    if (only_then && result < 0)
+        fault_failed(&traffic->call, fault_no_success);
+    if (!traffic->told && (!only_then || result < 0))
+        emit(traffic, op, result, error, STATE_UNSET, SIGPIPE_UNSET);
+    if (traffic->shortened && result > 0)
+        epoll_sets_rearm(traffic->fd);
+    if (rule_has(rule, PART_THEN) && result >= 0)
+        fault_then(rule, traffic->fd, &traffic->call);
+    fault_result(&traffic->call, result);
+}
+
+/* Only what the kernel says of this very connection is told: the number may be another's by now. */
+static bool is_still_it(struct traffic *traffic) {
+    uint64_t cookie = traffic->identity.cookie;
+    return table_find(traffic->fd, true, &traffic->identity) && traffic->identity.cookie == cookie;
+}
+
+static enum tcp_state state_now(const struct traffic *traffic) {
+    struct standing standing;
+    return socket_stand(traffic->fd, traffic->identity.role, false, &standing) ? standing.before.state : STATE_UNSET;
+}
+
+/* A read returns 0 after our own SHUT_RD too: the peer's FIN shows in the state. */
+static bool peer_has_ended(enum tcp_state state) {
+    return state != STATE_ESTABLISHED && state != STATE_FIN_WAIT1 && state != STATE_FIN_WAIT2;
+}
+
+static void see_end(struct traffic *traffic) {
+    if (!log_wants(TRACE_EOF) || (table_seen(traffic->fd) & SEEN_EOF) || !is_still_it(traffic))
+        return;
+    enum tcp_state state = state_now(traffic);
+    if (!peer_has_ended(state))
+        return;
+    table_mark_seen(traffic->identity.cookie, SEEN_EOF);
+    emit(traffic, OP_EOF, 0, 0, state, SIGPIPE_UNSET);
+}
+
+static void see_reset(struct traffic *traffic, long result) {
+    if (!log_wants(TRACE_EOF) || !is_still_it(traffic))
+        return;
+    table_mark_seen(traffic->identity.cookie, SEEN_RESET);
+    emit(traffic, OP_RESET, result, ECONNRESET, state_now(traffic), SIGPIPE_UNSET);
+}
+
+void traffic_read(struct traffic *traffic, long result, size_t wanted) {
+    int saved = errno;
+    table_mark_used(traffic->fd);
+    if (result == 0 && wanted > 0)
+        see_end(traffic);
+    else if (result == -1 && saved == ECONNRESET)
+        see_reset(traffic, result);
+    if (log_wants(TRACE_DATA))
+        emit(traffic, OP_READ, result, saved, STATE_UNSET, SIGPIPE_UNSET);
+    if (__builtin_expect(traffic->call.rule != NULL, 0))
+        after_fault(traffic, OP_READ, result, saved);
+    errno = saved;
+    release_check(traffic->call.name, traffic->call.caller, result, false);
+}
+
+static enum event_sigpipe effect_of_sigpipe(const struct traffic *traffic) {
+    if (!traffic->may_raise && !traffic->holds_sigpipe)
+        return SIGPIPE_SUPPRESSED;
+    enum disposition disposition = signal_disposition(SIGPIPE);
+    if (disposition == DISPOSITION_IGNORED)
+        return SIGPIPE_IGNORED;
+    if (!traffic->holds_sigpipe && signal_is_blocked(SIGPIPE))
+        return SIGPIPE_BLOCKED;
+    return disposition == DISPOSITION_HANDLED ? SIGPIPE_HANDLED : SIGPIPE_FATAL;
+}
+
+static void release_sigpipe(struct traffic *traffic) {
+    if (traffic->holds_sigpipe)
+        signal_restore(&traffic->old_mask);
+    traffic->holds_sigpipe = false;
+}
+
+/* EPIPE: told before the signal is let loose, since the process may die of it. */
+static void see_refused(struct traffic *traffic, long result) {
+    enum event_sigpipe effect = effect_of_sigpipe(traffic);
+    if (log_wants(TRACE_EOF | TRACE_DATA) && is_still_it(traffic))
+        emit(traffic, OP_WRITE, result, EPIPE, state_now(traffic), effect);
+    if (effect == SIGPIPE_FATAL)
+        sweep_end("SIGPIPE", NULL, -1);
+    if (!traffic->may_raise || effect == SIGPIPE_IGNORED)
+        return;
+    errno = traffic->errno_before;
+    signal_raise_sigpipe();
+}
+
+void traffic_wrote(struct traffic *traffic, long result) {
+    int saved = errno;
+    table_mark_used(traffic->fd);
+    bool refused = result == -1 && saved == EPIPE;
+    if (refused)
+        see_refused(traffic, result);
+    else if (result == -1 && saved == ECONNRESET)
+        see_reset(traffic, result);
+    if (!refused && log_wants(TRACE_DATA))
+        emit(traffic, OP_WRITE, result, saved, STATE_UNSET, SIGPIPE_UNSET);
+    if (__builtin_expect(traffic->call.rule != NULL, 0))
+        after_fault(traffic, OP_WRITE, result, saved);
+    release_sigpipe(traffic);
+    errno = saved;
+    release_check(traffic->call.name, traffic->call.caller, result, false);
+}
+
+/* A write would be refused: its own FIN has left, or the connection is dead. */
+static bool refuses_writes(enum tcp_state state) {
+    return state != STATE_UNSET && state != STATE_ESTABLISHED && state != STATE_CLOSE_WAIT && state != STATE_SYN_SENT &&
+           state != STATE_SYN_RECV;
+}
+
+void traffic_hold_sigpipe(struct traffic *traffic) {
+    int saved = errno;
+    if (signal_disposition(SIGPIPE) == DISPOSITION_DEFAULT && !signal_is_blocked(SIGPIPE) &&
+        refuses_writes(state_now(traffic)))
+        traffic->holds_sigpipe = signal_block(SIGPIPE, &traffic->old_mask);
+    errno = saved;
+}
+
+void traffic_wrote_part(struct traffic *traffic, long result) {
+    int saved = errno;
+    if (traffic->may_raise && refuses_writes(state_now(traffic)))
+        see_refused(traffic, -1);
+    errno = saved;
+    traffic_wrote(traffic, result);
+}

@@ -1,0 +1,55 @@
+/*
+ * The ways of reads and writes on a TCP socket: what they tell of the peer's end (its FIN, its RST, a write
+ * refused), and each of them where the `data` class is wanted. No system call of ours unless there is something to
+ * tell. errno is kept.
+ */
+#ifndef CLOSETRACE_TRANSFERRING_H
+#define CLOSETRACE_TRANSFERRING_H
+
+#include <stddef.h>
+
+#include "faults/fault.h"
+#include "kernel/tcp_socket.h"
+
+struct traffic {
+    struct call call;
+    int fd;
+    bool holds_sigpipe; /* SIGPIPE is blocked by us, for the time of the call */
+    bool may_raise;     /* the call was made without its SIGPIPE: it is ours to raise */
+    bool told;          /* an event of the call was logged */
+    bool shortened;     /* by a fault */
+    uint64_t old_mask;
+    int errno_before; /* which a SIGPIPE handler sees */
+    struct identity identity;
+};
+
+/* False: no TCP socket after all. */
+bool traffic_begin(struct traffic *traffic, int fd, const char *name, const void *caller);
+
+/*
+ * Holds the rules of the family (RULE_READ, RULE_WRITE) against the call. It may wait, and end the process. True: a
+ * rule takes the call's place; *result is what the program sees, with errno. count: how much it is about, which short=
+ * makes less; NULL: that cannot be done to this call, and no rule with short= meets it.
+ */
+bool traffic_meets(struct traffic *traffic, enum rule_family family, size_t *count, long *result);
+static inline bool traffic_is_off(struct traffic *traffic, enum rule_family family, size_t *count, long *result) {
+    return fault_armed(family) && traffic_meets(traffic, family, count, result);
+}
+
+/* After a read; wanted: how much was asked for (a read of nothing returns 0 and means nothing). */
+void traffic_read(struct traffic *traffic, long result, size_t wanted);
+
+/* After a write. */
+void traffic_wrote(struct traffic *traffic, long result);
+
+/* The same of sendmmsg() that sent some messages and not all: what stopped it may have been a refusal. */
+void traffic_wrote_part(struct traffic *traffic, long result);
+
+/*
+ * A call that raises SIGPIPE by itself (sendfile, stdio) and may be fatal: where the connection is over already, so
+ * that the call will fail at once, the signal waits until traffic_wrote() has told of it. (Where the call may block the
+ * signal stays as the program has it.) Costs one system call, two where SIGPIPE has its default action.
+ */
+void traffic_hold_sigpipe(struct traffic *traffic);
+
+#endif

@@ -1,0 +1,335 @@
+#define _GNU_SOURCE
+#include "fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "calls/closing.h"
+#include "calls/shutting_down.h"
+#include "fault_count.h"
+#include "kernel/process.h"
+#include "pure/names.h"
+#include "refs/references.h"
+#include "kernel/seccomp_guard.h"
+#include "kernel/signals.h"
+#include "calls/leaving.h"
+#include "session/session.h"
+#include "refs/fd_table.h"
+
+unsigned fault_families;
+const char fault_no_success[] = "the call has not succeeded";
+
+static struct rules rules;
+static uint32_t fault_seed;
+
+/* What an event without such facts need not be asked for. */
+enum {
+    CONVERTS = 1U << PART_AS | 1U << PART_THEN | 1U << PART_LINGER | 1U << PART_LINGER2,
+    CANCELLATION_POINTS = RULE_CLOSE | RULE_WRITE | RULE_READ | RULE_CONNECT | RULE_ACCEPT,
+};
+
+static long read_file(const char *path, char *buffer, size_t size) {
+    long fd = raw6(SYS_open, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0, 0), length = 0;
+    if (fd < 0)
+        return fd;
+    for (long got = 1; got > 0 && (size_t)length<size; length += got> 0 ? got : 0) {
+        got = raw6(SYS_read, fd, (long)buffer + length, (long)size - length, 0, 0, 0);
+        if (got < 0 && got != -EINTR)
+            length = got;
+        if (length < 0)
+            break;
+    }
+    raw6(SYS_close, fd, 0, 0, 0, 0, 0);
+    return length;
+}
+
+bool fault_read_rules(const char *text, bool outlives, struct settings_error *error) {
+    error->variable = "CLOSETRACE_INJECT";
+    return rules_read(text, outlives, read_file, &rules, error);
+}
+
+void fault_start(uint32_t seed) {
+    if (rules.count == 0)
+        return;
+    fault_seed = seed;
+    fault_count_start();
+    log_name_rules(rules.texts);
+    fault_families = rules_families(&rules);
+}
+
+void fault_forked(void) {
+    if (rules.count > 0)
+        fault_count_forked();
+}
+
+static unsigned number_of(const struct rule *rule) {
+    return (unsigned)(rule - rules.list);
+}
+
+void fault_end(void) {
+    bool concerned = table_end() > 0;
+    struct scratch *scratch = rules.count > 0 ? scratch_take() : NULL;
+    if (!scratch)
+        return;
+    for (unsigned i = 0; i < rules.count; i++) {
+        struct fault_counts counts = fault_count_of(i);
+        struct event *event = log_event(scratch, OP_RULE, NULL);
+        event->time_us = log_now();
+        event->rule = rules.texts[i];
+        event->matched = counts.matched;
+        event->fired = counts.fired;
+        event->fired_nowhere = !counts.fired_anywhere;
+        log_emit_plainly(scratch, concerned);
+    }
+    scratch_give(scratch);
+}
+
+static bool asks_for(const struct rule *rule, unsigned keys) {
+    for (unsigned i = 0; i < rule->conditions.count; i++)
+        if (keys & 1U << rule->conditions.list[i].key)
+            return true;
+    return false;
+}
+
+static void set_standing_facts(const struct fault_subject *subject, const struct rule *rule, struct scratch *scratch) {
+    enum { STANDING = 1 << KEY_STATE | 1 << KEY_SENT | 1 << KEY_RECEIVED | 1 << KEY_UNREAD };
+    struct standing standing;
+    struct references references;
+    if (asks_for(rule, STANDING)) {
+        standing_of(subject->fd, subject->identity, false, &standing);
+        event_set_standing(&scratch->event, &standing);
+    }
+    if (asks_for(rule, 1U << KEY_REFS)) {
+        references_count(socket_inode(subject->fd), subject->identity->cookie, scratch, &references);
+        references_note(&references, 0, &scratch->event);
+    }
+}
+
+static bool conditions_meet(const struct rule *rule, const struct fault_subject *subject) {
+    if (rule->conditions.count == 0)
+        return true;
+    struct scratch *scratch = scratch_take();
+    if (!scratch)
+        return false;
+    struct event *event = log_event(scratch, OP_CLOSE, subject->call);
+    log_name_thread(event);
+    if (subject->fd >= 0) {
+        event->has |= HAS_FD;
+        event->fd = subject->fd;
+    }
+    if (subject->how >= 0) {
+        event->has |= HAS_HOW;
+        event->how = subject->how;
+    }
+    if (subject->identity) {
+        event_set_socket(event, subject->identity);
+        set_standing_facts(subject, rule, scratch);
+    }
+    bool met = conditions_hold(&rule->conditions, event);
+    scratch_give(scratch);
+    return met;
+}
+
+/* A listener, or a socket that has no peer yet, cannot be ended otherwise. */
+static bool is_connection(const struct identity *identity) {
+    return identity && !address_is_unspecified(&identity->remote);
+}
+
+static bool meets_socket(const struct rule *rule, const struct fault_subject *subject, size_t i) {
+    struct fault_subject one = *subject;
+    one.fd = subject->socket(subject->sockets, i, &one.identity);
+    return (!(rule->parts & CONVERTS) || is_connection(one.identity)) && conditions_meet(rule, &one);
+}
+
+bool fault_meets_socket(const struct fault_subject *subject, size_t i) {
+    return meets_socket(subject->call->rule, subject, i);
+}
+
+static bool meets_any(const struct rule *rule, const struct fault_subject *subject) {
+    for (size_t i = 0; i < subject->count; i++)
+        if (meets_socket(rule, subject, i))
+            return true;
+    return false;
+}
+
+static bool matches(const struct rule *rule, const struct fault_subject *subject) {
+    if (!rule_names(rule, subject->family, subject->call->name) || (rule->parts & subject->without) ||
+        (subject->with && !(rule->parts & subject->with)))
+        return false;
+    if (subject->socket)
+        return meets_any(rule, subject);
+    if ((rule->parts & CONVERTS) && !is_connection(subject->identity))
+        return false;
+    return conditions_meet(rule, subject);
+}
+
+const struct rule *fault_choose(const struct fault_subject *subject) {
+    const struct rule *chosen = NULL;
+    uint64_t cookie = subject->identity ? subject->identity->cookie : 0;
+    int saved = errno;
+    for (unsigned i = 0; i < rules.count; i++) {
+        const struct rule *rule = &rules.list[i];
+        if (!matches(rule, subject))
+            continue;
+        uint64_t count = fault_count_match(i, rule->scope, cookie);
+        if (chosen || !rule_is_due(rule, count) || !rule_is_lucky(rule, fault_seed, count))
+            continue;
+        fault_count_fired(i, 1);
+        chosen = rule;
+    }
+    errno = saved;
+    return chosen;
+}
+
+void fault_failed(struct call *call, const char *why) {
+    if (call->rule_failed)
+        return;
+    fault_count_fired(number_of(call->rule), -1);
+    call->rule_failed = why;
+}
+
+/*
+ * Waits, whatever signals come: their handlers run, and it goes on. In libc's call, which is a cancellation point, or
+ * in one of our own. False: a sandbox does not let us.
+ */
+static bool wait_for(uint64_t nanoseconds, bool cancellable) {
+    enum { SECOND = 1000000000 };
+    struct timespec until;
+    int saved = errno;
+    long result;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(nanoseconds / SECOND);
+    until.tv_nsec += (long)(nanoseconds % SECOND);
+    if (until.tv_nsec >= SECOND) {
+        until.tv_nsec -= SECOND;
+        until.tv_sec++;
+    }
+    if (cancellable && !sandbox_up && !process_is_borrowed()) {
+        do
+            result = -clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        while (result == -EINTR);
+    } else {
+        do
+            result = probe(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, (long)&until, 0, 0, 0);
+        while (result == -EINTR);
+    }
+    errno = saved;
+    return result == 0;
+}
+
+static enum event_op op_of(enum rule_family family) {
+    switch (family) {
+    case RULE_CLOSE:
+        return OP_CLOSE;
+    case RULE_SHUTDOWN:
+        return OP_SHUTDOWN;
+    case RULE_WRITE:
+        return OP_WRITE;
+    case RULE_READ:
+        return OP_READ;
+    case RULE_CONNECT:
+        return OP_CONNECT;
+    case RULE_ACCEPT:
+        return OP_ACCEPT;
+    case RULE_EXIT:
+        return OP_EXIT;
+    case RULE_FORK:
+        return OP_FORK;
+    default:
+        return OP_DUP;
+    }
+}
+
+/* The event of a call that is not made. */
+static void tell(const struct fault_subject *subject, bool returns) {
+    const struct rule *rule = subject->call->rule;
+    struct scratch *scratch = scratch_take();
+    if (!scratch)
+        return;
+    struct call ended = call_ended(subject->call);
+    struct event *event = log_event(scratch, op_of(subject->family), &ended);
+    if (subject->fd >= 0) {
+        event->has |= HAS_FD;
+        event->fd = subject->fd;
+    }
+    if (returns) {
+        event->has |= HAS_RET | (rule_has(rule, PART_ERROR) ? HAS_ERRNO : 0);
+        event->ret = rule_has(rule, PART_ERROR) ? -1 : rule->retval;
+        event->error = rule->error;
+    }
+    if (subject->identity)
+        event_set_socket(event, subject->identity);
+    log_emit(scratch);
+    scratch_give(scratch);
+}
+
+/* To this thread, as if it had raised it. Where the process dies of it, all that there is to tell is told before. */
+static void deliver_signal(const struct fault_subject *subject) {
+    int signal = subject->call->rule->signal;
+    bool fatal = signal == SIGKILL || (signal_ends_process(signal) && !signal_is_blocked(signal) &&
+                                       signal_disposition(signal) == DISPOSITION_DEFAULT);
+    if (fatal) {
+        tell(subject, false);
+        sweep_end(signal_name(signal), subject->call->caller, -1);
+    }
+    if (probe(SYS_tgkill, process_id(), process_thread_id(), signal, 0, 0, 0) < 0)
+        fault_failed(subject->call, "the signal cannot be sent");
+    if (fatal)
+        sweep_survived();
+}
+
+static void enter_late(struct call *call, bool cancellable) {
+    if (!wait_for(call->rule->delay_enter, cancellable))
+        fault_failed(call, "in a sandbox nothing can be waited for");
+}
+
+bool fault_meets(const struct fault_subject *subject) {
+    struct call *call = subject->call;
+    int saved = errno;
+    call->rule = fault_choose(subject);
+    if (!call->rule)
+        return false;
+    if (rule_has(call->rule, PART_SIGNAL))
+        deliver_signal(subject);
+    if (rule_has(call->rule, PART_DELAY_ENTER))
+        enter_late(call, subject->family & CANCELLATION_POINTS);
+    errno = saved;
+    return true;
+}
+
+long fault_result(const struct call *call, long result) {
+    if (__builtin_expect(!call->rule, 1))
+        return result;
+    if (fault_has(call, PART_DELAY_EXIT))
+        wait_for(call->rule->delay_exit, false);
+    if (fault_has(call, PART_ERROR)) {
+        errno = call->rule->error;
+        return -1;
+    }
+    return fault_has(call, PART_RETVAL) ? call->rule->retval : result;
+}
+
+bool fault_takes(const struct fault_subject *subject, long *result) {
+    if (!fault_meets(subject) || !fault_replaces(subject->call))
+        return false;
+    int saved = errno;
+    tell(subject, true);
+    errno = saved;
+    *result = fault_result(subject->call, 0);
+    return true;
+}
+
+void fault_then(const struct rule *rule, int fd, const struct call *call) {
+    struct ending_call ending;
+    int saved = errno;
+    struct call then = {.name = call->name, .caller = call->caller, .begun = log_now(), .rule = rule};
+    if (rule->then == WAY_RST)
+        ending_reset(&ending, fd, &then);
+    else
+        ending_shut(&ending, fd, rule_way_how(rule->then), &then);
+    errno = saved;
+}

@@ -1,0 +1,122 @@
+#define _GNU_SOURCE
+#include "park_thread.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "kernel/memory.h"
+#include "kernel/own_fds.h"
+#include "kernel/process.h"
+#include "kernel/libc_real.h"
+#include "kernel/seccomp_guard.h"
+
+enum { STACK = 65536, MARGIN = 16384, TCB = 4096, KERNEL_SIGSET = 8, LOOK_EVERY_MS = 20 };
+
+static atomic_bool there;
+
+/*
+ * The thread's own thread-local storage: zeroed variables of every object that was loaded at start-up, below a control
+ * block of which libc's code needs its own address and the stack guard, as the x86-64 ABI and glibc's tcbhead_t have
+ * them.
+ */
+static char *make_tls(char *memory, size_t size) {
+    uintptr_t *block = (void *)(memory + size), guard, pointer_guard;
+    __asm__("movq %%fs:0x28, %0" : "=r"(guard));
+    __asm__("movq %%fs:0x30, %0" : "=r"(pointer_guard));
+    block[0] = (uintptr_t)block;
+    block[2] = (uintptr_t)block;
+    block[5] = guard;
+    block[6] = pointer_guard;
+    return memory + size;
+}
+
+/*
+ * How far below the control block the variables are that our code uses, libc's errno and the library's own: a program's
+ * may stand between.
+ */
+static size_t tls_size(void) {
+    static __thread char ours;
+    uintptr_t block, lowest = (uintptr_t)&ours < (uintptr_t)&errno ? (uintptr_t)&ours : (uintptr_t)&errno;
+    __asm__("movq %%fs:0, %0" : "=r"(block));
+    return ((block - lowest) / MARGIN + 2) * MARGIN;
+}
+
+static int work_for_ever(void *unused) {
+    (void)unused;
+    for (;;)
+        keeper_work();
+    return 0;
+}
+
+static bool make_thread(void) {
+    uint64_t all = ~0ULL, old;
+    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS;
+    size_t tls = tls_size(), size = STACK + tls + TCB;
+    char *memory = memory_map(size, false);
+    if (!memory)
+        return false;
+    if (probe(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&old, KERNEL_SIGSET, 0, 0) < 0) {
+        memory_unmap(memory, size);
+        return false;
+    }
+    char *block = make_tls(memory + STACK, tls);
+    int thread = REAL(clone)(work_for_ever, memory + STACK, flags, NULL, NULL, block, NULL);
+    probe(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, KERNEL_SIGSET, 0, 0);
+    if (thread < 0)
+        memory_unmap(memory, size);
+    return thread > 0;
+}
+
+static void make_wake(void) {
+    long fd = own_open(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0);
+    if (fd >= 0)
+        own_adopt(OWN_WAKE, (int)fd);
+}
+
+bool keeper_start(void) {
+    int saved = errno;
+    if (atomic_load(&there) || atomic_exchange(&there, true))
+        return true;
+    make_wake();
+    if (make_thread())
+        return true;
+    atomic_store(&there, false);
+    errno = saved;
+    return false;
+}
+
+void keeper_wake(void) {
+    uint64_t one = 1;
+    int fd = own_descriptor(OWN_WAKE);
+    if (fd >= 0)
+        probe(SYS_write, fd, (long)&one, sizeof one, 0, 0, 0);
+}
+
+/* Without an eventfd (the program has closed it) it looks by itself, often. */
+void keeper_poll(struct pollfd *fds, size_t count, int milliseconds) {
+    uint64_t value;
+    struct pollfd *wake = &fds[count];
+    *wake = (struct pollfd){.fd = own_descriptor(OWN_WAKE), .events = POLLIN};
+    if (wake->fd < 0 && (milliseconds < 0 || milliseconds > LOOK_EVERY_MS))
+        milliseconds = LOOK_EVERY_MS;
+    if (sandbox_up && !sandbox_allows(SYS_poll, (long)fds, (long)count + 1, milliseconds, 0, 0, 0))
+        raw6(SYS_exit, 0, 0, 0, 0, 0, 0); /* what is parked stays so until the process ends */
+    if (raw6(SYS_poll, (long)fds, (long)count + 1, milliseconds, 0, 0, 0) <= 0) {
+        for (size_t i = 0; i < count; i++)
+            fds[i].revents = 0;
+        return;
+    }
+    if (wake->revents & POLLIN)
+        probe(SYS_read, wake->fd, (long)&value, sizeof value, 0, 0, 0);
+    else if (wake->revents)
+        own_drop(OWN_WAKE);
+}
+
+void keeper_forked(void) {
+    atomic_store(&there, false);
+}

@@ -1,0 +1,29 @@
+/*
+ * The thread that looks after parked connections. It is made by a system call of ours, on first need, and uses nothing
+ * of libc's that knows of threads, so that neither libc nor the program notices it: no signal reaches it, fork does not
+ * copy it, exit does not wait for it.
+ */
+#ifndef CLOSETRACE_PARK_THREAD_H
+#define CLOSETRACE_PARK_THREAD_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* There is one from now on. False: none can be made. Async-signal-safe. */
+bool keeper_start(void);
+
+/* It looks again at what there is to do. */
+void keeper_wake(void);
+
+/* In a forked child: it has none. */
+void keeper_forked(void);
+
+/*
+ * What it does over and over (park.c); and how it waits there: for these, for keeper_wake(), that long at most. There
+ * is room for one more behind them.
+ */
+void keeper_work(void);
+void keeper_poll(struct pollfd *fds, size_t count, int milliseconds);
+
+#endif

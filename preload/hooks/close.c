@@ -1,0 +1,127 @@
+/* Descriptors given up: close and its family. */
+#define _GNU_SOURCE
+#include <linux/close_range.h>
+
+#include "calls/closing.h"
+#include "hook.h"
+#include "calls/closing_range.h"
+#include "kernel/raw.h"
+#include "calls/stdio_transfer.h"
+#include "calls/transferring.h"
+#include "calls/double_close.h"
+
+/* Apart, for what it keeps on the stack. */
+static __attribute__((noinline)) int close_other(int fd, const void *caller) {
+    struct twice twice;
+    if (!twice_begin(&twice, fd, caller))
+        return REAL(close)(fd);
+    int result = REAL(close)(fd);
+    twice_end(&twice, result, errno);
+    return result;
+}
+
+DOOR int close(int fd) {
+    struct closing closing;
+    make_way(fd);
+    if (!table_maybe_tcp(fd) || !closing_begin(&closing, fd, "close", CALLER))
+        return close_other(fd, CALLER);
+    twice_note(fd, CALLER);
+    int result = closing_is_off(&closing) ? 0 : REAL(close)(fd);
+    return (int)closing_end(&closing, result, errno);
+}
+TWIN_DOOR(__close, close);
+
+DOOR int close_range(unsigned first, unsigned last, int flags) {
+    return range_close(first, last, flags, "close_range", CALLER);
+}
+
+DOOR void closefrom(int lowest) {
+    range_close_from(lowest, "closefrom", CALLER);
+}
+
+/* fclose, freopen: what is left in the buffer is written first, which may raise SIGPIPE. */
+struct file_closing {
+    struct closing closing;
+    struct traffic traffic;
+    bool writes;
+};
+
+static bool file_begin(struct file_closing *file, FILE *stream, const char *name, const void *caller) {
+    if (!stream)
+        return false;
+    int fd = stream_descriptor(stream);
+    if (!table_maybe_tcp(fd) || !traffic_begin(&file->traffic, fd, name, caller))
+        return false;
+    file->writes = stream->_IO_write_ptr > stream->_IO_write_base;
+    if (!closing_begin(&file->closing, fd, name, caller))
+        return false;
+    if (file->writes)
+        traffic_hold_sigpipe(&file->traffic);
+    return true;
+}
+
+static int file_end(struct file_closing *file, int result) {
+    int error = errno;
+    int seen = (int)closing_end(&file->closing, result, error);
+    if (file->writes && !closing_is_off(&file->closing)) {
+        int kept = errno;
+        errno = error;
+        traffic_wrote(&file->traffic, result);
+        errno = kept;
+    }
+    return seen;
+}
+
+DOOR int fclose(FILE *stream) {
+    struct file_closing file;
+    if (!file_begin(&file, stream, "fclose", CALLER))
+        return REAL(fclose)(stream);
+    int result = closing_is_off(&file.closing) ? 0 : REAL(fclose)(stream);
+    return file_end(&file, result);
+}
+TWIN_DOOR(_IO_fclose, fclose);
+
+DOOR int pclose(FILE *stream) {
+    struct file_closing file;
+    if (!file_begin(&file, stream, "pclose", CALLER))
+        return REAL(pclose)(stream);
+    int result = closing_is_off(&file.closing) ? 0 : REAL(pclose)(stream);
+    return file_end(&file, result);
+}
+
+DOOR FILE *freopen(const char *path, const char *mode, FILE *stream) {
+    struct file_closing file;
+    if (!file_begin(&file, stream, "freopen", CALLER))
+        return REAL(freopen)(path, mode, stream);
+    FILE *result = closing_is_off(&file.closing) ? stream : REAL(freopen)(path, mode, stream);
+    return file_end(&file, result ? 0 : -1) == 0 ? result : NULL;
+}
+
+DOOR FILE *freopen64(const char *path, const char *mode, FILE *stream) {
+    struct file_closing file;
+    if (!file_begin(&file, stream, "freopen64", CALLER))
+        return REAL(freopen64)(path, mode, stream);
+    FILE *result = closing_is_off(&file.closing) ? stream : REAL(freopen64)(path, mode, stream);
+    return file_end(&file, result ? 0 : -1) == 0 ? result : NULL;
+}
+
+/* glibc's flushes every stream and closes no descriptor. */
+DOOR int fcloseall(void) {
+    return REAL(fcloseall)();
+}
+
+/* Makes the terminal 0, 1 and 2, whatever those were. */
+DOOR int login_tty(int fd) {
+    struct closing closings[3];
+    bool closes[3];
+    for (int i = 0; i < 3; i++)
+        closes[i] = i != fd && table_maybe_tcp(i) && closing_begin_aside(&closings[i], i, "login_tty", CALLER);
+    int result = REAL(login_tty)(fd);
+    for (int i = 0; i < 3; i++) {
+        if (closes[i] && result == 0)
+            closing_end(&closings[i], result, errno);
+        else if (closes[i])
+            closing_cancelled(&closings[i]);
+    }
+    return result;
+}

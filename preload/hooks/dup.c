@@ -1,0 +1,101 @@
+/* Descriptors duplicated, and closed by being duplicated over. */
+#define _GNU_SOURCE
+#include "calls/closing.h"
+#include "hook.h"
+#include "calls/opening.h"
+
+DOOR int dup(int fd) {
+    if (!table_on)
+        return REAL(dup)(fd);
+    long instead;
+    struct call call = table_maybe_tcp(fd) ? call_begin("dup", CALLER) : (struct call){0};
+    if (opening_is_off(RULE_DUP, fd, &call, &instead))
+        return (int)instead;
+    int result = REAL(dup)(fd);
+    if (result >= 0)
+        duplicated(fd, result, &call);
+    return opening_result(&call, result);
+}
+
+/* dup2 and dup3: what new_fd was is closed, if the call succeeds. */
+struct replacing {
+    struct call call;
+    struct closing closing;
+    bool closes;
+};
+
+/* False: a fault takes the call's place, *result is what the program sees. */
+static bool replacing_begin(struct replacing *replacing, int fd, int new_fd, const char *name, const void *caller,
+                            int *result) {
+    long instead;
+    replacing->call = call_begin(name, caller);
+    if (opening_is_off(RULE_DUP, fd, &replacing->call, &instead)) {
+        *result = (int)instead;
+        return false;
+    }
+    make_way(new_fd);
+    replacing->closes =
+        fd != new_fd && table_maybe_tcp(new_fd) && closing_begin_aside(&replacing->closing, new_fd, name, caller);
+    return true;
+}
+
+static int replacing_end(struct replacing *replacing, int fd, int new_fd, int result) {
+    if (replacing->closes && result >= 0)
+        closing_end(&replacing->closing, result, errno);
+    else if (replacing->closes)
+        closing_cancelled(&replacing->closing);
+    if (result >= 0 && fd != new_fd)
+        duplicated(fd, new_fd, &replacing->call);
+    return opening_result(&replacing->call, result);
+}
+
+DOOR int dup2(int fd, int new_fd) {
+    struct replacing replacing;
+    int result;
+    if (!table_on)
+        return REAL(dup2)(fd, new_fd);
+    if (!replacing_begin(&replacing, fd, new_fd, "dup2", CALLER, &result))
+        return result;
+    result = REAL(dup2)(fd, new_fd);
+    return replacing_end(&replacing, fd, new_fd, result);
+}
+TWIN_DOOR(__dup2, dup2);
+
+DOOR int dup3(int fd, int new_fd, int flags) {
+    struct replacing replacing;
+    int result;
+    if (!table_on)
+        return REAL(dup3)(fd, new_fd, flags);
+    if (!replacing_begin(&replacing, fd, new_fd, "dup3", CALLER, &result))
+        return result;
+    result = REAL(dup3)(fd, new_fd, flags);
+    return replacing_end(&replacing, fd, new_fd, result);
+}
+
+DOOR int fcntl(int fd, int command, ...) {
+    va_list arguments;
+    va_start(arguments, command);
+    void *argument = va_arg(arguments, void *);
+    va_end(arguments);
+    if (!table_on || (command != F_DUPFD && command != F_DUPFD_CLOEXEC))
+        return REAL(fcntl)(fd, command, argument);
+    long instead;
+    struct call call = table_maybe_tcp(fd) ? call_begin("fcntl", CALLER) : (struct call){0};
+    if (opening_is_off(RULE_DUP, fd, &call, &instead))
+        return (int)instead;
+    int result = REAL(fcntl)(fd, command, argument);
+    if (result >= 0)
+        duplicated(fd, result, &call);
+    return opening_result(&call, result);
+}
+TWIN_DOOR(__fcntl, fcntl);
+TWIN_DOOR(fcntl64, fcntl);
+
+DOOR int pidfd_getfd(int pidfd, int fd, unsigned flags) {
+    int result = REAL(pidfd_getfd)(pidfd, fd, flags);
+    if (result >= 0 && table_on) {
+        struct call call = call_begin("pidfd_getfd", CALLER);
+        received_descriptor(result, &call);
+    }
+    return result;
+}

@@ -1,0 +1,105 @@
+/* The exec family: what is close-on-exec is closed, the rest goes to the new program. */
+#define _GNU_SOURCE
+#include <stdint.h>
+
+#include "hook.h"
+#include "output/log.h"
+#include "session/session.h"
+#include "calls/leaving.h"
+
+static struct call begin(const char *name, const char *path, const void *caller) {
+    struct call call = {0};
+    if (table_on) {
+        call = call_begin(name, caller);
+        sweep_exec(&call);
+        session_exec(path);
+    }
+    return call;
+}
+
+/* An exec that comes back has failed. */
+static int failed(const struct call *call, int result) {
+    if (call->name) {
+        session_exec_failed();
+        sweep_exec_failed(call, errno);
+    }
+    return result;
+}
+
+DOOR int execve(const char *path, char *const argv[], char *const environment[]) {
+    struct call call = begin("execve", path, CALLER);
+    return failed(&call, REAL(execve)(path, argv, environment));
+}
+
+DOOR int execv(const char *path, char *const argv[]) {
+    struct call call = begin("execv", path, CALLER);
+    return failed(&call, REAL(execv)(path, argv));
+}
+
+DOOR int execvp(const char *file, char *const argv[]) {
+    struct call call = begin("execvp", file, CALLER);
+    return failed(&call, REAL(execvp)(file, argv));
+}
+
+DOOR int execvpe(const char *file, char *const argv[], char *const environment[]) {
+    struct call call = begin("execvpe", file, CALLER);
+    return failed(&call, REAL(execvpe)(file, argv, environment));
+}
+
+DOOR int fexecve(int fd, char *const argv[], char *const environment[]) {
+    struct call call = begin("fexecve", NULL, CALLER);
+    return failed(&call, REAL(fexecve)(fd, argv, environment));
+}
+
+DOOR int execveat(int directory, const char *path, char *const argv[], char *const environment[], int flags) {
+    struct call call = begin("execveat", path, CALLER);
+    return failed(&call, REAL(execveat)(directory, path, argv, environment, flags));
+}
+
+/* execl and its like: their arguments become an array on the stack, as in libc. */
+
+static size_t count_arguments(va_list arguments) {
+    size_t count = 1;
+    while (va_arg(arguments, char *))
+        count++;
+    return count;
+}
+
+static void collect_arguments(char **argv, const char *first, size_t count, va_list arguments) {
+    argv[0] = (char *)(uintptr_t)first;
+    for (size_t i = 1; i < count; i++)
+        argv[i] = va_arg(arguments, char *);
+    argv[count] = NULL;
+}
+
+#define ARRAY_OF_ARGUMENTS                     \
+    va_list arguments;                         \
+    va_start(arguments, first);                \
+    size_t count = count_arguments(arguments); \
+    va_end(arguments);                         \
+    char *argv[count + 2];                     \
+    va_start(arguments, first);                \
+    collect_arguments(argv, first, count, arguments)
+
+DOOR int execl(const char *path, const char *first, ...) {
+    ARRAY_OF_ARGUMENTS;
+    va_end(arguments);
+    struct call call = begin("execl", path, CALLER);
+    return failed(&call, REAL(execv)(path, argv));
+}
+
+DOOR int execlp(const char *file, const char *first, ...) {
+    ARRAY_OF_ARGUMENTS;
+    va_end(arguments);
+    struct call call = begin("execlp", file, CALLER);
+    return failed(&call, REAL(execvp)(file, argv));
+}
+
+DOOR int execle(const char *path, const char *first, ...) {
+    ARRAY_OF_ARGUMENTS;
+    (void)va_arg(arguments, char *); /* the array's NULL */
+    char *const *environment = va_arg(arguments, char *const *);
+    va_end(arguments);
+    struct call call = begin("execle", path, CALLER);
+    return failed(&call, REAL(execve)(path, argv, environment));
+}

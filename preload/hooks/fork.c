@@ -1,0 +1,249 @@
+/* Children: each has a reference to every socket that it inherits. */
+#define _GNU_SOURCE
+#include <sys/wait.h>
+
+#include "after_fork.h"
+#include "calls/closing.h"
+#include "hook.h"
+#include "calls/opening.h"
+#include "kernel/process.h"
+#include "session/session.h"
+#include "calls/leaving.h"
+
+DOOR pid_t fork(void) {
+    if (!table_on)
+        return REAL(fork)();
+    long instead;
+    struct call call = call_begin("fork", CALLER);
+    if (opening_is_off(RULE_FORK, -1, &call, &instead))
+        return (pid_t)instead;
+    unsigned shared = forking();
+    pid_t child = REAL(fork)(); /* child_making(), child_started(): libc runs them */
+    if (child != 0)
+        child_made(child);
+    if (child > 0)
+        forked(shared, child, &call);
+    return child == 0 ? child : opening_result(&call, child);
+}
+TWIN_DOOR(__fork, fork);
+
+/* Async-signal-safe: it runs no fork handlers. */
+DOOR pid_t _Fork(void) {
+    if (!table_on)
+        return REAL(_Fork)();
+    long instead;
+    struct call call = call_begin("_Fork", CALLER);
+    if (opening_is_off(RULE_FORK, -1, &call, &instead))
+        return (pid_t)instead;
+    unsigned shared = forking();
+    child_making();
+    pid_t child = REAL(_Fork)();
+    if (child == 0) {
+        child_started();
+        return child;
+    }
+    child_made(child);
+    if (child > 0)
+        forked(shared, child, &call);
+    return opening_result(&call, child);
+}
+
+DOOR int clone(int (*function)(void *), void *stack, int flags, void *argument, ...) {
+    va_list arguments;
+    va_start(arguments, argument);
+    pid_t *parent_tid = va_arg(arguments, pid_t *);
+    void *tls = va_arg(arguments, void *);
+    pid_t *child_tid = va_arg(arguments, pid_t *);
+    va_end(arguments);
+    if (!table_on || (flags & CLONE_THREAD))
+        return REAL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
+    long instead;
+    struct call call = call_begin("clone", CALLER);
+    if (opening_is_off(RULE_FORK, -1, &call, &instead))
+        return (int)instead;
+    unsigned shared = forking();
+    bool borrows = (flags & CLONE_VM) && (flags & CLONE_VFORK);
+    if (borrows)
+        process_vfork_begin();
+    else if (flags & CLONE_VM)
+        process_shares_memory();
+    int child = REAL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
+    if (borrows)
+        process_vfork_end();
+    if (child > 0)
+        forked(shared, child, &call);
+    return opening_result(&call, child);
+}
+TWIN_DOOR(__clone, clone);
+
+/* vfork: vfork_<arch>.S calls these. Nothing may be kept on the stack in between, so it is kept per thread. */
+static __thread struct call vfork_call;
+static __thread unsigned vfork_shared;
+
+__attribute__((visibility("hidden"))) int vfork_before(const void *caller);
+__attribute__((visibility("hidden"))) void vfork_after(int child);
+
+/* Not 0: a fault takes the call's place, with errno. */
+int vfork_before(const void *caller) {
+    int saved = errno;
+    long instead;
+    if (table_on && !process_is_borrowed()) {
+        vfork_call = call_begin("vfork", caller);
+        if (opening_is_off(RULE_FORK, -1, &vfork_call, &instead))
+            return -1;
+        vfork_shared = forking();
+    }
+    process_vfork_begin();
+    errno = saved;
+    return 0;
+}
+
+/* In the parent: the child has gone on to exec or exit, or was never made (child below 0: -errno). */
+void vfork_after(int child) {
+    process_vfork_end();
+    if (child < 0)
+        errno = -child;
+    else if (table_on && !process_is_borrowed())
+        forked(vfork_shared, child, &vfork_call);
+    fault_result(&vfork_call, child);
+}
+
+/* A child that has started its program by now: what it was left is read from the kernel. */
+static int spawned(int result, const pid_t *child, const char *path, const struct call *call) {
+    int saved = errno;
+    if (result == 0 && table_on && child)
+        session_spawned(*child, path);
+    if (result == 0 && table_on && child)
+        forked(sweep_shared_with(*child), *child, call);
+    fault_result(call, result);
+    errno = saved;
+    return result;
+}
+
+/* posix_spawn() returns its error, and leaves errno alone. */
+static bool spawning_is_off(struct call *call, int *error) {
+    long instead;
+    int saved = errno;
+    if (!opening_is_off(RULE_FORK, -1, call, &instead))
+        return false;
+    *error = errno;
+    errno = saved;
+    return true;
+}
+
+#define SPAWN(name, path, real_call)             \
+    pid_t id = 0;                                \
+    struct call call = call_begin(name, CALLER); \
+    pid_t *child_id = child ? child : &id;       \
+    int error;                                   \
+    if (spawning_is_off(&call, &error))          \
+        return error;                            \
+    return spawned(real_call, child_id, path, &call)
+
+DOOR int posix_spawn(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
+                     const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
+    SPAWN("posix_spawn", path, REAL(posix_spawn)(child_id, path, actions, attributes, argv, environment));
+}
+
+DOOR int posix_spawnp(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
+                      const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
+    SPAWN("posix_spawnp", file, REAL(posix_spawnp)(child_id, file, actions, attributes, argv, environment));
+}
+
+/* The older versions try a shell where the file is no program. */
+DOOR int posix_spawn_2_2_5(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
+                           const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]);
+DOOR int posix_spawn_2_2_5(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
+                           const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
+    SPAWN("posix_spawn", path, REAL(posix_spawn_2_2_5)(child_id, path, actions, attributes, argv, environment));
+}
+__asm__(".symver posix_spawn_2_2_5, posix_spawn@GLIBC_2.2.5, remove");
+
+DOOR int posix_spawnp_2_2_5(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
+                            const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]);
+DOOR int posix_spawnp_2_2_5(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
+                            const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
+    SPAWN("posix_spawnp", file, REAL(posix_spawnp_2_2_5)(child_id, file, actions, attributes, argv, environment));
+}
+__asm__(".symver posix_spawnp_2_2_5, posix_spawnp@GLIBC_2.2.5, remove");
+
+/*
+ * libc makes the shell's process inside, and does not tell its id. It is left what is not close-on-exec. False: a fault
+ * takes the call's place.
+ */
+static bool shell_begin(struct call *call, const char *name, const void *caller) {
+    long instead;
+    *call = (struct call){0};
+    if (!table_on)
+        return true;
+    *call = call_begin(name, caller);
+    if (opening_is_off(RULE_FORK, -1, call, &instead))
+        return false;
+    int saved = errno;
+    forked(sweep_left_across_exec(), -1, call);
+    errno = saved;
+    return true;
+}
+
+DOOR int system(const char *command) {
+    struct call call = {0};
+    if (command && !shell_begin(&call, "system", CALLER))
+        return -1;
+    int result = REAL(system)(command);
+    return opening_result(&call, result);
+}
+
+DOOR FILE *popen(const char *command, const char *mode) {
+    struct call call;
+    if (!shell_begin(&call, "popen", CALLER))
+        return NULL;
+    FILE *result = REAL(popen)(command, mode);
+    fault_result(&call, 0);
+    return result;
+}
+TWIN_DOOR(_IO_popen, popen);
+
+/*
+ * daemon() forks inside libc, and the parent ends inside it: libc's fork handler tells of that
+ * (child.c). In the child 0, 1 and 2 become /dev/null, unless noclose.
+ */
+DOOR int daemon(int nochdir, int noclose) {
+    struct closing closings[3];
+    bool closes[3];
+    if (!table_on)
+        return REAL(daemon)(nochdir, noclose);
+    long instead;
+    struct call call = call_begin("daemon", CALLER);
+    if (opening_is_off(RULE_FORK, -1, &call, &instead))
+        return (int)instead;
+    child_daemonizing(CALLER);
+    for (int i = 0; i < 3; i++)
+        closes[i] = !noclose && table_maybe_tcp(i) && closing_begin_aside(&closings[i], i, "daemon", CALLER);
+    int result = REAL(daemon)(nochdir, noclose);
+    for (int i = 0; i < 3; i++) {
+        if (closes[i] && result == 0)
+            closing_end(&closings[i], result, errno);
+        else if (closes[i])
+            closing_cancelled(&closings[i]);
+    }
+    child_daemonized();
+    if (result != 0)
+        child_made(-1);
+    return opening_result(&call, result);
+}
+
+DOOR int forkpty(int *terminal, char *name, const struct termios *settings, const struct winsize *size) {
+    if (!table_on)
+        return REAL(forkpty)(terminal, name, settings, size);
+    long instead;
+    struct call call = call_begin("forkpty", CALLER);
+    if (opening_is_off(RULE_FORK, -1, &call, &instead))
+        return (int)instead;
+    unsigned shared = forking();
+    int child = REAL(forkpty)(terminal, name, settings, size);
+    if (child != 0)
+        child_made(child);
+    if (child > 0)
+        forked(shared, child, &call);
+    return child == 0 ? child : opening_result(&call, child);
+}

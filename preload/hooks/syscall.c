@@ -1,0 +1,334 @@
+/*
+ * syscall(): a system call by its number. What libc's functions would do with it, is done with it here, the call
+ * itself made as the program made it. syscall_<arch>.S is the door, and keeps from here what returns twice.
+ */
+#define _GNU_SOURCE
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "after_fork.h"
+#include "calls/closing.h"
+#include "hook.h"
+#include "calls/shutting_down.h"
+#include "calls/opening.h"
+#include "kernel/process.h"
+#include "calls/closing_range.h"
+#include "kernel/seccomp_guard.h"
+#include "session/session.h"
+#include "calls/leaving.h"
+#include "calls/transferring.h"
+
+static const char name[] = "syscall";
+
+/* libc's syscall(), for the assembly door; NULL until it is found. */
+__attribute__((visibility("hidden"))) long (*syscall_real)(long, ...);
+__attribute__((visibility("hidden"))) long syscall_door(long number, long a, long b, long c, long d, long e, long f);
+
+static long call_real(long number, const long arguments[6]) {
+    if (!syscall_real)
+        syscall_real = (long (*)(long, ...))real_find(REAL_syscall);
+    return syscall_real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+}
+
+static long raw_close(const long arguments[6], const void *caller) {
+    struct closing closing;
+    int fd = (int)arguments[0];
+    make_way(fd);
+    if (!table_maybe_tcp(fd) || !closing_begin(&closing, fd, name, caller))
+        return call_real(SYS_close, arguments);
+    long result = closing_is_off(&closing) ? 0 : call_real(SYS_close, arguments);
+    return closing_end(&closing, result, errno);
+}
+
+static long raw_replace(long number, const long arguments[6], const void *caller) {
+    struct closing closing;
+    int fd = (int)arguments[0], new_fd = (int)arguments[1];
+    long instead;
+    struct call call = call_begin(name, caller);
+    if (opening_is_off(RULE_DUP, fd, &call, &instead))
+        return instead;
+    make_way(new_fd);
+    bool closes = fd != new_fd && table_maybe_tcp(new_fd) && closing_begin_aside(&closing, new_fd, name, caller);
+    long result = call_real(number, arguments);
+    if (closes && result >= 0)
+        closing_end(&closing, result, errno);
+    else if (closes)
+        closing_cancelled(&closing);
+    if (result >= 0 && fd != new_fd)
+        duplicated(fd, new_fd, &call);
+    return fault_result(&call, result);
+}
+
+static long raw_duplicate(long number, const long arguments[6], const void *caller) {
+    long instead;
+    bool duplicates = number == SYS_dup || arguments[1] == F_DUPFD || arguments[1] == F_DUPFD_CLOEXEC;
+    struct call call = call_begin(name, caller);
+    if (duplicates && opening_is_off(RULE_DUP, (int)arguments[0], &call, &instead))
+        return instead;
+    long result = call_real(number, arguments);
+    if (duplicates && result >= 0)
+        duplicated((int)arguments[0], (int)result, &call);
+    return fault_result(&call, result);
+}
+
+static long raw_shutdown(const long arguments[6], const void *caller) {
+    struct ending_call ending;
+    int fd = (int)arguments[0];
+    if (!table_maybe_tcp(fd) || !shutdown_begin(&ending, fd, (int)arguments[1], name, caller))
+        return call_real(SYS_shutdown, arguments);
+    const long real[6] = {fd, ending.real_how};
+    long result = shutdown_is_off(&ending) ? 0 : call_real(SYS_shutdown, real);
+    return shutdown_end(&ending, result, errno);
+}
+
+static long raw_connect(const long arguments[6], const void *caller) {
+    struct ending_call ending;
+    int fd = (int)arguments[0];
+    const struct sockaddr *address = (const void *)arguments[1]; // NOLINT(performance-no-int-to-ptr)
+    if (!table_maybe_tcp(fd))
+        return call_real(SYS_connect, arguments);
+    long instead;
+    struct call call = call_begin(name, caller);
+    if (fault_armed(RULE_CONNECT) && opening_meets(RULE_CONNECT, fd, address, (socklen_t)arguments[2], &call, &instead))
+        return instead;
+    if (connect_disconnects(address, (socklen_t)arguments[2]) && disconnect_begin(&ending, fd, &call)) {
+        long result = call_real(SYS_connect, arguments);
+        disconnect_end(&ending, result, errno);
+        return fault_result(&call, result);
+    }
+    long result = call_real(SYS_connect, arguments);
+    connected(fd, address, (socklen_t)arguments[2], result, errno, &call);
+    return fault_result(&call, result);
+}
+
+static long raw_accept(long number, const long arguments[6], const void *caller) {
+    long instead;
+    struct call call = call_begin(name, caller);
+    if (opening_is_off(RULE_ACCEPT, (int)arguments[0], &call, &instead))
+        return instead;
+    long result = call_real(number, arguments);
+    if (result >= 0)
+        accepted((int)arguments[0], (int)result, NULL, 0, &call);
+    return fault_result(&call, result);
+}
+
+static long raw_socket(const long arguments[6]) {
+    long result = call_real(SYS_socket, arguments);
+    if (result >= 0)
+        socket_made((int)result, (int)arguments[0], (int)arguments[1]);
+    return result;
+}
+
+static long raw_getfd(const long arguments[6], const void *caller) {
+    struct call call = call_begin(name, caller);
+    long result = call_real(SYS_pidfd_getfd, arguments);
+    if (result >= 0)
+        received_descriptor((int)result, &call);
+    return result;
+}
+
+/* Where the size of a transfer stands among the arguments; below 0: it is not a plain number. */
+static int size_argument(long number) {
+    switch (number) {
+    case SYS_read:
+    case SYS_write:
+    case SYS_recvfrom:
+    case SYS_sendto:
+        return 2;
+    case SYS_sendfile:
+        return 3;
+    case SYS_splice:
+        return 4;
+    default:
+        return -1;
+    }
+}
+
+/* The rules against a transfer by number; arguments may be changed. */
+static bool transfer_is_off(struct traffic *traffic, enum rule_family family, long number, long arguments[6],
+                            long *result) {
+    int size = size_argument(number);
+    size_t count = size < 0 ? 0 : (size_t)arguments[size];
+    if (traffic_is_off(traffic, family, size < 0 ? NULL : &count, result))
+        return true;
+    if (size >= 0)
+        arguments[size] = (long)count;
+    return false;
+}
+
+static long raw_read(long number, const long given[6], const void *caller) {
+    struct traffic traffic;
+    long result, arguments[6];
+    memcpy(arguments, given, sizeof arguments);
+    int fd = (int)arguments[0];
+    bool tcp = table_maybe_tcp(fd) && traffic_begin(&traffic, fd, name, caller);
+    if (tcp && transfer_is_off(&traffic, RULE_READ, number, arguments, &result))
+        return result;
+    result = call_real(number, arguments);
+    if (tcp)
+        traffic_read(&traffic, result, 1);
+    return result;
+}
+
+static long raw_receive(const long arguments[6], const void *caller) {
+    int fd = (int)arguments[0];
+    const struct msghdr *message = (const void *)arguments[1]; // NOLINT(performance-no-int-to-ptr)
+    if (table_maybe_tcp(fd))
+        return raw_read(SYS_recvmsg, arguments, caller);
+    long result = call_real(SYS_recvmsg, arguments);
+    if (result >= 0 && message->msg_controllen) {
+        struct call call = call_begin(name, caller);
+        received_message(fd, message, (int)arguments[2], &call);
+    }
+    return result;
+}
+
+static long raw_write(long number, const long given[6], const void *caller) {
+    struct traffic traffic;
+    long result, arguments[6];
+    memcpy(arguments, given, sizeof arguments);
+    int fd = (int)arguments[number == SYS_splice ? 2 : 0];
+    bool tcp = table_maybe_tcp(fd) && traffic_begin(&traffic, fd, name, caller);
+    if (tcp && transfer_is_off(&traffic, RULE_WRITE, number, arguments, &result))
+        return result;
+    if (tcp)
+        traffic_hold_sigpipe(&traffic);
+    result = call_real(number, arguments);
+    if (tcp)
+        traffic_wrote(&traffic, result);
+    return result;
+}
+
+static long raw_send_message(const long arguments[6], const void *caller) {
+    int fd = (int)arguments[0];
+    const struct msghdr *message = (const void *)arguments[1]; // NOLINT(performance-no-int-to-ptr)
+    if (table_maybe_tcp(fd))
+        return raw_write(SYS_sendmsg, arguments, caller);
+    long result = call_real(SYS_sendmsg, arguments);
+    if (result >= 0 && message->msg_controllen) {
+        struct call call = call_begin(name, caller);
+        sent_message(fd, message, &call);
+    }
+    return result;
+}
+
+static long raw_fork(const long arguments[6], const void *caller) {
+    long instead;
+    struct call call = call_begin(name, caller);
+    if (opening_is_off(RULE_FORK, -1, &call, &instead))
+        return instead;
+    unsigned shared = forking();
+    child_making();
+    long child = call_real(SYS_fork, arguments);
+    if (child == 0) {
+        child_started();
+        return child;
+    }
+    child_made((int)child);
+    if (child > 0)
+        forked(shared, (int)child, &call);
+    return fault_result(&call, child);
+}
+
+static long raw_exec(long number, const long arguments[6], const void *caller) {
+    struct call call = call_begin(name, caller);
+    const char *path = (const char *)arguments[number == SYS_execveat]; // NOLINT(performance-no-int-to-ptr)
+    sweep_exec(&call);
+    session_exec(path);
+    long result = call_real(number, arguments);
+    session_exec_failed();
+    sweep_exec_failed(&call, errno);
+    return result;
+}
+
+static long raw_set_name(long number, const long arguments[6]) {
+    long result = call_real(number, arguments);
+    process_names_change();
+    return result;
+}
+
+static long raw_sandbox(long number, const long arguments[6]) {
+    bool strict = number == SYS_prctl ? arguments[1] == SECCOMP_MODE_STRICT : arguments[0] == SECCOMP_SET_MODE_STRICT;
+    bool installs =
+        number == SYS_prctl ? arguments[0] == PR_SET_SECCOMP : arguments[0] == SECCOMP_SET_MODE_FILTER || strict;
+    if (!installs)
+        return call_real(number, arguments);
+    const struct sock_fprog *program = (const void *)arguments[2]; // NOLINT(performance-no-int-to-ptr)
+    unsigned slot = sandbox_rising();
+    long result = call_real(number, arguments);
+    /* SECCOMP_FILTER_FLAG_NEW_LISTENER returns a descriptor */
+    sandbox_settled(slot, result >= 0, strict ? NULL : program);
+    return result;
+}
+
+/* A thread's own end (SYS_exit) is the process's where it is the last: the kernel alone knows. */
+static long raw_exit(const long arguments[6], const void *caller) {
+    sweep_end(name, caller, (int)arguments[0]);
+    return call_real(SYS_exit_group, arguments);
+}
+
+long syscall_door(long number, long a, long b, long c, long d, long e, long f) {
+    const long arguments[6] = {a, b, c, d, e, f};
+    const void *caller = CALLER;
+    if (!table_on && number != SYS_prctl && number != SYS_seccomp)
+        return call_real(number, arguments);
+    switch (number) {
+    case SYS_close:
+        return raw_close(arguments, caller);
+    case SYS_close_range:
+        return range_close((unsigned)a, (unsigned)b, (int)c, name, caller);
+    case SYS_dup2:
+    case SYS_dup3:
+        return raw_replace(number, arguments, caller);
+    case SYS_dup:
+    case SYS_fcntl:
+        return raw_duplicate(number, arguments, caller);
+    case SYS_shutdown:
+        return raw_shutdown(arguments, caller);
+    case SYS_connect:
+        return raw_connect(arguments, caller);
+    case SYS_accept:
+    case SYS_accept4:
+        return raw_accept(number, arguments, caller);
+    case SYS_socket:
+        return raw_socket(arguments);
+    case SYS_pidfd_getfd:
+        return raw_getfd(arguments, caller);
+    case SYS_read:
+    case SYS_readv:
+    case SYS_preadv2:
+    case SYS_recvfrom:
+        return raw_read(number, arguments, caller);
+    case SYS_recvmsg:
+        return raw_receive(arguments, caller);
+    case SYS_write:
+    case SYS_writev:
+    case SYS_pwritev2:
+    case SYS_sendto:
+    case SYS_sendmmsg:
+    case SYS_sendfile:
+    case SYS_splice:
+        return raw_write(number, arguments, caller);
+    case SYS_sendmsg:
+        return raw_send_message(arguments, caller);
+    case SYS_fork:
+        return raw_fork(arguments, caller);
+    case SYS_execve:
+    case SYS_execveat:
+        return raw_exec(number, arguments, caller);
+    case SYS_setsockopt:
+        socket_option_set((int)arguments[1], (int)arguments[2]);
+        return call_real(number, arguments);
+    case SYS_prctl:
+        if (arguments[0] == PR_SET_NAME)
+            return raw_set_name(number, arguments);
+        return raw_sandbox(number, arguments);
+    case SYS_seccomp:
+        return raw_sandbox(number, arguments);
+    case SYS_exit_group:
+        return raw_exit(arguments, caller);
+    default:
+        return call_real(number, arguments);
+    }
+}

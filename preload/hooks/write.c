@@ -1,0 +1,288 @@
+/*
+ * Writes. A write on a connection that is over raises SIGPIPE, which may end the process before anything is told;
+ * so on a TCP socket the call is made without the signal (MSG_NOSIGNAL; a write() becomes the same send()), and
+ * the signal is raised afterwards, with the kernel's siginfo. Not where another preloaded library stands between us
+ * and libc, which may want to see a write(): then the signal is held back where it is due. In a sandbox, where the
+ * program's own calls are all that is known to be allowed, calls stay as they are.
+ */
+#define _GNU_SOURCE
+#include <limits.h>
+#include <netinet/in.h>
+
+#include "hook.h"
+#include "calls/opening.h"
+#include "calls/late_release.h"
+#include "kernel/seccomp_guard.h"
+#include "faults/short_iov.h"
+#include "calls/transferring.h"
+
+/*
+ * A write() of more than the kernel takes at once checks the whole range before it cuts it (rw_verify_area(),
+ * access_ok()), a send() after: then the call must stay what it is.
+ */
+enum { MOST_AT_ONCE = 0x7ffff000 };
+
+/* Flags for a call whose SIGPIPE is ours to raise, if the program wanted one. */
+static int without_sigpipe(struct traffic *traffic, int flags) {
+    traffic->may_raise = !(flags & MSG_NOSIGNAL) && !sandbox_up;
+    return traffic->may_raise ? flags | MSG_NOSIGNAL : flags;
+}
+
+DOOR ssize_t write(int fd, const void *buffer, size_t count) {
+    struct traffic traffic;
+    bool plain = !table_maybe_tcp(fd) || count == 0 || count > MOST_AT_ONCE || sandbox_up;
+    if (plain || !traffic_begin(&traffic, fd, "write", CALLER))
+        return REAL(write)(fd, buffer, count);
+    ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &count, &result))
+        return result;
+    if (real_writes_are_libc()) {
+        result = REAL(send)(fd, buffer, count, without_sigpipe(&traffic, 0));
+    } else {
+        traffic_hold_sigpipe(&traffic);
+        result = REAL(write)(fd, buffer, count);
+    }
+    traffic_wrote(&traffic, result);
+    return result;
+}
+TWIN_DOOR(__write, write);
+
+/* An error of the connection's, not of the arguments': the kernel has read the parts, so that we can. */
+static bool blames_connection(int error) {
+    return error == EPIPE || error == ECONNRESET || error == EAGAIN || error == ENOTCONN || error == ETIMEDOUT ||
+           error == EHOSTUNREACH;
+}
+
+static bool is_empty(const struct iovec *parts, int count) {
+    for (int i = 0; i < count; i++)
+        if (parts[i].iov_len > 0)
+            return false;
+    return true;
+}
+
+/* sendmsg() with the same parts, for what writev() does on a TCP socket. */
+static ssize_t send_parts(struct traffic *traffic, int fd, const struct iovec *parts, int count) {
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
+    int saved = errno;
+    ssize_t result = REAL(sendmsg)(fd, &message, without_sigpipe(traffic, 0));
+    /* A writev() of nothing succeeds, whatever has become of the connection. */
+    if (result == -1 && blames_connection(errno) && is_empty(parts, count)) {
+        errno = saved;
+        return 0;
+    }
+    traffic_wrote(traffic, result);
+    return result;
+}
+
+DOOR ssize_t writev(int fd, const struct iovec *parts, int count) {
+    struct traffic traffic;
+    bool plain = !table_maybe_tcp(fd) || count <= 0 || count > IOV_MAX || sandbox_up;
+    if (plain || !traffic_begin(&traffic, fd, "writev", CALLER))
+        return REAL(writev)(fd, parts, count);
+    struct short_parts shorter;
+    size_t most = SIZE_MAX;
+    ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &most, &result))
+        return result;
+    if (traffic.shortened) {
+        short_parts_of(&shorter, parts, (size_t)count, most);
+        parts = shorter.parts;
+        count = shorter.count;
+    }
+    if (real_writes_are_libc())
+        return send_parts(&traffic, fd, parts, count);
+    traffic_hold_sigpipe(&traffic);
+    result = REAL(writev)(fd, parts, count);
+    traffic_wrote(&traffic, result);
+    return result;
+}
+
+DOOR ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
+    struct traffic traffic;
+    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "pwritev2", CALLER))
+        return REAL(pwritev2)(fd, parts, count, offset, flags);
+    struct short_parts shorter;
+    size_t most = SIZE_MAX;
+    ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &most, &result))
+        return result;
+    if (traffic.shortened && count > 0) {
+        short_parts_of(&shorter, parts, (size_t)count, most);
+        parts = shorter.parts;
+        count = shorter.count;
+    }
+    traffic_hold_sigpipe(&traffic);
+    result = REAL(pwritev2)(fd, parts, count, offset, flags);
+    traffic_wrote(&traffic, result);
+    return result;
+}
+TWIN_DOOR(pwritev64v2, pwritev2);
+
+DOOR ssize_t send(int fd, const void *buffer, size_t count, int flags) {
+    struct traffic traffic;
+    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "send", CALLER))
+        return REAL(send)(fd, buffer, count, flags);
+    ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &count, &result))
+        return result;
+    result = REAL(send)(fd, buffer, count, without_sigpipe(&traffic, flags));
+    traffic_wrote(&traffic, result);
+    return result;
+}
+TWIN_DOOR(__send, send);
+
+/* MSG_FASTOPEN connects on the way. */
+static void opened_fast(int fd, int flags, ssize_t result, const struct call *call) {
+    if (flags & MSG_FASTOPEN)
+        connected(fd, NULL, 0, result < 0 ? -1 : 0, errno, call);
+}
+
+DOOR ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const struct sockaddr *to, socklen_t length) {
+    struct traffic traffic;
+    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "sendto", CALLER))
+        return REAL(sendto)(fd, buffer, count, flags, to, length);
+    ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &count, &result))
+        return result;
+    result = REAL(sendto)(fd, buffer, count, without_sigpipe(&traffic, flags), to, length);
+    opened_fast(fd, flags, result, &traffic.call);
+    traffic_wrote(&traffic, result);
+    return result;
+}
+
+DOOR ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+    struct traffic traffic;
+    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "sendmsg", CALLER)) {
+        ssize_t result = REAL(sendmsg)(fd, message, flags);
+        if (result >= 0 && table_on && message->msg_controllen) {
+            struct call call = call_begin("sendmsg", CALLER);
+            sent_message(fd, message, &call);
+        }
+        return result;
+    }
+    size_t most = SIZE_MAX;
+    ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &most, &result))
+        return result;
+    if (traffic.shortened) {
+        SHORT_MESSAGE(message, most);
+        result = REAL(sendmsg)(fd, &short_message, without_sigpipe(&traffic, flags));
+    } else
+        result = REAL(sendmsg)(fd, message, without_sigpipe(&traffic, flags));
+    opened_fast(fd, flags, result, &traffic.call);
+    traffic_wrote(&traffic, result);
+    return result;
+}
+
+DOOR int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
+    struct traffic traffic;
+    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "sendmmsg", CALLER)) {
+        int result = REAL(sendmmsg)(fd, messages, count, flags);
+        for (int i = 0; i < result && table_on; i++) {
+            struct call call = call_begin("sendmmsg", CALLER);
+            if (messages[i].msg_hdr.msg_controllen)
+                sent_message(fd, &messages[i].msg_hdr, &call);
+        }
+        return result;
+    }
+    ssize_t instead;
+    if (traffic_is_off(&traffic, RULE_WRITE, NULL, &instead))
+        return (int)instead;
+    int result = REAL(sendmmsg)(fd, messages, count, without_sigpipe(&traffic, flags));
+    if (result > 0 && (unsigned)result < count)
+        traffic_wrote_part(&traffic, result);
+    else
+        traffic_wrote(&traffic, result);
+    return result;
+}
+
+/* The kernel raises SIGPIPE itself in these, and there is no flag against it. */
+
+DOOR ssize_t sendfile(int out, int in, off_t *offset, size_t count) {
+    struct traffic traffic;
+    if (!table_maybe_tcp(out) || !traffic_begin(&traffic, out, "sendfile", CALLER))
+        return REAL(sendfile)(out, in, offset, count);
+    ssize_t result;
+    if (traffic_is_off(&traffic, RULE_WRITE, &count, &result))
+        return result;
+    traffic_hold_sigpipe(&traffic);
+    result = REAL(sendfile)(out, in, offset, count);
+    traffic_wrote(&traffic, result);
+    return result;
+}
+TWIN_DOOR(sendfile64, sendfile);
+
+DOOR ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t count, unsigned flags) {
+    struct traffic writes, reads;
+    bool to_socket = table_maybe_tcp(out) && traffic_begin(&writes, out, "splice", CALLER);
+    bool from_socket = table_maybe_tcp(in) && traffic_begin(&reads, in, "splice", CALLER);
+    ssize_t result;
+    if (to_socket && traffic_is_off(&writes, RULE_WRITE, &count, &result))
+        return result;
+    if (from_socket && traffic_is_off(&reads, RULE_READ, &count, &result))
+        return result;
+    if (to_socket)
+        traffic_hold_sigpipe(&writes);
+    result = REAL(splice)(in, in_offset, out, out_offset, count, flags);
+    if (from_socket)
+        traffic_read(&reads, result, count);
+    if (to_socket)
+        traffic_wrote(&writes, result);
+    return result;
+}
+
+static int print_to_socket(struct traffic *traffic, const char *format, va_list arguments) {
+    ssize_t instead;
+    if (traffic_is_off(traffic, RULE_WRITE, NULL, &instead))
+        return (int)instead;
+    traffic_hold_sigpipe(traffic);
+    int result = REAL(vdprintf)(traffic->fd, format, arguments);
+    traffic_wrote(traffic, result);
+    return result;
+}
+
+DOOR int vdprintf(int fd, const char *format, va_list arguments) {
+    struct traffic traffic;
+    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "vdprintf", CALLER))
+        return REAL(vdprintf)(fd, format, arguments);
+    return print_to_socket(&traffic, format, arguments);
+}
+
+DOOR int dprintf(int fd, const char *format, ...) {
+    struct traffic traffic;
+    va_list arguments;
+    va_start(arguments, format);
+    int result = !table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "dprintf", CALLER)
+                     ? REAL(vdprintf)(fd, format, arguments)
+                     : print_to_socket(&traffic, format, arguments);
+    va_end(arguments);
+    return result;
+}
+
+static int print_checked(struct traffic *traffic, int flag, const char *format, va_list arguments) {
+    ssize_t instead;
+    if (traffic_is_off(traffic, RULE_WRITE, NULL, &instead))
+        return (int)instead;
+    traffic_hold_sigpipe(traffic);
+    int result = REAL(__vdprintf_chk)(traffic->fd, flag, format, arguments);
+    traffic_wrote(traffic, result);
+    return result;
+}
+
+DOOR int __vdprintf_chk(int fd, int flag, const char *format, va_list arguments) {
+    struct traffic traffic;
+    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "vdprintf", CALLER))
+        return REAL(__vdprintf_chk)(fd, flag, format, arguments);
+    return print_checked(&traffic, flag, format, arguments);
+}
+
+DOOR int __dprintf_chk(int fd, int flag, const char *format, ...) {
+    struct traffic traffic;
+    va_list arguments;
+    va_start(arguments, format);
+    int result = !table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "dprintf", CALLER)
+                     ? REAL(__vdprintf_chk)(fd, flag, format, arguments)
+                     : print_checked(&traffic, flag, format, arguments);
+    va_end(arguments);
+    return result;
+}

@@ -1,0 +1,47 @@
+/*
+ * The real functions behind the doors: what the next object in the search order (libc, or another preloaded
+ * library) has under the name. Found once, before main; a door that is passed before that finds its own.
+ */
+#ifndef CLOSETRACE_LIBC_REAL_H
+#define CLOSETRACE_LIBC_REAL_H
+
+#include <stdbool.h>
+
+#include "libc.h"
+
+/* NOLINTBEGIN(bugprone-macro-parentheses): names, not expressions */
+#define HOOK(symbol) REAL_##symbol,
+#define TWIN(symbol, of)
+#define OLD(symbol, of, version) REAL_##of,
+enum real_symbol {
+#include "hooks.def"
+    REAL_COUNT
+};
+#undef HOOK
+#undef OLD
+
+#define HOOK(symbol)             __typeof__(symbol) *symbol;
+#define OLD(symbol, of, version) __typeof__(symbol) *of;
+struct real {
+#include "hooks.def"
+};
+#undef HOOK
+#undef TWIN
+#undef OLD
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+extern struct real real;
+
+/* All of them. Before main. */
+void real_start(void);
+
+/* Whether write() and send() behind us are libc's own, and not those of another preloaded library. */
+bool real_writes_are_libc(void);
+
+/* One of them. Never NULL: what libc has not got fails with ENOSYS. */
+void *real_find(enum real_symbol symbol);
+
+#define REAL(symbol) \
+    (__builtin_expect(real.symbol != NULL, 1) ? real.symbol : (__typeof__(real.symbol))real_find(REAL_##symbol))
+
+#endif

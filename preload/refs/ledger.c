@@ -1,0 +1,433 @@
+#define _GNU_SOURCE
+#include "ledger.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "session/session.h"
+#include "kernel/process.h"
+#include "kernel/seccomp_guard.h"
+
+/* For tests: a library that asks the kernel alone. */
+#ifndef CLOSETRACE_LEDGER
+#define CLOSETRACE_LEDGER 1
+#endif
+/* And one that is soon full. */
+#ifndef CLOSETRACE_LEDGER_BUCKETS
+#define CLOSETRACE_LEDGER_BUCKETS 32768
+#endif
+
+/*
+ * A record says that a process has a socket as a descriptor. Both words are read and written together, by
+ * cmpxchg16b. Empty: cookie 0. The record of a socket itself, by which the ledger answers for it, has who == SOCKET
+ * and its marks in fd.
+ */
+struct record {
+    _Atomic uint64_t cookie;
+    _Atomic uint64_t holder; /* who << 32 | fd */
+} __attribute__((aligned(16)));
+
+enum { SOCKET = 0, MARK_ESCAPED = 1 };
+
+/*
+ * A socket's records stand in the bucket that its cookie leads to or, where that is full, in those that follow.
+ * strays: how many of them do not stand in their own; it is raised before a record is put elsewhere, so that a
+ * process that dies in between leaves it too high, which costs a longer look and nothing else.
+ */
+enum { BUCKET_RECORDS = 7, BUCKETS = CLOSETRACE_LEDGER_BUCKETS };
+enum { REACH = BUCKETS < 64 ? BUCKETS : 64 };
+
+struct bucket {
+    _Atomic uint64_t strays;
+    _Atomic uint64_t changes; /* to the records of the sockets whose own bucket it is */
+    struct record records[BUCKET_RECORDS];
+};
+
+/* A process of the tree: its id and how often the place was given away, so that old records do not name a new one. */
+enum { PLACES = 8192, PLACE_BITS = 13 };
+
+struct ledger {
+    _Atomic uint64_t places[PLACES]; /* turn << 32 | pid; pid 0: free */
+    struct bucket buckets[BUCKETS];
+};
+
+enum { FREE = 0 };
+static const uint32_t UNBORN = 1U << 31; /* a child that is being made, by the process of that id */
+
+static struct ledger *ledger;
+static uint32_t self;                /* who this process is, see who_at(); 0: there was no place for it */
+static __thread uint32_t child_self; /* who the child is that this thread is making */
+
+static bool exchange(struct record *record, uint64_t cookie, uint64_t holder, uint64_t new_cookie,
+                     uint64_t new_holder) {
+    bool done;
+    __asm__ volatile("lock cmpxchg16b %1"
+                     : "=@ccz"(done), "+m"(*record), "+a"(cookie), "+d"(holder)
+                     : "b"(new_cookie), "c"(new_holder)
+                     : "memory");
+    return done;
+}
+
+static uint64_t holder_of(uint32_t who, int fd) {
+    return (uint64_t)who << 32 | (uint32_t)fd;
+}
+
+static size_t home_of(uint64_t cookie) {
+    return (size_t)(cookie % BUCKETS);
+}
+
+/* The i-th bucket in which the socket's records may stand. */
+static struct bucket *bucket_at(uint64_t cookie, unsigned i) {
+    return &ledger->buckets[(home_of(cookie) + i) % BUCKETS];
+}
+
+void ledger_expect(uint64_t cookie) {
+    if (ledger) {
+        __builtin_prefetch(bucket_at(cookie, 0), 1);
+        __builtin_prefetch(&bucket_at(cookie, 0)->records[BUCKET_RECORDS - 1], 1);
+    }
+}
+
+static unsigned reach_of(uint64_t cookie) {
+    return atomic_load(&bucket_at(cookie, 0)->strays) ? REACH : 1;
+}
+
+static struct record *find(uint64_t cookie, uint64_t holder, unsigned *distance) {
+    for (unsigned i = 0, reach = reach_of(cookie); i < reach; i++) {
+        struct bucket *bucket = bucket_at(cookie, i);
+        for (unsigned r = 0; r < BUCKET_RECORDS; r++) {
+            struct record *record = &bucket->records[r];
+            if (atomic_load(&record->cookie) == cookie && atomic_load(&record->holder) == holder) {
+                *distance = i;
+                return record;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Said after each change, before the next one. */
+static void changed(uint64_t cookie) {
+    atomic_fetch_add(&bucket_at(cookie, 0)->changes, 1);
+}
+
+uint64_t ledger_changes(uint64_t cookie) {
+    return ledger ? atomic_load(&bucket_at(cookie, 0)->changes) : 0;
+}
+
+static bool take_out(uint64_t cookie, uint64_t holder) {
+    unsigned distance;
+    struct record *record = find(cookie, holder, &distance);
+    if (!record || !exchange(record, cookie, holder, 0, 0))
+        return false;
+    changed(cookie);
+    if (distance)
+        atomic_fetch_sub(&bucket_at(cookie, 0)->strays, 1);
+    return true;
+}
+
+/* Free places of a bucket are looked for only where something is put in, so a reader may pass a writer by. */
+static bool put_into(struct bucket *bucket, uint64_t cookie, uint64_t holder) {
+    for (unsigned r = 0; r < BUCKET_RECORDS; r++)
+        if (atomic_load(&bucket->records[r].cookie) == 0 && exchange(&bucket->records[r], 0, 0, cookie, holder)) {
+            changed(cookie);
+            return true;
+        }
+    return false;
+}
+
+/* Below: who is alive. */
+static int pid_of(uint32_t who);
+static void forget_dead_in(uint64_t cookie);
+
+static bool put_somewhere(uint64_t cookie, uint64_t holder) {
+    if (put_into(bucket_at(cookie, 0), cookie, holder))
+        return true;
+    atomic_fetch_add(&bucket_at(cookie, 0)->strays, 1);
+    for (unsigned i = 1; i < REACH; i++)
+        if (put_into(bucket_at(cookie, i), cookie, holder))
+            return true;
+    atomic_fetch_sub(&bucket_at(cookie, 0)->strays, 1);
+    return false;
+}
+
+static bool put_in(uint64_t cookie, uint64_t holder) {
+    unsigned distance;
+    if (find(cookie, holder, &distance) || put_somewhere(cookie, holder))
+        return true;
+    forget_dead_in(cookie);
+    return put_somewhere(cookie, holder);
+}
+
+/* The record of the socket itself; its marks. */
+static bool marks_of(uint64_t cookie, uint32_t *marks) {
+    for (uint32_t m = 0; m <= MARK_ESCAPED; m++) {
+        unsigned distance;
+        if (find(cookie, holder_of(SOCKET, (int)m), &distance)) {
+            *marks = m;
+            return true;
+        }
+    }
+    return false;
+}
+
+void ledger_born(uint64_t cookie) {
+    uint32_t marks;
+    if (ledger && self && !marks_of(cookie, &marks))
+        put_in(cookie, holder_of(SOCKET, 0));
+}
+
+void ledger_escaped(uint64_t cookie) {
+    if (ledger && take_out(cookie, holder_of(SOCKET, 0)))
+        put_in(cookie, holder_of(SOCKET, MARK_ESCAPED));
+}
+
+void ledger_add(uint64_t cookie, int fd) {
+    /* What cannot be put in is not known: the ledger must not answer for it any more. */
+    if (ledger && self && !put_in(cookie, holder_of(self, fd)))
+        take_out(cookie, holder_of(SOCKET, 0));
+}
+
+void ledger_remove(uint64_t cookie, int fd) {
+    if (ledger && self)
+        take_out(cookie, holder_of(self, fd));
+}
+
+/* Walks over all records of a socket, its own included. */
+struct walk {
+    uint64_t cookie;
+    unsigned reach, bucket, place;
+    struct record *record; /* where it stands */
+    uint64_t holder;       /* what stood there */
+    bool strayed;
+};
+
+static struct walk walk_over(uint64_t cookie) {
+    return (struct walk){.cookie = cookie, .reach = reach_of(cookie)};
+}
+
+static bool walk_on(struct walk *walk) {
+    for (; walk->bucket < walk->reach; walk->bucket++, walk->place = 0) {
+        struct bucket *bucket = bucket_at(walk->cookie, walk->bucket);
+        while (walk->place < BUCKET_RECORDS) {
+            walk->record = &bucket->records[walk->place++];
+            walk->holder = atomic_load(&walk->record->holder);
+            walk->strayed = walk->bucket > 0;
+            if (atomic_load(&walk->record->cookie) == walk->cookie)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void walk_take_out(const struct walk *walk) {
+    if (!exchange(walk->record, walk->cookie, walk->holder, 0, 0))
+        return;
+    changed(walk->cookie);
+    if (walk->strayed)
+        atomic_fetch_sub(&bucket_at(walk->cookie, 0)->strays, 1);
+}
+
+bool ledger_next(uint64_t cookie, struct ledger_cursor *cursor, struct ledger_reference *reference) {
+    if (!ledger)
+        return false;
+    struct walk walk = walk_over(cookie);
+    walk.bucket = cursor->bucket;
+    walk.place = cursor->place;
+    while (walk_on(&walk)) {
+        int pid = pid_of((uint32_t)(walk.holder >> 32));
+        if (pid == 0)
+            continue;
+        *cursor = (struct ledger_cursor){walk.bucket, walk.place};
+        *reference = (struct ledger_reference){.pid = pid, .fd = (int)(uint32_t)walk.holder};
+        return true;
+    }
+    return false;
+}
+
+bool ledger_count(uint64_t cookie, unsigned *count) {
+    uint32_t marks;
+    if (!ledger || !marks_of(cookie, &marks) || marks)
+        return false;
+    struct ledger_cursor cursor = {0};
+    struct ledger_reference reference;
+    for (*count = 0; ledger_next(cookie, &cursor, &reference);)
+        ++*count;
+    return true;
+}
+
+void ledger_over(uint64_t cookie) {
+    if (!ledger)
+        return;
+    for (struct walk walk = walk_over(cookie); walk_on(&walk);)
+        walk_take_out(&walk);
+}
+
+void ledger_strike(uint64_t cookie, const struct ledger_reference *reference) {
+    if (!ledger)
+        return;
+    for (struct walk walk = walk_over(cookie); walk_on(&walk);)
+        if ((int)(uint32_t)walk.holder == reference->fd && pid_of((uint32_t)(walk.holder >> 32)) == reference->pid)
+            walk_take_out(&walk);
+}
+
+/* Processes: who is turn << PLACE_BITS | place. Place 0 is nobody's, so that SOCKET is nobody. */
+
+static uint32_t who_at(uint32_t place, uint64_t entry) {
+    return (uint32_t)(entry >> 32) << PLACE_BITS | place;
+}
+
+static bool is_dead(int pid) {
+    return pid > 0 && probe(SYS_kill, pid, 0, 0, 0, 0, 0) == -ESRCH;
+}
+
+/* The process's id; 0 if it is gone, or nobody; -1 for a child that is being made, as long as there is somebody to. */
+static int pid_of(uint32_t who) {
+    uint32_t place = who & (PLACES - 1);
+    uint64_t entry = atomic_load(&ledger->places[place]);
+    uint32_t pid = (uint32_t)entry;
+    if (who_at(place, entry) != who || pid == FREE)
+        return 0;
+    if (pid & UNBORN)
+        return is_dead((int)(pid & ~UNBORN)) ? 0 : -1;
+    return (int)pid;
+}
+
+static bool give_place(uint32_t place, uint64_t entry, uint32_t pid) {
+    uint64_t turn = (entry >> 32) + 1;
+    return atomic_compare_exchange_strong(&ledger->places[place], &entry, turn << 32 | pid);
+}
+
+static uint32_t take_place(uint32_t pid) {
+    for (int round = 0; round < 2; round++) {
+        uint32_t start = (uint32_t)process_id();
+        for (uint32_t i = 0; i < PLACES; i++) {
+            uint32_t place = (start + i) % PLACES;
+            uint64_t entry = atomic_load(&ledger->places[place]);
+            bool free = (uint32_t)entry == FREE || (round == 1 && is_dead((int)((uint32_t)entry & ~UNBORN)));
+            if (place != 0 && free && give_place(place, entry, pid))
+                return who_at(place, atomic_load(&ledger->places[place]));
+        }
+    }
+    return 0;
+}
+
+static void free_place(uint32_t who) {
+    uint32_t place = who & (PLACES - 1);
+    uint64_t entry = atomic_load(&ledger->places[place]);
+    if (who && who_at(place, entry) == who)
+        atomic_compare_exchange_strong(&ledger->places[place], &entry, entry & ~0xffffffffULL);
+}
+
+static void name_place(uint32_t who, uint32_t pid) {
+    uint32_t place = who & (PLACES - 1);
+    uint64_t entry = atomic_load(&ledger->places[place]);
+    if (who && who_at(place, entry) == who)
+        atomic_compare_exchange_strong(&ledger->places[place], &entry, (entry & ~0xffffffffULL) | pid);
+}
+
+static bool is_left_behind(uint64_t holder) {
+    int pid = pid_of((uint32_t)(holder >> 32));
+    return holder >> 32 != SOCKET && (pid == 0 || is_dead(pid));
+}
+
+/* There is no room left near the socket's bucket: what the dead have left behind goes. */
+static void forget_dead_in(uint64_t cookie) {
+    for (unsigned i = 0; i < REACH; i++) {
+        struct bucket *bucket = bucket_at(cookie, i);
+        for (unsigned r = 0; r < BUCKET_RECORDS; r++) {
+            struct record *record = &bucket->records[r];
+            uint64_t there = atomic_load(&record->cookie), holder = atomic_load(&record->holder);
+            if (there && is_left_behind(holder) && exchange(record, there, holder, 0, 0) &&
+                home_of(there) != (home_of(cookie) + i) % BUCKETS)
+                atomic_fetch_sub(&bucket_at(there, 0)->strays, 1);
+        }
+    }
+}
+
+void ledger_bury(int pid) {
+    for (uint32_t place = 1; ledger && place < PLACES; place++) {
+        uint64_t entry = atomic_load(&ledger->places[place]);
+        if ((int)(uint32_t)entry == pid)
+            free_place(who_at(place, entry));
+    }
+}
+
+void ledger_start(void) {
+    if (!CLOSETRACE_LEDGER)
+        return;
+    ledger = session_memory(SESSION_LEDGER, sizeof *ledger);
+    if (!ledger)
+        return;
+    if (session_is_open())
+        ledger_bury(process_id()); /* what this process was before an exec */
+    self = take_place((uint32_t)process_id());
+}
+
+void ledger_forking(void (*descriptors)(void)) {
+    if (!ledger)
+        return;
+    child_self = take_place(UNBORN | (uint32_t)process_id());
+    descriptors();
+}
+
+void ledger_inherit(uint64_t cookie, int fd) {
+    if (!child_self || !put_in(cookie, holder_of(child_self, fd)))
+        take_out(cookie, holder_of(SOCKET, 0));
+}
+
+void ledger_forked(int child) {
+    if (!ledger || !child_self)
+        return;
+    if (child > 0)
+        name_place(child_self, (uint32_t)child);
+    else
+        free_place(child_self); /* and its records name nobody */
+    child_self = 0;
+}
+
+void ledger_started_child(void) {
+    if (!ledger)
+        return;
+    self = child_self;
+    child_self = 0;
+    name_place(self, (uint32_t)process_id());
+}
+
+void ledger_enter(void (*descriptors)(void)) {
+    if (!ledger)
+        return;
+    child_self = take_place((uint32_t)process_id());
+    descriptors();
+    self = child_self;
+    child_self = 0;
+}
+
+void ledger_leave(void) {
+    if (!ledger)
+        return;
+    free_place(self);
+    self = 0;
+}
+
+static uint32_t who_has(int pid, uint32_t *place) {
+    for (; *place < PLACES; ++*place) {
+        uint64_t entry = atomic_load(&ledger->places[*place]);
+        if (*place && (int)(uint32_t)entry == pid)
+            return who_at((*place)++, entry);
+    }
+    return 0;
+}
+
+void ledger_of(int pid, void (*each)(uint64_t cookie, int fd, void *context), void *context) {
+    uint32_t place = 0;
+    for (uint32_t who; ledger && (who = who_has(pid, &place));) {
+        for (size_t i = 0; i < (size_t)BUCKETS * BUCKET_RECORDS; i++) {
+            struct record *record = &ledger->buckets[i / BUCKET_RECORDS].records[i % BUCKET_RECORDS];
+            uint64_t cookie = atomic_load(&record->cookie), holder = atomic_load(&record->holder);
+            if (cookie && (uint32_t)(holder >> 32) == who)
+                each(cookie, (int)(uint32_t)holder, context);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+#include "references.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "blocked_threads.h"
+#include "fds_in_flight.h"
+#include "ledger.h"
+#include "kernel/process.h"
+#include "unix_queues.h"
+#include "kernel/seccomp_guard.h"
+#include "kernel/tcp_socket.h"
+#include "fd_table.h"
+
+/*
+ * How many copies of the socket (of anything: cookie 0) stand in a queue. What is not there any more is forgotten,
+ * but not where the receiver has no descriptor: its queue may live on until garbage collection.
+ */
+static unsigned in_queue(uint64_t cookie, uint64_t receiver, struct scratch *scratch, bool *partial) {
+    bool unreadable = false;
+    int there = queues_of(receiver, scratch, &unreadable);
+    if (there < 0) {
+        *partial = *partial || unreadable;
+        return unreadable ? flight_among_last(cookie, receiver, ~0U) : 0;
+    }
+    flight_forget_older(receiver, (unsigned)there);
+    return flight_among_last(cookie, receiver, (unsigned)there);
+}
+
+static unsigned in_flight(uint64_t cookie, struct scratch *scratch, bool *partial) {
+    unsigned total = 0;
+    if (!flight_any())
+        return 0;
+    for (uint64_t queue = 0; (queue = flight_next_queue(cookie, queue));)
+        total += in_queue(cookie, queue, scratch, partial);
+    return total;
+}
+
+bool references_flights_unsure(struct scratch *scratch) {
+    bool unreadable;
+    unsigned there = queues_all(false, scratch, &unreadable);
+    return there > 0 && (flight_met_strangers() || there > in_flight(0, scratch, &unreadable));
+}
+
+static enum looked look(const struct ledger_reference *reference, uint64_t inode, uint64_t cookie) {
+    if (reference->pid < 0)
+        return LOOKED_UNREADABLE;
+    if (reference->pid != process_id())
+        return search_look(reference->pid, reference->fd, inode);
+    if (socket_cookie(reference->fd) == cookie)
+        return LOOKED_THERE;
+    return sandbox_up ? LOOKED_UNREADABLE : LOOKED_NOT_THERE;
+}
+
+/* Whether a reference of the ledger's is there. What cannot be looked at is believed as long as its process lives. */
+static bool is_there(const struct ledger_reference *reference, uint64_t inode, uint64_t cookie,
+                     struct search_row *row) {
+    enum looked looked = look(reference, inode, cookie);
+    if (looked != LOOKED_UNREADABLE)
+        return looked == LOOKED_THERE;
+    bool lives = reference->pid < 0 || probe(SYS_kill, reference->pid, 0, 0, 0, 0, 0) != -ESRCH;
+    row->believed += lives;
+    return lives;
+}
+
+static void go_through_ledger(uint64_t inode, uint64_t cookie, struct search_row *row) {
+    int self = process_id();
+    *row = (struct search_row){.inode = inode};
+    for (int own = 0; own <= 1; own++) {
+        struct ledger_reference reference;
+        for (struct ledger_cursor cursor = {0}; ledger_next(cookie, &cursor, &reference);) {
+            if ((reference.pid == self) != own)
+                continue;
+            if (is_there(&reference, inode, cookie, row))
+                search_row_add(row, reference.pid, reference.fd, own);
+            else
+                ledger_strike(cookie, &reference);
+        }
+    }
+}
+
+bool references_from_ledger(uint64_t inode, uint64_t cookie, struct search_row *row) {
+    enum { TIMES = 4 };
+    unsigned count;
+    if (process_is_borrowed() || !inode || !ledger_count(cookie, &count))
+        return false;
+    for (int time = 0; time < TIMES; time++) {
+        uint64_t changes = ledger_changes(cookie);
+        go_through_ledger(inode, cookie, row);
+        if (ledger_changes(cookie) == changes)
+            break;
+    }
+    return true;
+}
+
+void references_count(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references) {
+    memset(references, 0, sizeof *references);
+    references->known = references->from_ledger = references_from_ledger(inode, cookie, &references->row);
+    if (!references->known)
+        references_search(inode, cookie, scratch, references);
+}
+
+void references_add_unreadable(struct search_row *row, uint64_t cookie) {
+    struct ledger_reference it;
+    int self = process_id();
+    for (int own = 0; own <= 1; own++)
+        for (struct ledger_cursor cursor = {0}; ledger_next(cookie, &cursor, &it);)
+            if ((it.pid == self) == own && it.pid > 0 && search_look(it.pid, it.fd, row->inode) == LOOKED_UNREADABLE &&
+                probe(SYS_kill, it.pid, 0, 0, 0, 0, 0) != -ESRCH)
+                search_row_add(row, it.pid, it.fd, own);
+}
+
+void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references) {
+    memset(references, 0, sizeof *references);
+    references->row.inode = inode;
+    struct search search = {.rows = &references->row, .count = 1};
+    search_descriptors(&search, scratch);
+    references->known = inode != 0;
+    references->partial = references->unreadable = search.partial;
+    if (search.partial)
+        references_add_unreadable(&references->row, cookie);
+    references_count_in_flight(cookie, scratch, references);
+    references->partial = references->partial || references_flights_unsure(scratch);
+}
+
+void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct references *references) {
+    references->in_flight = in_flight(cookie, scratch, &references->partial);
+}
+
+void references_look_closer(uint64_t cookie, bool guess, struct scratch *scratch, struct references *references) {
+    bool unreadable = false;
+    references->calls = calls_in_progress(cookie, scratch, references->call, CALLS_SHOWN);
+    if (references->calls || !guess)
+        return;
+    /* Into a queue that only garbage collection will purge. */
+    bool sent = flight_any() && flight_next_queue(cookie, 0) != 0;
+    if (!references->in_flight && (sent || queues_all(true, scratch, &unreadable) > 0))
+        references->in_flight = 1;
+    /* Where nothing was found it is a guess. */
+    references->partial = references->partial || unreadable || references->in_flight;
+}
+
+void references_look_at_calls(uint64_t cookie, bool ends, struct scratch *scratch, struct references *references) {
+    if (references->known && !references->row.descriptors && (ends || references->in_flight))
+        references->calls = calls_known(cookie, ends, scratch, references->call, CALLS_SHOWN);
+}
+
+void references_leave_out(struct references *references, int fd) {
+    struct search_row *row = &references->row;
+    int self = process_id();
+    unsigned i = 0;
+    while (i < row->found_count && (row->found[i].pid != self || row->found[i].fd != fd))
+        i++;
+    bool found = i < row->found_count;
+    if (found)
+        row->found[i] = row->found[--row->found_count];
+    /* Of many only the first are listed. The ledger has it no more. */
+    else if (references->from_ledger || row->found_count == row->descriptors || !row->own ||
+             search_look(self, fd, row->inode) != LOOKED_THERE)
+        return;
+    row->descriptors--;
+    row->own--;
+}
+
+void references_prove_one(struct references *references) {
+    bool all_seen = references->known && !references->unreadable && !references->came_too_late;
+    if (references_total(references) || references->calls || all_seen)
+        return;
+    references->row.descriptors = 1;
+    references->known = true;
+    references->partial = true;
+}
+
+unsigned references_total(const struct references *references) {
+    return references->row.descriptors + references->in_flight;
+}
+
+struct remaining references_remaining(const struct references *references) {
+    return (struct remaining){
+        .known = references->known,
+        .partial = references->unreadable,
+        .descriptors = references->row.descriptors,
+        .seen = references->row.descriptors > references->row.believed,
+        .in_flight = references->in_flight,
+        .call_in_progress = references->calls > 0,
+    };
+}
+
+void references_name_holders(const struct references *references, struct event *event) {
+    const struct search_row *row = &references->row;
+    int self = process_id();
+    for (unsigned i = 0; i < row->found_count; i++) {
+        struct holder holder = {.pid = row->found[i].pid, .fd = row->found[i].fd};
+        if (holder.pid < 0) {
+            event_add_holder(event, NULL); /* a child that is being made has no name yet */
+            continue;
+        }
+        proc_comm(holder.pid, 0, holder.comm);
+        if (holder.pid == self && table_kind(holder.fd) == SLOT_OTHER)
+            table_set_found(holder.fd); /* it came there unseen */
+        event_add_holder(event, &holder);
+    }
+    for (unsigned i = row->found_count; i < row->descriptors; i++)
+        event_add_holder(event, NULL);
+    for (unsigned i = 0; i < references->calls; i++)
+        event_add_holder(event, &references->call[i]);
+}
+
+void references_note(const struct references *references, int given_up, struct event *event) {
+    if (!references->known)
+        return;
+    int after = (int)references_total(references);
+    int before = after + given_up;
+    event->refs_after = (unsigned)after;
+    event->refs_before = before > 0 ? (unsigned)before : 0;
+    event->refs_partial = references->partial;
+    event->has |= HAS_REFS_BEFORE | HAS_REFS_AFTER;
+}
