@@ -23,43 +23,43 @@ static __thread const void *daemonizing_caller;
 
 static void put_right(void) {
     scratch_forked();
-    sweep_forked();
+    leaving_forked();
     park_forked();
     diag_forked();
     fault_forked();
     sink_forked();
     session_forked();
     table_forked();
-    twice_forked();
+    double_close_forked();
 }
 
-void child_started(void) {
+void after_fork_started(void) {
     process_forked();
     ledger_started_child();
     put_right();
 }
 
-void child_making(void) {
+void after_fork_making(void) {
     ledger_forking(table_inherit);
 }
 
-void child_made(int child) {
+void after_fork_made(int child) {
     ledger_forked(child);
 }
 
-void child_notice(void) {
+void after_fork_notice(void) {
     if (!process_fork_unseen())
         return;
     ledger_enter(table_inherit);
     put_right();
 }
 
-void child_daemonizing(const void *caller) {
+void after_fork_daemonizing(const void *caller) {
     daemonizing = true;
     daemonizing_caller = caller;
 }
 
-void child_daemonized(void) {
+void after_fork_daemonized(void) {
     daemonizing = false;
 }
 
@@ -67,11 +67,11 @@ void child_daemonized(void) {
 static void parent_goes_on(void) {
     if (!daemonizing)
         return;
-    struct call call = call_begin("daemon", daemonizing_caller);
+    struct call call = call_entering("daemon", daemonizing_caller);
     forked(forking(), -1, &call);
-    sweep_end("daemon", daemonizing_caller, 0);
+    leaving_end("daemon", daemonizing_caller, 0);
 }
 
-void child_start(void) {
-    pthread_atfork(child_making, parent_goes_on, child_started);
+void after_fork_start(void) {
+    pthread_atfork(after_fork_making, parent_goes_on, after_fork_started);
 }

@@ -6,23 +6,23 @@
 #define CLOSETRACE_AFTER_FORK_H
 
 /* Registers the fork handlers. Before main. */
-void child_start(void);
+void after_fork_start(void);
 
-/* In the child, by libc's fork handler or the door. */
-void child_started(void);
+/* In the child, by libc's fork handler or the hook. */
+void after_fork_started(void);
 
 /*
  * Around a fork that libc's fork handlers do not see (_Fork, by number): the child's references are entered, and
  * then its id (below 0: the fork failed).
  */
-void child_making(void);
-void child_made(int child);
+void after_fork_making(void);
+void after_fork_made(int child);
 
 /* In a child that nobody told of (a raw clone): notices it. */
-void child_notice(void);
+void after_fork_notice(void);
 
 /* This thread is inside daemon(): the parent of the next fork ends at once. And: it has come back from it. */
-void child_daemonizing(const void *caller);
-void child_daemonized(void);
+void after_fork_daemonizing(const void *caller);
+void after_fork_daemonized(void);
 
 #endif

@@ -75,12 +75,12 @@ static uint32_t random_seed(void) {
 static void at_exit(int status, void *unused) {
     (void)unused;
     const char *call = process_end_call();
-    sweep_end(call ? call : "exit", process_end_caller(), status);
+    leaving_end(call ? call : "exit", process_end_caller(), status);
 }
 
 static void at_quick_end(void *unused) {
     (void)unused;
-    sweep_end("quick_exit", process_end_caller(), process_end_status());
+    leaving_end("quick_exit", process_end_caller(), process_end_status());
 }
 
 /* Sockets that were inherited: found now, so that they are known when the process ends. */
@@ -150,7 +150,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     flight_start();
     release_start();
     ledger_start();
-    child_start();
+    after_fork_start();
     fault_start(seed);
     on_exit(at_exit, NULL);
     __cxa_at_quick_exit(at_quick_end, NULL);

@@ -25,7 +25,7 @@
 #include "session_host.h"
 
 /* epoll's data: a place in the roster, or one of these. */
-enum { FROM_SIGNALS = ROSTER_SIZE, FROM_DOOR };
+enum { FROM_SIGNALS = ROSTER_SIZE, FROM_JOIN };
 
 struct run {
     struct run_options options;
@@ -236,7 +236,7 @@ static void follow(struct run *run) {
         for (int i = 0; i < count; i++) {
             if (events[i].data.u64 == FROM_SIGNALS)
                 alive = take_signals(run) && alive;
-            else if (events[i].data.u64 == FROM_DOOR)
+            else if (events[i].data.u64 == FROM_JOIN)
                 session_host_serve(&run->host, parking_take);
             else
                 processes_ended(&run->processes, (unsigned)events[i].data.u64);
@@ -280,11 +280,11 @@ static void tell_what_was_missed(const struct run *run) {
 }
 
 static bool begin(struct run *run) {
-    struct epoll_event door = {.events = EPOLLIN, .data.u64 = FROM_DOOR};
+    struct epoll_event join = {.events = EPOLLIN, .data.u64 = FROM_JOIN};
     run->epoll = epoll_create1(EPOLL_CLOEXEC);
     return run->epoll >= 0 && session_host_begin(&run->host) &&
            processes_begin(&run->processes, &run->host.session->roster, run->epoll) &&
-           epoll_ctl(run->epoll, EPOLL_CTL_ADD, run->host.listener, &door) == 0;
+           epoll_ctl(run->epoll, EPOLL_CTL_ADD, run->host.listener, &join) == 0;
 }
 
 int command_run(int argc, char **argv) {

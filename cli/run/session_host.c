@@ -42,7 +42,7 @@ static bool make_memory(struct session_host *host, const char *name) {
     return true;
 }
 
-static bool open_door(struct session_host *host, const char *name) {
+static bool open_join_socket(struct session_host *host, const char *name) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int length = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, SESSION_FILE_PREFIX "%s", name);
     host->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -55,7 +55,7 @@ static bool open_door(struct session_host *host, const char *name) {
 bool session_host_begin(struct session_host *host) {
     char name[32];
     *host = (struct session_host){.memory = -1, .listener = -1};
-    if (!make_name(name, sizeof name) || !make_memory(host, name) || !open_door(host, name))
+    if (!make_name(name, sizeof name) || !make_memory(host, name) || !open_join_socket(host, name))
         return false;
     snprintf(host->where, sizeof host->where, "%d:%d:%s", getpid(), host->memory, name);
     return true;

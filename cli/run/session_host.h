@@ -1,6 +1,6 @@
 /*
- * The command's side of a session (preload/pure/session_layout.h): the memory, and the door at which programs ask for
- * it that cannot open it through /proc.
+ * The command's side of a session (preload/pure/session_layout.h): the memory, and the join socket at which programs
+ * ask for it that cannot open it through /proc.
  */
 #ifndef CLOSETRACE_SESSION_HOST_H
 #define CLOSETRACE_SESSION_HOST_H
@@ -18,8 +18,8 @@ struct session_host {
 bool session_host_begin(struct session_host *host);
 
 /*
- * Answers one program that asks at the door. Where it brings a connection to be parked, park() takes the descriptor
- * over before the program is told so.
+ * Answers one program that asks at the join socket. Where it brings a connection to be parked, park() takes the
+ * descriptor over before the program is told so.
  */
 void session_host_serve(struct session_host *host,
                         void (*park)(int fd, int pid, const struct session_request *request));

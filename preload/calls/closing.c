@@ -127,7 +127,7 @@ static void convert(struct closing *closing) {
             fault_failed(&closing->call, closing->parked.refusal);
         break;
     case WAY_RST:
-        closing->is_reset = ending_disconnect(closing->fd);
+        closing->is_reset = shutting_disconnect(closing->fd);
         if (!closing->is_reset)
             fault_failed(&closing->call, "the kernel refuses to reset it");
         break;
@@ -154,12 +154,12 @@ static void look(struct closing *closing) {
     drop_stale_claim(closing);
 }
 
-bool closing_begin(struct closing *closing, int fd, const char *name, const void *caller) {
+bool closing_entering(struct closing *closing, int fd, const char *name, const void *caller) {
     int saved = errno;
     prepare(closing, fd);
     bool tcp = table_find(fd, true, &closing->identity);
     if (tcp) {
-        closing->call = call_begin(name, caller);
+        closing->call = call_entering(name, caller);
         if (fault_armed(RULE_CLOSE))
             tcp = meet_faults(closing);
     }
@@ -174,7 +174,7 @@ bool closing_begin(struct closing *closing, int fd, const char *name, const void
     return tcp;
 }
 
-bool closing_begin_of(struct closing *closing, int fd, const struct call *call) {
+bool closing_entering_of(struct closing *closing, int fd, const struct call *call) {
     int saved = errno;
     prepare(closing, fd);
     bool tcp = table_find(fd, true, &closing->identity);
@@ -187,9 +187,9 @@ bool closing_begin_of(struct closing *closing, int fd, const struct call *call) 
     return tcp;
 }
 
-bool closing_begin_aside(struct closing *closing, int fd, const char *name, const void *caller) {
-    struct call call = call_begin(name, caller);
-    return closing_begin_of(closing, fd, &call);
+bool closing_entering_aside(struct closing *closing, int fd, const char *name, const void *caller) {
+    struct call call = call_entering(name, caller);
+    return closing_entering_of(closing, fd, &call);
 }
 
 void closing_cancelled(struct closing *closing) {
@@ -469,7 +469,7 @@ static void live_on(struct closing *closing) {
         probe(SYS_shutdown, closing->parked.fd, rule_way_how(way), 0, 0, 0, 0);
 }
 
-long closing_end(struct closing *closing, long result, int error) {
+long closing_exiting(struct closing *closing, long result, int error) {
     int saved = errno;
     bool parked = closing->parked.place >= 0;
     closing->call.done = log_now();

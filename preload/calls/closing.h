@@ -1,5 +1,5 @@
 /*
- * The way of a call that gives up one descriptor of a TCP socket: close and all that closes, dup2 over it. Look
+ * The call path of a call that gives up one descriptor of a TCP socket: close and all that closes, dup2 over it. Look
  * before; the real call; ask the kernel after; verdict; event. errno is kept.
  */
 #ifndef CLOSETRACE_CLOSING_H
@@ -25,13 +25,13 @@ struct closing {
 };
 
 /* False: fd is no TCP socket (and nothing is to be done afterwards). A fault may wait here, and end the process. */
-bool closing_begin(struct closing *closing, int fd, const char *name, const void *caller);
+bool closing_entering(struct closing *closing, int fd, const char *name, const void *caller);
 
 /* The same for a call that gives up a descriptor by the way (dup2 over it): no rule for close meets it. */
-bool closing_begin_aside(struct closing *closing, int fd, const char *name, const void *caller);
+bool closing_entering_aside(struct closing *closing, int fd, const char *name, const void *caller);
 
 /* The same for a call that was begun and has met its rule. */
-bool closing_begin_of(struct closing *closing, int fd, const struct call *call);
+bool closing_entering_of(struct closing *closing, int fd, const struct call *call);
 
 /* Whether a fault takes the call's place: then it is not to be made, and its result is 0. */
 static inline bool closing_is_off(const struct closing *closing) {
@@ -42,7 +42,7 @@ static inline bool closing_is_off(const struct closing *closing) {
  * result, error: what the call returned; error is its errno where result is -1. Returns what the program is to see: the
  * same, or what a fault has put in its place, and then its errno is set.
  */
-long closing_end(struct closing *closing, long result, int error);
+long closing_exiting(struct closing *closing, long result, int error);
 
 /* A connection that was parked as fd (no number of the program's) ends now, with a `release`. */
 void closing_release(int fd, const struct identity *identity, const struct call *call);
@@ -50,7 +50,7 @@ void closing_release(int fd, const struct identity *identity, const struct call 
 /* The call did not happen, or failed so that the descriptor is still there. */
 void closing_cancelled(struct closing *closing);
 
-/* For ways of their own (shutdown, exit): what was seen here counts where the kernel cannot be asked. */
+/* For call paths of their own (shutdown, exit): what was seen here counts where the kernel cannot be asked. */
 void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing);
 
 /* An out-of-band byte hides itself, and what stands behind it, from SIOCINQ; inet_diag counts all. */

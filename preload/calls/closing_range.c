@@ -50,10 +50,10 @@ static int close_all(unsigned first, unsigned last, const char *name, const void
         if (fd < above && close_others(fd + 1, above) != 0)
             return -1;
         above = fd;
-        if (!closing_begin(&closing, (int)fd, name, caller))
+        if (!closing_entering(&closing, (int)fd, name, caller))
             continue;
         long result = closing_is_off(&closing) ? 0 : raw6(SYS_close, fd, 0, 0, 0, 0, 0);
-        if (closing_end(&closing, result < 0 ? -1 : 0, (int)-result) == -1 && fault_replaces(&closing.call)) {
+        if (closing_exiting(&closing, result < 0 ? -1 : 0, (int)-result) == -1 && fault_replaces(&closing.call)) {
             failed = errno;
             errno = saved;
         }

@@ -1,4 +1,4 @@
-/* The way of close_range and closefrom: each TCP socket in the range by itself, our own descriptors spared. */
+/* The call path of close_range and closefrom: each TCP socket in the range by itself, our own descriptors spared. */
 #ifndef CLOSETRACE_CLOSING_RANGE_H
 #define CLOSETRACE_CLOSING_RANGE_H
 

@@ -5,38 +5,38 @@
 #include "closing.h"
 #include "refs/fd_table.h"
 
-__thread struct twice_last twice_last = {.fd = -2};
+__thread struct double_close_last double_close_last = {.fd = -2};
 
 static __thread struct twice kept;
 
 static bool continues(int fd, const void *caller) {
-    const int distance = fd - twice_last.fd;
-    return twice_last.caller == caller && (distance == 1 || distance == -1);
+    const int distance = fd - double_close_last.fd;
+    return double_close_last.caller == caller && (distance == 1 || distance == -1);
 }
 
 /* What was kept back is told, or, if this close() goes on from it, dropped: a sweep. */
 static void settle(bool sweeps) {
-    if (!twice_last.kept)
+    if (!double_close_last.kept)
         return;
     if (sweeps)
-        twice_last.kept = false;
+        double_close_last.kept = false;
     else
-        twice_flush();
+        double_close_flush();
 }
 
 static void go_on(int fd, const void *caller) {
-    twice_last.fd = fd;
-    twice_last.caller = caller;
+    double_close_last.fd = fd;
+    double_close_last.caller = caller;
 }
 
-void twice_note(int fd, const void *caller) {
+void double_close_note(int fd, const void *caller) {
     int saved = errno;
     settle(continues(fd, caller));
     go_on(fd, caller);
     errno = saved;
 }
 
-bool twice_begin(struct twice *twice, int fd, const void *caller) {
+bool double_close_entering(struct twice *twice, int fd, const void *caller) {
     int saved = errno;
     const bool sweeps = continues(fd, caller);
     settle(sweeps);
@@ -45,7 +45,7 @@ bool twice_begin(struct twice *twice, int fd, const void *caller) {
     if (twice->was_tcp) {
         twice->fd = fd;
         twice->was_tcp = !sweeps;
-        twice->call = call_begin("close", caller);
+        twice->call = call_entering("close", caller);
         errno = saved;
         return true;
     }
@@ -53,20 +53,20 @@ bool twice_begin(struct twice *twice, int fd, const void *caller) {
     return false;
 }
 
-void twice_end(struct twice *twice, int result, int error) {
+void double_close_exiting(struct twice *twice, int result, int error) {
     int saved = errno;
     table_forget_closed(twice->fd);
     if (result == -1 && error == EBADF && twice->was_tcp && log_wants(TRACE_END)) {
         kept = *twice;
         kept.call = call_ended(&twice->call);
-        twice_last.kept = true;
+        double_close_last.kept = true;
     }
     errno = saved;
 }
 
-void twice_flush(void) {
-    struct scratch *scratch = twice_last.kept ? scratch_take() : NULL;
-    twice_last.kept = false;
+void double_close_flush(void) {
+    struct scratch *scratch = double_close_last.kept ? scratch_take() : NULL;
+    double_close_last.kept = false;
     if (!scratch)
         return;
     struct event *event = log_event(scratch, OP_CLOSE, &kept.call);
@@ -79,6 +79,6 @@ void twice_flush(void) {
     scratch_give(scratch);
 }
 
-void twice_forked(void) {
-    twice_last.kept = false;
+void double_close_forked(void) {
+    double_close_last.kept = false;
 }

@@ -16,23 +16,23 @@ struct twice {
 };
 
 /* The last close() of this thread, and whether one is kept back. */
-struct twice_last {
+struct double_close_last {
     int fd;
     const void *caller;
     bool kept;
 };
-extern __thread struct twice_last twice_last;
+extern __thread struct double_close_last double_close_last;
 
 /* Before the close() of what is no TCP socket. False: it need not be looked at. */
-bool twice_begin(struct twice *twice, int fd, const void *caller);
+bool double_close_entering(struct twice *twice, int fd, const void *caller);
 /* errno is kept. */
-void twice_end(struct twice *twice, int result, int error);
+void double_close_exiting(struct twice *twice, int result, int error);
 
 /* A close() of what is one. */
-void twice_note(int fd, const void *caller);
+void double_close_note(int fd, const void *caller);
 
 /* What is kept back is told: the process ends, or becomes another program. */
-void twice_flush(void);
-void twice_forked(void);
+void double_close_flush(void);
+void double_close_forked(void);
 
 #endif

@@ -236,7 +236,7 @@ void release_happened(const char *call, const void *caller, long result, bool re
         ours.identity = expectation->identity;
         atomic_store(&expectation->tid, 0);
         atomic_fetch_sub(&expectations->count, 1);
-        struct call done = call_begin(call, caller);
+        struct call done = call_entering(call, caller);
         errno = saved;
         report(&ours, &done, result, reset);
     }

@@ -61,7 +61,7 @@ static bool find(int fd, struct identity *identity) {
            ((table_kind(fd) == SLOT_TCP && table_find(fd, true, identity)) || socket_identify(fd, identity));
 }
 
-static bool sweep_make(struct sweep *sweep) {
+static bool leaving_make(struct sweep *sweep) {
     size_t candidates = 0;
     for (int fd = 0, end = numbers(); fd < end; fd++)
         candidates += is_candidate(fd);
@@ -81,7 +81,7 @@ static bool sweep_make(struct sweep *sweep) {
     return true;
 }
 
-static void sweep_free(struct sweep *sweep) {
+static void leaving_free(struct sweep *sweep) {
     memory_unmap(sweep->memory, sweep->size);
 }
 
@@ -116,7 +116,7 @@ static bool is_wanted(enum descriptors which, int fd) {
 
 /* Collects the sockets that such descriptors refer to. */
 static bool gather(struct sweep *sweep, enum descriptors which) {
-    if (!sweep_make(sweep))
+    if (!leaving_make(sweep))
         return false;
     for (int fd = 0, end = numbers(); fd < end; fd++) {
         struct identity identity;
@@ -131,16 +131,16 @@ static bool gather(struct sweep *sweep, enum descriptors which) {
     return true;
 }
 
-unsigned sweep_count(void) {
+unsigned leaving_count(void) {
     struct sweep sweep;
     if (!gather(&sweep, ALL))
         return 0;
     unsigned count = (unsigned)sweep.count;
-    sweep_free(&sweep);
+    leaving_free(&sweep);
     return count;
 }
 
-unsigned sweep_left_across_exec(void) {
+unsigned leaving_left_across_exec(void) {
     struct sweep sweep;
     flight_meet_strangers();
     if (!gather(&sweep, LEFT_ACROSS_EXEC))
@@ -148,7 +148,7 @@ unsigned sweep_left_across_exec(void) {
     for (size_t i = 0; i < sweep.count; i++)
         ledger_escaped(sweep.sockets[i].identity.cookie);
     unsigned count = (unsigned)sweep.count;
-    sweep_free(&sweep);
+    leaving_free(&sweep);
     return count;
 }
 
@@ -160,7 +160,7 @@ static struct search search_of(struct sweep *sweep) {
         .rows = sweep->rows, .count = sweep->count, .index = sweep->index, .capacity = sweep->capacity};
 }
 
-unsigned sweep_shared_with(int pid) {
+unsigned leaving_shared_with(int pid) {
     struct sweep sweep;
     unsigned shared = 0;
     flight_meet_strangers();
@@ -178,7 +178,7 @@ unsigned sweep_shared_with(int pid) {
         }
         scratch_give(scratch);
     }
-    sweep_free(&sweep);
+    leaving_free(&sweep);
     return shared;
 }
 
@@ -309,7 +309,7 @@ static void report(bool exec, const struct call *call, int status) {
             predict(&sweep, i, &search, exec, call, status, scratch);
         scratch_give(scratch);
     }
-    sweep_free(&sweep);
+    leaving_free(&sweep);
 }
 
 /* The ledger: what is closed goes out of it, what is left open is out of its sight. */
@@ -327,9 +327,9 @@ static void tell_ledger(bool back) {
     }
 }
 
-void sweep_exec(const struct call *call) {
+void leaving_exec(const struct call *call) {
     int saved = errno;
-    twice_flush();
+    double_close_flush();
     report(true, call, -1);
     park_ends(call);
     tell_ledger(false);
@@ -337,7 +337,7 @@ void sweep_exec(const struct call *call) {
     errno = saved;
 }
 
-void sweep_exec_failed(const struct call *call, int error) {
+void leaving_exec_failed(const struct call *call, int error) {
     int saved = errno;
     struct sweep sweep;
     tell_ledger(true);
@@ -354,7 +354,7 @@ void sweep_exec_failed(const struct call *call, int error) {
         }
         if (scratch)
             scratch_give(scratch);
-        sweep_free(&sweep);
+        leaving_free(&sweep);
     }
     errno = saved;
 }
@@ -375,9 +375,9 @@ static void end_otherwise(const struct swept *socket, struct call *call) {
         if (!park_with_command(socket->fd, socket->identity.cookie, call->rule, true))
             fault_failed(call, "nobody can hold it beyond the end of the process");
     } else if (call->rule->as == WAY_RST)
-        ending_reset(&ending, socket->fd, &other);
+        shutting_reset(&ending, socket->fd, &other);
     else
-        ending_shut(&ending, socket->fd, rule_way_how(call->rule->as), &other);
+        shutting_shut(&ending, socket->fd, rule_way_how(call->rule->as), &other);
 }
 
 /*
@@ -399,18 +399,18 @@ __attribute__((noinline)) static void meet_faults(struct call *call) {
     for (size_t i = 0; met && fault_way(call) && i < sweep.count; i++)
         if (fault_meets_socket(&subject, i))
             end_otherwise(&sweep.sockets[i], call);
-    sweep_free(&sweep);
+    leaving_free(&sweep);
 }
 
-void sweep_end(const char *name, const void *caller, int status) {
+void leaving_end(const char *name, const void *caller, int status) {
     int saved = errno;
-    struct call call = call_begin(name, caller);
+    struct call call = call_entering(name, caller);
     bool by_signal = status < 0;
     if (fault_armed(RULE_EXIT) && !by_signal && !atomic_load(&ended))
         meet_faults(&call);
     if (process_is_borrowed() || !atomic_exchange(&ended, true)) {
         report(false, &call, status);
-        twice_flush();
+        double_close_flush();
         park_ends(&call);
         fault_end();
         log_end();
@@ -422,15 +422,15 @@ void sweep_end(const char *name, const void *caller, int status) {
     errno = saved;
 }
 
-void sweep_forked(void) {
+void leaving_forked(void) {
     atomic_store(&ended, false);
 }
 
-void sweep_survived(void) {
+void leaving_survived(void) {
     struct call call = {0};
     park_goes_on(&call, 0);
     log_resume();
     session_forked();
-    sweep_forked();
+    leaving_forked();
     ledger_enter(table_inherit);
 }

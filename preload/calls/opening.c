@@ -95,7 +95,7 @@ bool opening_meets(enum rule_family family, int fd, const struct sockaddr *addre
     int saved = errno;
     if (fd >= 0 && !table_find(fd, true, &identity))
         return false;
-    if (fd < 0 && sweep_count() == 0)
+    if (fd < 0 && leaving_count() == 0)
         return false;
     if (fd >= 0)
         subject.identity = &identity;
@@ -299,7 +299,7 @@ void received_message(int channel, const struct msghdr *message, int flags, cons
 
 unsigned forking(void) {
     int saved = errno;
-    unsigned shared = log_wants(TRACE_REFS) && table_end() ? sweep_count() : 0;
+    unsigned shared = log_wants(TRACE_REFS) && table_end() ? leaving_count() : 0;
     errno = saved;
     return shared;
 }

@@ -1,6 +1,6 @@
 /*
- * The ways of the calls that make connections and references: connect, accept, dup, descriptors received and sent,
- * fork. The table learns, the event is logged. errno is kept.
+ * The call paths of the calls that make connections and references: connect, accept, dup, descriptors received and
+ * sent, fork. The table learns, the event is logged. errno is kept.
  */
 #ifndef CLOSETRACE_OPENING_H
 #define CLOSETRACE_OPENING_H

@@ -56,7 +56,7 @@ static void can_ask(struct ending_call *ending) {
     errno = saved;
 }
 
-bool ending_disconnect(int fd) {
+bool shutting_disconnect(int fd) {
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     return probe(SYS_connect, fd, (long)&nobody, sizeof nobody, 0, 0, 0) == 0;
 }
@@ -76,7 +76,7 @@ static bool put_another(int fd) {
 
 static void close_instead(struct ending_call *ending) {
     struct closing closing;
-    if (!closing_begin_of(&closing, ending->fd, &ending->call))
+    if (!closing_entering_of(&closing, ending->fd, &ending->call))
         return;
     if (!put_another(ending->fd)) {
         closing_cancelled(&closing);
@@ -87,7 +87,7 @@ static void close_instead(struct ending_call *ending) {
     struct call call = ending->call;
     ending->call.rule = NULL; /* the close has told of it */
     closing.call.rule = call.rule;
-    closing_end(&closing, 0, 0);
+    closing_exiting(&closing, 0, 0);
     table_set_unknown(ending->fd);
 }
 
@@ -101,7 +101,7 @@ static void convert(struct ending_call *ending) {
         close_instead(ending);
     if (way == WAY_RST) {
         can_ask(ending);
-        if (!ending_disconnect(ending->fd)) {
+        if (!shutting_disconnect(ending->fd)) {
             fault_failed(&ending->call, "the kernel refuses to reset it");
             ending->off = false;
         }
@@ -118,8 +118,8 @@ static bool meet_faults(struct ending_call *ending, int how) {
     return true;
 }
 
-bool shutdown_begin(struct ending_call *ending, int fd, int how, const char *name, const void *caller) {
-    struct call call = call_begin(name, caller);
+bool shutdown_entering(struct ending_call *ending, int fd, int how, const char *name, const void *caller) {
+    struct call call = call_entering(name, caller);
     int saved = errno;
     if (fault_armed(RULE_SHUTDOWN)) {
         struct ending_call met = {.call = call, .fd = fd};
@@ -272,7 +272,7 @@ static void report_ended(struct ending_call *ending, long result, int error) {
     scratch_give(scratch);
 }
 
-long shutdown_end(struct ending_call *ending, long result, int error) {
+long shutdown_exiting(struct ending_call *ending, long result, int error) {
     int saved = errno;
     ending->call.done = log_now();
     if (result == 0 && !ending->off)
@@ -287,7 +287,7 @@ long shutdown_end(struct ending_call *ending, long result, int error) {
     return fault_result(&ending->call, result);
 }
 
-void ending_shut(struct ending_call *ending, int fd, int how, const struct call *call) {
+void shutting_shut(struct ending_call *ending, int fd, int how, const struct call *call) {
     if (!begin(ending, fd, call))
         return;
     ending->how = ending->real_how = how;
@@ -298,11 +298,11 @@ void ending_shut(struct ending_call *ending, int fd, int how, const struct call 
     report_ended(ending, result < 0 ? -1 : 0, (int)-result);
 }
 
-void ending_reset(struct ending_call *ending, int fd, const struct call *call) {
+void shutting_reset(struct ending_call *ending, int fd, const struct call *call) {
     if (!begin(ending, fd, call))
         return;
     can_ask(ending);
-    bool reset = ending_disconnect(fd);
+    bool reset = shutting_disconnect(fd);
     ending->call.done = log_now();
     struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
     if (scratch) {
@@ -313,14 +313,14 @@ void ending_reset(struct ending_call *ending, int fd, const struct call *call) {
         table_mark_disconnected(&ending->identity);
 }
 
-bool disconnect_begin(struct ending_call *ending, int fd, const struct call *call) {
+bool disconnect_entering(struct ending_call *ending, int fd, const struct call *call) {
     bool tcp = begin(ending, fd, call);
     if (tcp)
         can_ask(ending);
     return tcp;
 }
 
-void disconnect_end(struct ending_call *ending, long result, int error) {
+void disconnect_exiting(struct ending_call *ending, long result, int error) {
     int saved = errno;
     ending->call.done = log_now();
     struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) && result == 0 ? scratch_take() : NULL;

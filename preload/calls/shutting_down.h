@@ -1,5 +1,5 @@
 /*
- * The ways of the calls that end a connection otherwise than by giving up a descriptor: shutdown, connect with
+ * The call paths of the calls that end a connection otherwise than by giving up a descriptor: shutdown, connect with
  * AF_UNSPEC. And of those that end many at once: exec and exit. errno is kept.
  */
 #ifndef CLOSETRACE_SHUTTING_DOWN_H
@@ -19,7 +19,7 @@ struct ending_call {
 };
 
 /* False: no TCP socket. A fault may wait here, and end the process, or the connection. */
-bool shutdown_begin(struct ending_call *ending, int fd, int how, const char *name, const void *caller);
+bool shutdown_entering(struct ending_call *ending, int fd, int how, const char *name, const void *caller);
 
 /* Whether the call is not to be made: its result is then 0. Else it is made with real_how. */
 static inline bool shutdown_is_off(const struct ending_call *ending) {
@@ -27,16 +27,16 @@ static inline bool shutdown_is_off(const struct ending_call *ending) {
 }
 
 /* Returns what the program is to see: result, or what a fault has put in its place, and then its errno is set. */
-long shutdown_end(struct ending_call *ending, long result, int error);
+long shutdown_exiting(struct ending_call *ending, long result, int error);
 
 /* A shutdown, a reset of our own, by the rule of the call: they log an event as if the program had made it. */
-void ending_shut(struct ending_call *ending, int fd, int how, const struct call *call);
-void ending_reset(struct ending_call *ending, int fd, const struct call *call);
+void shutting_shut(struct ending_call *ending, int fd, int how, const struct call *call);
+void shutting_reset(struct ending_call *ending, int fd, const struct call *call);
 
 /* connect() with AF_UNSPEC: an RST, however many refer to the connection. False: the kernel refuses. */
-bool ending_disconnect(int fd);
+bool shutting_disconnect(int fd);
 
-bool disconnect_begin(struct ending_call *ending, int fd, const struct call *call);
-void disconnect_end(struct ending_call *ending, long result, int error);
+bool disconnect_entering(struct ending_call *ending, int fd, const struct call *call);
+void disconnect_exiting(struct ending_call *ending, long result, int error);
 
 #endif

@@ -6,7 +6,7 @@
 enum { UNBUFFERED = 0x2, AT_EOF = 0x10, HAS_ERROR = 0x20, LINE_BUFFERED = 0x200 };
 
 bool stream_found(struct stream_call *call, FILE *file, const char *name, const void *caller) {
-    if (file->_fileno < 0 || !traffic_begin(&call->traffic, file->_fileno, name, caller))
+    if (file->_fileno < 0 || !transfer_entering(&call->traffic, file->_fileno, name, caller))
         return false;
     call->file = file;
     call->flags = file->_flags;
@@ -43,13 +43,13 @@ static bool reaches_kernel(const struct stream_call *call, size_t length, size_t
     return length != STREAM_UNKNOWN && length > room && file->_IO_write_end > file->_IO_write_base;
 }
 
-bool stream_will_write(struct stream_call *call, size_t length) {
+bool stream_entering_write(struct stream_call *call, size_t length) {
     const FILE *file = call->file;
     size_t room = file->_IO_write_end > file->_IO_write_ptr ? (size_t)(file->_IO_write_end - file->_IO_write_ptr) : 0;
     if (fault_armed(RULE_WRITE) && reaches_kernel(call, length, room) && meets(call, RULE_WRITE))
         return true;
     if (length >= room || (call->flags & (UNBUFFERED | LINE_BUFFERED)))
-        traffic_hold_sigpipe(&call->traffic);
+        transfer_hold_sigpipe(&call->traffic);
     return false;
 }
 
@@ -57,15 +57,15 @@ static bool newly(const struct stream_call *call, int flag) {
     return !(call->flags & flag) && (call->file->_flags & flag);
 }
 
-void stream_has_read(struct stream_call *call) {
+void stream_exiting_read(struct stream_call *call) {
     if (newly(call, AT_EOF))
-        traffic_read(&call->traffic, 0, 1);
+        transfer_read(&call->traffic, 0, 1);
     else
-        traffic_read(&call->traffic, newly(call, HAS_ERROR) ? -1 : 1, 1);
+        transfer_read(&call->traffic, newly(call, HAS_ERROR) ? -1 : 1, 1);
 }
 
 /* A stream that has failed before keeps its error flag: then errno tells, if the call has changed it. */
-void stream_has_written(struct stream_call *call) {
+void stream_exiting_write(struct stream_call *call) {
     bool failed = newly(call, HAS_ERROR) || (errno != call->errno_before && (errno == EPIPE || errno == ECONNRESET));
-    traffic_wrote(&call->traffic, failed ? -1 : 0);
+    transfer_wrote(&call->traffic, failed ? -1 : 0);
 }

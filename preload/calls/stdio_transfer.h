@@ -1,4 +1,4 @@
-/* The way of stdio on a TCP socket: what a stream's call tells of the connection under it. */
+/* The call path of stdio on a TCP socket: what a stream's call tells of the connection under it. */
 #ifndef CLOSETRACE_STDIO_TRANSFER_H
 #define CLOSETRACE_STDIO_TRANSFER_H
 
@@ -25,7 +25,7 @@ static inline int stream_descriptor(const FILE *file) {
 }
 
 /* False: no TCP socket under it. */
-static inline bool stream_begin(struct stream_call *call, FILE *file, const char *name, const void *caller) {
+static inline bool stream_entering(struct stream_call *call, FILE *file, const char *name, const void *caller) {
     return table_maybe_tcp(stream_descriptor(file)) && stream_found(call, file, name, caller);
 }
 
@@ -38,12 +38,12 @@ static inline bool stream_begin(struct stream_call *call, FILE *file, const char
  * SIGPIPE is held. True: a rule takes the call's place: it fails, the stream has its error, errno is set.
  */
 bool stream_meets_input(struct stream_call *call);
-static inline bool stream_will_read(struct stream_call *call) {
+static inline bool stream_entering_read(struct stream_call *call) {
     return fault_armed(RULE_READ) && stream_meets_input(call);
 }
-bool stream_will_write(struct stream_call *call, size_t length);
+bool stream_entering_write(struct stream_call *call, size_t length);
 
-void stream_has_read(struct stream_call *call);
-void stream_has_written(struct stream_call *call);
+void stream_exiting_read(struct stream_call *call);
+void stream_exiting_write(struct stream_call *call);
 
 #endif

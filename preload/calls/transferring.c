@@ -12,7 +12,7 @@
 #include "leaving.h"
 #include "refs/fd_table.h"
 
-bool traffic_begin(struct traffic *traffic, int fd, const char *name, const void *caller) {
+bool transfer_entering(struct traffic *traffic, int fd, const char *name, const void *caller) {
     int saved = errno;
     bool tcp = table_find(fd, false, &traffic->identity);
     errno = saved;
@@ -24,7 +24,7 @@ bool traffic_begin(struct traffic *traffic, int fd, const char *name, const void
     traffic->told = false;
     traffic->shortened = false;
     traffic->errno_before = saved;
-    traffic->call = call_begin(name, caller);
+    traffic->call = call_entering(name, caller);
     return true;
 }
 
@@ -56,7 +56,7 @@ static void emit(struct traffic *traffic, enum event_op op, long result, int err
     traffic->told = true;
 }
 
-bool traffic_meets(struct traffic *traffic, enum rule_family family, size_t *count, long *result) {
+bool transfer_meets(struct traffic *traffic, enum rule_family family, size_t *count, long *result) {
     struct fault_subject subject = {.family = family,
                                     .call = &traffic->call,
                                     .fd = traffic->fd,
@@ -121,7 +121,7 @@ static void see_reset(struct traffic *traffic, long result) {
     emit(traffic, OP_RESET, result, ECONNRESET, state_now(traffic), SIGPIPE_UNSET);
 }
 
-void traffic_read(struct traffic *traffic, long result, size_t wanted) {
+void transfer_read(struct traffic *traffic, long result, size_t wanted) {
     int saved = errno;
     table_mark_used(traffic->fd);
     if (result == 0 && wanted > 0)
@@ -159,14 +159,14 @@ static void see_refused(struct traffic *traffic, long result) {
     if (log_wants(TRACE_EOF | TRACE_DATA) && is_still_it(traffic))
         emit(traffic, OP_WRITE, result, EPIPE, state_now(traffic), effect);
     if (effect == SIGPIPE_FATAL)
-        sweep_end("SIGPIPE", NULL, -1);
+        leaving_end("SIGPIPE", NULL, -1);
     if (!traffic->may_raise || effect == SIGPIPE_IGNORED)
         return;
     errno = traffic->errno_before;
     signal_raise_sigpipe();
 }
 
-void traffic_wrote(struct traffic *traffic, long result) {
+void transfer_wrote(struct traffic *traffic, long result) {
     int saved = errno;
     table_mark_used(traffic->fd);
     bool refused = result == -1 && saved == EPIPE;
@@ -189,7 +189,7 @@ static bool refuses_writes(enum tcp_state state) {
            state != STATE_SYN_RECV;
 }
 
-void traffic_hold_sigpipe(struct traffic *traffic) {
+void transfer_hold_sigpipe(struct traffic *traffic) {
     int saved = errno;
     if (signal_disposition(SIGPIPE) == DISPOSITION_DEFAULT && !signal_is_blocked(SIGPIPE) &&
         refuses_writes(state_now(traffic)))
@@ -197,10 +197,10 @@ void traffic_hold_sigpipe(struct traffic *traffic) {
     errno = saved;
 }
 
-void traffic_wrote_part(struct traffic *traffic, long result) {
+void transfer_wrote_part(struct traffic *traffic, long result) {
     int saved = errno;
     if (traffic->may_raise && refuses_writes(state_now(traffic)))
         see_refused(traffic, -1);
     errno = saved;
-    traffic_wrote(traffic, result);
+    transfer_wrote(traffic, result);
 }

@@ -274,12 +274,12 @@ static void deliver_signal(const struct fault_subject *subject) {
                                        signal_disposition(signal) == DISPOSITION_DEFAULT);
     if (fatal) {
         tell(subject, false);
-        sweep_end(signal_name(signal), subject->call->caller, -1);
+        leaving_end(signal_name(signal), subject->call->caller, -1);
     }
     if (probe(SYS_tgkill, process_id(), process_thread_id(), signal, 0, 0, 0) < 0)
         fault_failed(subject->call, "the signal cannot be sent");
     if (fatal)
-        sweep_survived();
+        leaving_survived();
 }
 
 static void enter_late(struct call *call, bool cancellable) {
@@ -328,8 +328,8 @@ void fault_then(const struct rule *rule, int fd, const struct call *call) {
     int saved = errno;
     struct call then = {.name = call->name, .caller = call->caller, .begun = log_now(), .rule = rule};
     if (rule->then == WAY_RST)
-        ending_reset(&ending, fd, &then);
+        shutting_reset(&ending, fd, &then);
     else
-        ending_shut(&ending, fd, rule_way_how(rule->then), &then);
+        shutting_shut(&ending, fd, rule_way_how(rule->then), &then);
     errno = saved;
 }

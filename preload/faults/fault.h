@@ -1,7 +1,8 @@
 /*
  * Fault rules in force: which one a call meets, how often, and what is done before and after the call. What becomes of
- * the connection is done by the ways (closing.c, ending.c, traffic.c, sweep.c), which know the call. Where there are no
- * rules this costs a load and a compare. Async-signal-safe. errno is kept, save where it is said to be set.
+ * the connection is done by the call paths (closing.c, shutting_down.c, transferring.c, leaving.c), which know the
+ * call. Where there are no rules this costs a load and a compare. Async-signal-safe. errno is kept, save where it is
+ * said to be set.
  */
 #ifndef CLOSETRACE_FAULT_H
 #define CLOSETRACE_FAULT_H
@@ -77,8 +78,8 @@ static inline enum rule_way fault_way(const struct call *call) {
 long fault_result(const struct call *call, long result);
 
 /*
- * For calls that need no way of their own: fault_meets(); and where a rule takes the call's place, the event, true, and
- * *result with errno. Where it does not, fault_result() comes after the call.
+ * For calls that need no call path of their own: fault_meets(); and where a rule takes the call's place, the event,
+ * true, and *result with errno. Where it does not, fault_result() comes after the call.
  */
 bool fault_takes(const struct fault_subject *subject, long *result);
 

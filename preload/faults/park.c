@@ -33,7 +33,7 @@ struct record {
 
 /* As many as there are guests: a guest's is at its place. */
 static struct record *records;
-static struct pollfd *polled; /* one more, for keeper_poll() */
+static struct pollfd *polled; /* one more, for park_thread_poll() */
 static _Atomic int releasing; /* the keeper ends one just now, and has not told of it yet */
 static int *places;           /* of those that are polled */
 
@@ -82,7 +82,7 @@ struct parked park_keep(int fd, const struct identity *identity, const struct ru
     if (sandbox_up)
         return refused("in a sandbox no descriptor of ours can be made");
     /* The command looks after it, where there is one. */
-    if (!have_memory() || (!session_is_open() && !keeper_start()))
+    if (!have_memory() || (!session_is_open() && !park_thread_start()))
         return refused("no thread can be made to look after it");
     int place = own_keep(fd);
     if (place < 0)
@@ -113,11 +113,11 @@ void park_begin(const struct parked *parked) {
         park_give_up(parked);
         return;
     }
-    keeper_start();
+    park_thread_start();
     if (rule_has(record->rule, PART_HOLD))
         record->until = now() + record->rule->hold;
     atomic_store(&record->state, PARKED);
-    keeper_wake();
+    park_thread_wake();
 }
 
 static bool claim(struct record *record) {
@@ -201,10 +201,10 @@ static void release_those_due(void) {
     }
 }
 
-void keeper_work(void) {
+void park_thread_work(void) {
     size_t count;
     int wait = collect(&count);
-    keeper_poll(polled, count, wait);
+    park_thread_poll(polled, count, wait);
     for (size_t i = 0; i < count; i++)
         if (polled[i].revents)
             release(places[i]);
@@ -285,11 +285,11 @@ void park_goes_on(const struct call *call, int error) {
             continue;
         take_back(place, call, error);
     }
-    keeper_wake();
+    park_thread_wake();
 }
 
 void park_forked(void) {
-    keeper_forked();
+    park_thread_forked();
     atomic_store(&releasing, 0);
     for (int place = 0, end = own_guests_end(); records && place < end; place++)
         atomic_store(&records[place].state, FREE);

@@ -49,7 +49,7 @@ static size_t tls_size(void) {
 static int work_for_ever(void *unused) {
     (void)unused;
     for (;;)
-        keeper_work();
+        park_thread_work();
     return 0;
 }
 
@@ -78,7 +78,7 @@ static void make_wake(void) {
         own_adopt(OWN_WAKE, (int)fd);
 }
 
-bool keeper_start(void) {
+bool park_thread_start(void) {
     int saved = errno;
     if (atomic_load(&there) || atomic_exchange(&there, true))
         return true;
@@ -90,7 +90,7 @@ bool keeper_start(void) {
     return false;
 }
 
-void keeper_wake(void) {
+void park_thread_wake(void) {
     uint64_t one = 1;
     int fd = own_descriptor(OWN_WAKE);
     if (fd >= 0)
@@ -98,7 +98,7 @@ void keeper_wake(void) {
 }
 
 /* Without an eventfd (the program has closed it) it looks by itself, often. */
-void keeper_poll(struct pollfd *fds, size_t count, int milliseconds) {
+void park_thread_poll(struct pollfd *fds, size_t count, int milliseconds) {
     uint64_t value;
     struct pollfd *wake = &fds[count];
     *wake = (struct pollfd){.fd = own_descriptor(OWN_WAKE), .events = POLLIN};
@@ -117,6 +117,6 @@ void keeper_poll(struct pollfd *fds, size_t count, int milliseconds) {
         own_drop(OWN_WAKE);
 }
 
-void keeper_forked(void) {
+void park_thread_forked(void) {
     atomic_store(&there, false);
 }

@@ -11,19 +11,19 @@
 #include <stddef.h>
 
 /* There is one from now on. False: none can be made. Async-signal-safe. */
-bool keeper_start(void);
+bool park_thread_start(void);
 
 /* It looks again at what there is to do. */
-void keeper_wake(void);
+void park_thread_wake(void);
 
 /* In a forked child: it has none. */
-void keeper_forked(void);
+void park_thread_forked(void);
 
 /*
- * What it does over and over (park.c); and how it waits there: for these, for keeper_wake(), that long at most. There
- * is room for one more behind them.
+ * What it does over and over (park.c); and how it waits there: for these, for park_thread_wake(), that long at most.
+ * There is room for one more behind them.
  */
-void keeper_work(void);
-void keeper_poll(struct pollfd *fds, size_t count, int milliseconds);
+void park_thread_work(void);
+void park_thread_poll(struct pollfd *fds, size_t count, int milliseconds);
 
 #endif

@@ -13,29 +13,29 @@
 /* Apart, for what it keeps on the stack. */
 static __attribute__((noinline)) int close_other(int fd, const void *caller) {
     struct twice twice;
-    if (!twice_begin(&twice, fd, caller))
+    if (!double_close_entering(&twice, fd, caller))
         return REAL(close)(fd);
     int result = REAL(close)(fd);
-    twice_end(&twice, result, errno);
+    double_close_exiting(&twice, result, errno);
     return result;
 }
 
-DOOR int close(int fd) {
+HOOKED int close(int fd) {
     struct closing closing;
     make_way(fd);
-    if (!table_maybe_tcp(fd) || !closing_begin(&closing, fd, "close", CALLER))
+    if (!table_maybe_tcp(fd) || !closing_entering(&closing, fd, "close", CALLER))
         return close_other(fd, CALLER);
-    twice_note(fd, CALLER);
+    double_close_note(fd, CALLER);
     int result = closing_is_off(&closing) ? 0 : REAL(close)(fd);
-    return (int)closing_end(&closing, result, errno);
+    return (int)closing_exiting(&closing, result, errno);
 }
-TWIN_DOOR(__close, close);
+TWIN_HOOK(__close, close);
 
-DOOR int close_range(unsigned first, unsigned last, int flags) {
+HOOKED int close_range(unsigned first, unsigned last, int flags) {
     return range_close(first, last, flags, "close_range", CALLER);
 }
 
-DOOR void closefrom(int lowest) {
+HOOKED void closefrom(int lowest) {
     range_close_from(lowest, "closefrom", CALLER);
 }
 
@@ -46,80 +46,80 @@ struct file_closing {
     bool writes;
 };
 
-static bool file_begin(struct file_closing *file, FILE *stream, const char *name, const void *caller) {
+static bool file_entering(struct file_closing *file, FILE *stream, const char *name, const void *caller) {
     if (!stream)
         return false;
     int fd = stream_descriptor(stream);
-    if (!table_maybe_tcp(fd) || !traffic_begin(&file->traffic, fd, name, caller))
+    if (!table_maybe_tcp(fd) || !transfer_entering(&file->traffic, fd, name, caller))
         return false;
     file->writes = stream->_IO_write_ptr > stream->_IO_write_base;
-    if (!closing_begin(&file->closing, fd, name, caller))
+    if (!closing_entering(&file->closing, fd, name, caller))
         return false;
     if (file->writes)
-        traffic_hold_sigpipe(&file->traffic);
+        transfer_hold_sigpipe(&file->traffic);
     return true;
 }
 
-static int file_end(struct file_closing *file, int result) {
+static int file_exiting(struct file_closing *file, int result) {
     int error = errno;
-    int seen = (int)closing_end(&file->closing, result, error);
+    int seen = (int)closing_exiting(&file->closing, result, error);
     if (file->writes && !closing_is_off(&file->closing)) {
         int kept = errno;
         errno = error;
-        traffic_wrote(&file->traffic, result);
+        transfer_wrote(&file->traffic, result);
         errno = kept;
     }
     return seen;
 }
 
-DOOR int fclose(FILE *stream) {
+HOOKED int fclose(FILE *stream) {
     struct file_closing file;
-    if (!file_begin(&file, stream, "fclose", CALLER))
+    if (!file_entering(&file, stream, "fclose", CALLER))
         return REAL(fclose)(stream);
     int result = closing_is_off(&file.closing) ? 0 : REAL(fclose)(stream);
-    return file_end(&file, result);
+    return file_exiting(&file, result);
 }
-TWIN_DOOR(_IO_fclose, fclose);
+TWIN_HOOK(_IO_fclose, fclose);
 
-DOOR int pclose(FILE *stream) {
+HOOKED int pclose(FILE *stream) {
     struct file_closing file;
-    if (!file_begin(&file, stream, "pclose", CALLER))
+    if (!file_entering(&file, stream, "pclose", CALLER))
         return REAL(pclose)(stream);
     int result = closing_is_off(&file.closing) ? 0 : REAL(pclose)(stream);
-    return file_end(&file, result);
+    return file_exiting(&file, result);
 }
 
-DOOR FILE *freopen(const char *path, const char *mode, FILE *stream) {
+HOOKED FILE *freopen(const char *path, const char *mode, FILE *stream) {
     struct file_closing file;
-    if (!file_begin(&file, stream, "freopen", CALLER))
+    if (!file_entering(&file, stream, "freopen", CALLER))
         return REAL(freopen)(path, mode, stream);
     FILE *result = closing_is_off(&file.closing) ? stream : REAL(freopen)(path, mode, stream);
-    return file_end(&file, result ? 0 : -1) == 0 ? result : NULL;
+    return file_exiting(&file, result ? 0 : -1) == 0 ? result : NULL;
 }
 
-DOOR FILE *freopen64(const char *path, const char *mode, FILE *stream) {
+HOOKED FILE *freopen64(const char *path, const char *mode, FILE *stream) {
     struct file_closing file;
-    if (!file_begin(&file, stream, "freopen64", CALLER))
+    if (!file_entering(&file, stream, "freopen64", CALLER))
         return REAL(freopen64)(path, mode, stream);
     FILE *result = closing_is_off(&file.closing) ? stream : REAL(freopen64)(path, mode, stream);
-    return file_end(&file, result ? 0 : -1) == 0 ? result : NULL;
+    return file_exiting(&file, result ? 0 : -1) == 0 ? result : NULL;
 }
 
 /* glibc's flushes every stream and closes no descriptor. */
-DOOR int fcloseall(void) {
+HOOKED int fcloseall(void) {
     return REAL(fcloseall)();
 }
 
 /* Makes the terminal 0, 1 and 2, whatever those were. */
-DOOR int login_tty(int fd) {
+HOOKED int login_tty(int fd) {
     struct closing closings[3];
     bool closes[3];
     for (int i = 0; i < 3; i++)
-        closes[i] = i != fd && table_maybe_tcp(i) && closing_begin_aside(&closings[i], i, "login_tty", CALLER);
+        closes[i] = i != fd && table_maybe_tcp(i) && closing_entering_aside(&closings[i], i, "login_tty", CALLER);
     int result = REAL(login_tty)(fd);
     for (int i = 0; i < 3; i++) {
         if (closes[i] && result == 0)
-            closing_end(&closings[i], result, errno);
+            closing_exiting(&closings[i], result, errno);
         else if (closes[i])
             closing_cancelled(&closings[i]);
     }

@@ -4,11 +4,11 @@
 #include "hook.h"
 #include "calls/opening.h"
 
-DOOR int dup(int fd) {
+HOOKED int dup(int fd) {
     if (!table_on)
         return REAL(dup)(fd);
     long instead;
-    struct call call = table_maybe_tcp(fd) ? call_begin("dup", CALLER) : (struct call){0};
+    struct call call = table_maybe_tcp(fd) ? call_entering("dup", CALLER) : (struct call){0};
     if (opening_is_off(RULE_DUP, fd, &call, &instead))
         return (int)instead;
     int result = REAL(dup)(fd);
@@ -25,23 +25,23 @@ struct replacing {
 };
 
 /* False: a fault takes the call's place, *result is what the program sees. */
-static bool replacing_begin(struct replacing *replacing, int fd, int new_fd, const char *name, const void *caller,
-                            int *result) {
+static bool replacing_entering(struct replacing *replacing, int fd, int new_fd, const char *name, const void *caller,
+                               int *result) {
     long instead;
-    replacing->call = call_begin(name, caller);
+    replacing->call = call_entering(name, caller);
     if (opening_is_off(RULE_DUP, fd, &replacing->call, &instead)) {
         *result = (int)instead;
         return false;
     }
     make_way(new_fd);
     replacing->closes =
-        fd != new_fd && table_maybe_tcp(new_fd) && closing_begin_aside(&replacing->closing, new_fd, name, caller);
+        fd != new_fd && table_maybe_tcp(new_fd) && closing_entering_aside(&replacing->closing, new_fd, name, caller);
     return true;
 }
 
-static int replacing_end(struct replacing *replacing, int fd, int new_fd, int result) {
+static int replacing_exiting(struct replacing *replacing, int fd, int new_fd, int result) {
     if (replacing->closes && result >= 0)
-        closing_end(&replacing->closing, result, errno);
+        closing_exiting(&replacing->closing, result, errno);
     else if (replacing->closes)
         closing_cancelled(&replacing->closing);
     if (result >= 0 && fd != new_fd)
@@ -49,30 +49,30 @@ static int replacing_end(struct replacing *replacing, int fd, int new_fd, int re
     return opening_result(&replacing->call, result);
 }
 
-DOOR int dup2(int fd, int new_fd) {
+HOOKED int dup2(int fd, int new_fd) {
     struct replacing replacing;
     int result;
     if (!table_on)
         return REAL(dup2)(fd, new_fd);
-    if (!replacing_begin(&replacing, fd, new_fd, "dup2", CALLER, &result))
+    if (!replacing_entering(&replacing, fd, new_fd, "dup2", CALLER, &result))
         return result;
     result = REAL(dup2)(fd, new_fd);
-    return replacing_end(&replacing, fd, new_fd, result);
+    return replacing_exiting(&replacing, fd, new_fd, result);
 }
-TWIN_DOOR(__dup2, dup2);
+TWIN_HOOK(__dup2, dup2);
 
-DOOR int dup3(int fd, int new_fd, int flags) {
+HOOKED int dup3(int fd, int new_fd, int flags) {
     struct replacing replacing;
     int result;
     if (!table_on)
         return REAL(dup3)(fd, new_fd, flags);
-    if (!replacing_begin(&replacing, fd, new_fd, "dup3", CALLER, &result))
+    if (!replacing_entering(&replacing, fd, new_fd, "dup3", CALLER, &result))
         return result;
     result = REAL(dup3)(fd, new_fd, flags);
-    return replacing_end(&replacing, fd, new_fd, result);
+    return replacing_exiting(&replacing, fd, new_fd, result);
 }
 
-DOOR int fcntl(int fd, int command, ...) {
+HOOKED int fcntl(int fd, int command, ...) {
     va_list arguments;
     va_start(arguments, command);
     void *argument = va_arg(arguments, void *);
@@ -80,7 +80,7 @@ DOOR int fcntl(int fd, int command, ...) {
     if (!table_on || (command != F_DUPFD && command != F_DUPFD_CLOEXEC))
         return REAL(fcntl)(fd, command, argument);
     long instead;
-    struct call call = table_maybe_tcp(fd) ? call_begin("fcntl", CALLER) : (struct call){0};
+    struct call call = table_maybe_tcp(fd) ? call_entering("fcntl", CALLER) : (struct call){0};
     if (opening_is_off(RULE_DUP, fd, &call, &instead))
         return (int)instead;
     int result = REAL(fcntl)(fd, command, argument);
@@ -88,13 +88,13 @@ DOOR int fcntl(int fd, int command, ...) {
         duplicated(fd, result, &call);
     return opening_result(&call, result);
 }
-TWIN_DOOR(__fcntl, fcntl);
-TWIN_DOOR(fcntl64, fcntl);
+TWIN_HOOK(__fcntl, fcntl);
+TWIN_HOOK(fcntl64, fcntl);
 
-DOOR int pidfd_getfd(int pidfd, int fd, unsigned flags) {
+HOOKED int pidfd_getfd(int pidfd, int fd, unsigned flags) {
     int result = REAL(pidfd_getfd)(pidfd, fd, flags);
     if (result >= 0 && table_on) {
-        struct call call = call_begin("pidfd_getfd", CALLER);
+        struct call call = call_entering("pidfd_getfd", CALLER);
         received_descriptor(result, &call);
     }
     return result;

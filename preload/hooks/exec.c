@@ -10,8 +10,8 @@
 static struct call begin(const char *name, const char *path, const void *caller) {
     struct call call = {0};
     if (table_on) {
-        call = call_begin(name, caller);
-        sweep_exec(&call);
+        call = call_entering(name, caller);
+        leaving_exec(&call);
         session_exec(path);
     }
     return call;
@@ -21,37 +21,37 @@ static struct call begin(const char *name, const char *path, const void *caller)
 static int failed(const struct call *call, int result) {
     if (call->name) {
         session_exec_failed();
-        sweep_exec_failed(call, errno);
+        leaving_exec_failed(call, errno);
     }
     return result;
 }
 
-DOOR int execve(const char *path, char *const argv[], char *const environment[]) {
+HOOKED int execve(const char *path, char *const argv[], char *const environment[]) {
     struct call call = begin("execve", path, CALLER);
     return failed(&call, REAL(execve)(path, argv, environment));
 }
 
-DOOR int execv(const char *path, char *const argv[]) {
+HOOKED int execv(const char *path, char *const argv[]) {
     struct call call = begin("execv", path, CALLER);
     return failed(&call, REAL(execv)(path, argv));
 }
 
-DOOR int execvp(const char *file, char *const argv[]) {
+HOOKED int execvp(const char *file, char *const argv[]) {
     struct call call = begin("execvp", file, CALLER);
     return failed(&call, REAL(execvp)(file, argv));
 }
 
-DOOR int execvpe(const char *file, char *const argv[], char *const environment[]) {
+HOOKED int execvpe(const char *file, char *const argv[], char *const environment[]) {
     struct call call = begin("execvpe", file, CALLER);
     return failed(&call, REAL(execvpe)(file, argv, environment));
 }
 
-DOOR int fexecve(int fd, char *const argv[], char *const environment[]) {
+HOOKED int fexecve(int fd, char *const argv[], char *const environment[]) {
     struct call call = begin("fexecve", NULL, CALLER);
     return failed(&call, REAL(fexecve)(fd, argv, environment));
 }
 
-DOOR int execveat(int directory, const char *path, char *const argv[], char *const environment[], int flags) {
+HOOKED int execveat(int directory, const char *path, char *const argv[], char *const environment[], int flags) {
     struct call call = begin("execveat", path, CALLER);
     return failed(&call, REAL(execveat)(directory, path, argv, environment, flags));
 }
@@ -81,21 +81,21 @@ static void collect_arguments(char **argv, const char *first, size_t count, va_l
     va_start(arguments, first);                \
     collect_arguments(argv, first, count, arguments)
 
-DOOR int execl(const char *path, const char *first, ...) {
+HOOKED int execl(const char *path, const char *first, ...) {
     ARRAY_OF_ARGUMENTS;
     va_end(arguments);
     struct call call = begin("execl", path, CALLER);
     return failed(&call, REAL(execv)(path, argv));
 }
 
-DOOR int execlp(const char *file, const char *first, ...) {
+HOOKED int execlp(const char *file, const char *first, ...) {
     ARRAY_OF_ARGUMENTS;
     va_end(arguments);
     struct call call = begin("execlp", file, CALLER);
     return failed(&call, REAL(execvp)(file, argv));
 }
 
-DOOR int execle(const char *path, const char *first, ...) {
+HOOKED int execle(const char *path, const char *first, ...) {
     ARRAY_OF_ARGUMENTS;
     (void)va_arg(arguments, char *); /* the array's NULL */
     char *const *environment = va_arg(arguments, char *const *);

@@ -12,49 +12,49 @@
 
 static int (*program_main)(int, char **, char **);
 
-static int main_door(int argc, char **argv, char **environment) {
+static int traced_main(int argc, char **argv, char **environment) {
     int status = program_main(argc, argv, environment);
     process_ends_by("return", NULL, status);
     return status;
 }
 
-DOOR int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
-                           void (*fini)(void), void (*rtld_fini)(void), void *stack_end) {
+HOOKED int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void),
+                             void (*fini)(void), void (*rtld_fini)(void), void *stack_end) {
     program_main = main;
-    return REAL(__libc_start_main)(main_door, argc, argv, init, fini, rtld_fini, stack_end);
+    return REAL(__libc_start_main)(traced_main, argc, argv, init, fini, rtld_fini, stack_end);
 }
 
-DOOR void exit(int status) {
+HOOKED void exit(int status) {
     process_ends_by("exit", CALLER, status);
     REAL(exit)(status);
     __builtin_unreachable();
 }
 
-DOOR void quick_exit(int status) {
+HOOKED void quick_exit(int status) {
     process_ends_by("quick_exit", CALLER, status);
     REAL(quick_exit)(status);
     __builtin_unreachable();
 }
 
 /* The older version also runs the destructors of thread-local objects. */
-DOOR void quick_exit_2_10(int status) __attribute__((noreturn));
-DOOR void quick_exit_2_10(int status) {
+HOOKED void quick_exit_2_10(int status) __attribute__((noreturn));
+HOOKED void quick_exit_2_10(int status) {
     process_ends_by("quick_exit", CALLER, status);
     REAL(quick_exit_2_10)(status);
     __builtin_unreachable();
 }
 __asm__(".symver quick_exit_2_10, quick_exit@GLIBC_2.10, remove");
 
-DOOR void _exit(int status) {
+HOOKED void _exit(int status) {
     if (table_on)
-        sweep_end("_exit", CALLER, status);
+        leaving_end("_exit", CALLER, status);
     REAL(_exit)(status);
     __builtin_unreachable();
 }
 
-DOOR void _Exit(int status) {
+HOOKED void _Exit(int status) {
     if (table_on)
-        sweep_end("_Exit", CALLER, status);
+        leaving_end("_Exit", CALLER, status);
     REAL(_Exit)(status);
     __builtin_unreachable();
 }
@@ -67,31 +67,31 @@ static bool tell_of_signal(int signal, const void *caller) {
     bool fatal = table_on && signal_ends_process(signal) && signal_disposition(signal) == DISPOSITION_DEFAULT &&
                  !signal_is_blocked(signal);
     if (fatal)
-        sweep_end(signal_name(signal), caller, -1);
+        leaving_end(signal_name(signal), caller, -1);
     return fatal;
 }
 
-DOOR int raise(int signal) {
+HOOKED int raise(int signal) {
     bool told = tell_of_signal(signal, CALLER);
     int result = REAL(raise)(signal);
     if (told)
-        sweep_survived();
+        leaving_survived();
     return result;
 }
 
-DOOR int gsignal(int signal) {
+HOOKED int gsignal(int signal) {
     bool told = tell_of_signal(signal, CALLER);
     int result = REAL(gsignal)(signal);
     if (told)
-        sweep_survived();
+        leaving_survived();
     return result;
 }
 
-DOOR int kill(pid_t pid, int signal) {
+HOOKED int kill(pid_t pid, int signal) {
     bool told = pid > 0 && table_on && pid == process_id() && tell_of_signal(signal, CALLER);
     int result = REAL(kill)(pid, signal);
     if (told)
-        sweep_survived();
+        leaving_survived();
     return result;
 }
 
@@ -99,7 +99,7 @@ DOOR int kill(pid_t pid, int signal) {
  * abort() raises SIGABRT as it finds it, and when a handler has returned (or it is ignored) once more with its
  * default action. Only then it is certain that the process ends; so the first is done here, the second there.
  */
-DOOR void abort(void) {
+HOOKED void abort(void) {
     if (table_on && signal_disposition(SIGABRT) != DISPOSITION_DEFAULT) {
         sigset_t only;
         sigemptyset(&only);
@@ -110,7 +110,7 @@ DOOR void abort(void) {
         sigaction(SIGABRT, &deadly, NULL);
     }
     if (table_on)
-        sweep_end("abort", CALLER, -1);
+        leaving_end("abort", CALLER, -1);
     REAL(abort)();
     __builtin_unreachable();
 }

@@ -10,45 +10,45 @@
 #include "session/session.h"
 #include "calls/leaving.h"
 
-DOOR pid_t fork(void) {
+HOOKED pid_t fork(void) {
     if (!table_on)
         return REAL(fork)();
     long instead;
-    struct call call = call_begin("fork", CALLER);
+    struct call call = call_entering("fork", CALLER);
     if (opening_is_off(RULE_FORK, -1, &call, &instead))
         return (pid_t)instead;
     unsigned shared = forking();
-    pid_t child = REAL(fork)(); /* child_making(), child_started(): libc runs them */
+    pid_t child = REAL(fork)(); /* after_fork_making(), after_fork_started(): libc runs them */
     if (child != 0)
-        child_made(child);
+        after_fork_made(child);
     if (child > 0)
         forked(shared, child, &call);
     return child == 0 ? child : opening_result(&call, child);
 }
-TWIN_DOOR(__fork, fork);
+TWIN_HOOK(__fork, fork);
 
 /* Async-signal-safe: it runs no fork handlers. */
-DOOR pid_t _Fork(void) {
+HOOKED pid_t _Fork(void) {
     if (!table_on)
         return REAL(_Fork)();
     long instead;
-    struct call call = call_begin("_Fork", CALLER);
+    struct call call = call_entering("_Fork", CALLER);
     if (opening_is_off(RULE_FORK, -1, &call, &instead))
         return (pid_t)instead;
     unsigned shared = forking();
-    child_making();
+    after_fork_making();
     pid_t child = REAL(_Fork)();
     if (child == 0) {
-        child_started();
+        after_fork_started();
         return child;
     }
-    child_made(child);
+    after_fork_made(child);
     if (child > 0)
         forked(shared, child, &call);
     return opening_result(&call, child);
 }
 
-DOOR int clone(int (*function)(void *), void *stack, int flags, void *argument, ...) {
+HOOKED int clone(int (*function)(void *), void *stack, int flags, void *argument, ...) {
     va_list arguments;
     va_start(arguments, argument);
     pid_t *parent_tid = va_arg(arguments, pid_t *);
@@ -58,7 +58,7 @@ DOOR int clone(int (*function)(void *), void *stack, int flags, void *argument, 
     if (!table_on || (flags & CLONE_THREAD))
         return REAL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
     long instead;
-    struct call call = call_begin("clone", CALLER);
+    struct call call = call_entering("clone", CALLER);
     if (opening_is_off(RULE_FORK, -1, &call, &instead))
         return (int)instead;
     unsigned shared = forking();
@@ -74,7 +74,7 @@ DOOR int clone(int (*function)(void *), void *stack, int flags, void *argument, 
         forked(shared, child, &call);
     return opening_result(&call, child);
 }
-TWIN_DOOR(__clone, clone);
+TWIN_HOOK(__clone, clone);
 
 /* vfork: vfork_<arch>.S calls these. Nothing may be kept on the stack in between, so it is kept per thread. */
 static __thread struct call vfork_call;
@@ -88,7 +88,7 @@ int vfork_before(const void *caller) {
     int saved = errno;
     long instead;
     if (table_on && !process_is_borrowed()) {
-        vfork_call = call_begin("vfork", caller);
+        vfork_call = call_entering("vfork", caller);
         if (opening_is_off(RULE_FORK, -1, &vfork_call, &instead))
             return -1;
         vfork_shared = forking();
@@ -114,7 +114,7 @@ static int spawned(int result, const pid_t *child, const char *path, const struc
     if (result == 0 && table_on && child)
         session_spawned(*child, path);
     if (result == 0 && table_on && child)
-        forked(sweep_shared_with(*child), *child, call);
+        forked(leaving_shared_with(*child), *child, call);
     fault_result(call, result);
     errno = saved;
     return result;
@@ -131,38 +131,38 @@ static bool spawning_is_off(struct call *call, int *error) {
     return true;
 }
 
-#define SPAWN(name, path, real_call)             \
-    pid_t id = 0;                                \
-    struct call call = call_begin(name, CALLER); \
-    pid_t *child_id = child ? child : &id;       \
-    int error;                                   \
-    if (spawning_is_off(&call, &error))          \
-        return error;                            \
+#define SPAWN(name, path, real_call)                \
+    pid_t id = 0;                                   \
+    struct call call = call_entering(name, CALLER); \
+    pid_t *child_id = child ? child : &id;          \
+    int error;                                      \
+    if (spawning_is_off(&call, &error))             \
+        return error;                               \
     return spawned(real_call, child_id, path, &call)
 
-DOOR int posix_spawn(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
-                     const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
+HOOKED int posix_spawn(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
+                       const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
     SPAWN("posix_spawn", path, REAL(posix_spawn)(child_id, path, actions, attributes, argv, environment));
 }
 
-DOOR int posix_spawnp(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
-                      const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
+HOOKED int posix_spawnp(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
+                        const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
     SPAWN("posix_spawnp", file, REAL(posix_spawnp)(child_id, file, actions, attributes, argv, environment));
 }
 
 /* The older versions try a shell where the file is no program. */
-DOOR int posix_spawn_2_2_5(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
-                           const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]);
-DOOR int posix_spawn_2_2_5(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
-                           const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
+HOOKED int posix_spawn_2_2_5(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
+                             const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]);
+HOOKED int posix_spawn_2_2_5(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
+                             const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
     SPAWN("posix_spawn", path, REAL(posix_spawn_2_2_5)(child_id, path, actions, attributes, argv, environment));
 }
 __asm__(".symver posix_spawn_2_2_5, posix_spawn@GLIBC_2.2.5, remove");
 
-DOOR int posix_spawnp_2_2_5(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
-                            const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]);
-DOOR int posix_spawnp_2_2_5(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
-                            const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
+HOOKED int posix_spawnp_2_2_5(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
+                              const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]);
+HOOKED int posix_spawnp_2_2_5(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
+                              const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
     SPAWN("posix_spawnp", file, REAL(posix_spawnp_2_2_5)(child_id, file, actions, attributes, argv, environment));
 }
 __asm__(".symver posix_spawnp_2_2_5, posix_spawnp@GLIBC_2.2.5, remove");
@@ -171,78 +171,78 @@ __asm__(".symver posix_spawnp_2_2_5, posix_spawnp@GLIBC_2.2.5, remove");
  * libc makes the shell's process inside, and does not tell its id. It is left what is not close-on-exec. False: a fault
  * takes the call's place.
  */
-static bool shell_begin(struct call *call, const char *name, const void *caller) {
+static bool shell_entering(struct call *call, const char *name, const void *caller) {
     long instead;
     *call = (struct call){0};
     if (!table_on)
         return true;
-    *call = call_begin(name, caller);
+    *call = call_entering(name, caller);
     if (opening_is_off(RULE_FORK, -1, call, &instead))
         return false;
     int saved = errno;
-    forked(sweep_left_across_exec(), -1, call);
+    forked(leaving_left_across_exec(), -1, call);
     errno = saved;
     return true;
 }
 
-DOOR int system(const char *command) {
+HOOKED int system(const char *command) {
     struct call call = {0};
-    if (command && !shell_begin(&call, "system", CALLER))
+    if (command && !shell_entering(&call, "system", CALLER))
         return -1;
     int result = REAL(system)(command);
     return opening_result(&call, result);
 }
 
-DOOR FILE *popen(const char *command, const char *mode) {
+HOOKED FILE *popen(const char *command, const char *mode) {
     struct call call;
-    if (!shell_begin(&call, "popen", CALLER))
+    if (!shell_entering(&call, "popen", CALLER))
         return NULL;
     FILE *result = REAL(popen)(command, mode);
     fault_result(&call, 0);
     return result;
 }
-TWIN_DOOR(_IO_popen, popen);
+TWIN_HOOK(_IO_popen, popen);
 
 /*
  * daemon() forks inside libc, and the parent ends inside it: libc's fork handler tells of that
  * (child.c). In the child 0, 1 and 2 become /dev/null, unless noclose.
  */
-DOOR int daemon(int nochdir, int noclose) {
+HOOKED int daemon(int nochdir, int noclose) {
     struct closing closings[3];
     bool closes[3];
     if (!table_on)
         return REAL(daemon)(nochdir, noclose);
     long instead;
-    struct call call = call_begin("daemon", CALLER);
+    struct call call = call_entering("daemon", CALLER);
     if (opening_is_off(RULE_FORK, -1, &call, &instead))
         return (int)instead;
-    child_daemonizing(CALLER);
+    after_fork_daemonizing(CALLER);
     for (int i = 0; i < 3; i++)
-        closes[i] = !noclose && table_maybe_tcp(i) && closing_begin_aside(&closings[i], i, "daemon", CALLER);
+        closes[i] = !noclose && table_maybe_tcp(i) && closing_entering_aside(&closings[i], i, "daemon", CALLER);
     int result = REAL(daemon)(nochdir, noclose);
     for (int i = 0; i < 3; i++) {
         if (closes[i] && result == 0)
-            closing_end(&closings[i], result, errno);
+            closing_exiting(&closings[i], result, errno);
         else if (closes[i])
             closing_cancelled(&closings[i]);
     }
-    child_daemonized();
+    after_fork_daemonized();
     if (result != 0)
-        child_made(-1);
+        after_fork_made(-1);
     return opening_result(&call, result);
 }
 
-DOOR int forkpty(int *terminal, char *name, const struct termios *settings, const struct winsize *size) {
+HOOKED int forkpty(int *terminal, char *name, const struct termios *settings, const struct winsize *size) {
     if (!table_on)
         return REAL(forkpty)(terminal, name, settings, size);
     long instead;
-    struct call call = call_begin("forkpty", CALLER);
+    struct call call = call_entering("forkpty", CALLER);
     if (opening_is_off(RULE_FORK, -1, &call, &instead))
         return (int)instead;
     unsigned shared = forking();
     int child = REAL(forkpty)(terminal, name, settings, size);
     if (child != 0)
-        child_made(child);
+        after_fork_made(child);
     if (child > 0)
         forked(shared, child, &call);
     return child == 0 ? child : opening_result(&call, child);

@@ -1,5 +1,5 @@
 /*
- * What every door has. A door is the wrapped symbol itself: thin, it knows which libc function was called and
+ * What every hook has. A hook is the wrapped symbol itself: thin, it knows which libc function was called and
  * nothing of TCP. What is no TCP socket costs it a load and a compare.
  */
 #ifndef CLOSETRACE_HOOK_H
@@ -11,9 +11,9 @@
 #include "kernel/libc_real.h"
 #include "refs/fd_table.h"
 
-#define DOOR __attribute__((visibility("default")))
+#define HOOKED __attribute__((visibility("default")))
 
-/* The address that the door returns to. */
+/* The address that the hook returns to. */
 #define CALLER __builtin_return_address(0)
 
 /* The program is about to close a number, or to take it: one of ours goes, and what is closed there is nothing of TCP.
@@ -25,11 +25,11 @@ static inline void make_way(int fd) {
     table_set_other(fd);
 }
 
-/* Another name of the same door. NOLINTBEGIN(bugprone-macro-parentheses) */
+/* Another name of the same hook. NOLINTBEGIN(bugprone-macro-parentheses) */
 #if __has_attribute(copy)
-#define TWIN_DOOR(symbol, of) extern __typeof__(of) symbol __attribute__((alias(#of), copy(of), visibility("default")))
+#define TWIN_HOOK(symbol, of) extern __typeof__(of) symbol __attribute__((alias(#of), copy(of), visibility("default")))
 #else
-#define TWIN_DOOR(symbol, of) extern __typeof__(of) symbol __attribute__((alias(#of), visibility("default")))
+#define TWIN_HOOK(symbol, of) extern __typeof__(of) symbol __attribute__((alias(#of), visibility("default")))
 #endif
 /* NOLINTEND(bugprone-macro-parentheses) */
 

@@ -16,41 +16,41 @@ static bool says_dead(const struct pollfd *fds, nfds_t count, int result) {
     if (atomic_load_explicit(release_expected, memory_order_relaxed) != 0) \
     release_happened(name, CALLER, result, says_dead(fds, count, result))
 
-DOOR int poll(struct pollfd *fds, nfds_t count, int timeout) {
+HOOKED int poll(struct pollfd *fds, nfds_t count, int timeout) {
     int result = REAL(poll)(fds, count, timeout);
     CHECK_POLL("poll");
     return result;
 }
-TWIN_DOOR(__poll, poll);
+TWIN_HOOK(__poll, poll);
 
-DOOR int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size) {
+HOOKED int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size) {
     int result = REAL(__poll_chk)(fds, count, timeout, size);
     CHECK_POLL("poll");
     return result;
 }
 
-DOOR int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask) {
+HOOKED int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask) {
     int result = REAL(ppoll)(fds, count, timeout, mask);
     CHECK_POLL("ppoll");
     return result;
 }
 
-DOOR int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,
-                     size_t size) {
+HOOKED int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,
+                       size_t size) {
     int result = REAL(__ppoll_chk)(fds, count, timeout, mask, size);
     CHECK_POLL("ppoll");
     return result;
 }
 
-DOOR int select(int count, fd_set *reads, fd_set *writes, fd_set *exceptions, struct timeval *timeout) {
+HOOKED int select(int count, fd_set *reads, fd_set *writes, fd_set *exceptions, struct timeval *timeout) {
     int result = REAL(select)(count, reads, writes, exceptions, timeout);
     release_check("select", CALLER, result, false);
     return result;
 }
-TWIN_DOOR(__select, select);
+TWIN_HOOK(__select, select);
 
-DOOR int pselect(int count, fd_set *reads, fd_set *writes, fd_set *exceptions, const struct timespec *timeout,
-                 const sigset_t *mask) {
+HOOKED int pselect(int count, fd_set *reads, fd_set *writes, fd_set *exceptions, const struct timespec *timeout,
+                   const sigset_t *mask) {
     int result = REAL(pselect)(count, reads, writes, exceptions, timeout, mask);
     release_check("pselect", CALLER, result, false);
     return result;

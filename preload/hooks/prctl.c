@@ -9,7 +9,7 @@
 #include "kernel/process.h"
 #include "kernel/seccomp_guard.h"
 
-DOOR int prctl(int option, ...) {
+HOOKED int prctl(int option, ...) {
     va_list arguments;
     va_start(arguments, option);
     unsigned long a = va_arg(arguments, unsigned long), b = va_arg(arguments, unsigned long);
@@ -30,7 +30,7 @@ DOOR int prctl(int option, ...) {
 }
 
 /* Also another thread's, which no prctl() can. */
-DOOR int pthread_setname_np(pthread_t thread, const char *name) {
+HOOKED int pthread_setname_np(pthread_t thread, const char *name) {
     int result = REAL(pthread_setname_np)(thread, name);
     process_names_change();
     return result;

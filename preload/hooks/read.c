@@ -7,26 +7,26 @@
 #include "calls/transferring.h"
 
 /*
- * One door: the call, and what its result means for a TCP socket. count: the variable that says how much is read at
+ * One hook: the call, and what its result means for a TCP socket. count: the variable that says how much is read at
  * most, which a fault may make less.
  */
-#define READ(name, count, real_call)                                        \
-    struct traffic traffic;                                                 \
-    ssize_t result;                                                         \
-    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, name, CALLER)) \
-        return real_call;                                                   \
-    if (traffic_is_off(&traffic, RULE_READ, &(count), &result))             \
-        return result;                                                      \
-    result = real_call;                                                     \
-    traffic_read(&traffic, result, count);                                  \
+#define READ(name, count, real_call)                                            \
+    struct traffic traffic;                                                     \
+    ssize_t result;                                                             \
+    if (!table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, name, CALLER)) \
+        return real_call;                                                       \
+    if (transfer_is_off(&traffic, RULE_READ, &(count), &result))                \
+        return result;                                                          \
+    result = real_call;                                                         \
+    transfer_read(&traffic, result, count);                                     \
     return result
 
-DOOR ssize_t read(int fd, void *buffer, size_t count) {
+HOOKED ssize_t read(int fd, void *buffer, size_t count) {
     READ("read", count, REAL(read)(fd, buffer, count));
 }
-TWIN_DOOR(__read, read);
+TWIN_HOOK(__read, read);
 
-DOOR ssize_t __read_chk(int fd, void *buffer, size_t count, size_t size) {
+HOOKED ssize_t __read_chk(int fd, void *buffer, size_t count, size_t size) {
     READ("read", count, REAL(__read_chk)(fd, buffer, count, size));
 }
 
@@ -38,47 +38,47 @@ static size_t total(const struct iovec *parts, int count) {
 }
 
 /* The same with parts, which are only looked at when the kernel has taken them, or a fault makes them less. */
-#define READ_PARTS(name, real_call)                                         \
-    struct traffic traffic;                                                 \
-    struct short_parts shorter;                                             \
-    size_t most = SIZE_MAX;                                                 \
-    ssize_t result;                                                         \
-    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, name, CALLER)) \
-        return real_call;                                                   \
-    if (traffic_is_off(&traffic, RULE_READ, &most, &result))                \
-        return result;                                                      \
-    if (traffic.shortened && count > 0) {                                   \
-        short_parts_of(&shorter, parts, (size_t)count, most);               \
-        parts = shorter.parts;                                              \
-        count = shorter.count;                                              \
-    }                                                                       \
-    result = real_call;                                                     \
-    traffic_read(&traffic, result, result == 0 ? total(parts, count) : 1);  \
+#define READ_PARTS(name, real_call)                                             \
+    struct traffic traffic;                                                     \
+    struct short_parts shorter;                                                 \
+    size_t most = SIZE_MAX;                                                     \
+    ssize_t result;                                                             \
+    if (!table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, name, CALLER)) \
+        return real_call;                                                       \
+    if (transfer_is_off(&traffic, RULE_READ, &most, &result))                   \
+        return result;                                                          \
+    if (traffic.shortened && count > 0) {                                       \
+        short_parts_of(&shorter, parts, (size_t)count, most);                   \
+        parts = shorter.parts;                                                  \
+        count = shorter.count;                                                  \
+    }                                                                           \
+    result = real_call;                                                         \
+    transfer_read(&traffic, result, result == 0 ? total(parts, count) : 1);     \
     return result
 
-DOOR ssize_t readv(int fd, const struct iovec *parts, int count) {
+HOOKED ssize_t readv(int fd, const struct iovec *parts, int count) {
     READ_PARTS("readv", REAL(readv)(fd, parts, count));
 }
 
-DOOR ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
+HOOKED ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
     READ_PARTS("preadv2", REAL(preadv2)(fd, parts, count, offset, flags));
 }
-TWIN_DOOR(preadv64v2, preadv2);
+TWIN_HOOK(preadv64v2, preadv2);
 
-DOOR ssize_t recv(int fd, void *buffer, size_t count, int flags) {
+HOOKED ssize_t recv(int fd, void *buffer, size_t count, int flags) {
     READ("recv", count, REAL(recv)(fd, buffer, count, flags));
 }
 
-DOOR ssize_t __recv_chk(int fd, void *buffer, size_t count, size_t size, int flags) {
+HOOKED ssize_t __recv_chk(int fd, void *buffer, size_t count, size_t size, int flags) {
     READ("recv", count, REAL(__recv_chk)(fd, buffer, count, size, flags));
 }
 
-DOOR ssize_t recvfrom(int fd, void *buffer, size_t count, int flags, struct sockaddr *from, socklen_t *length) {
+HOOKED ssize_t recvfrom(int fd, void *buffer, size_t count, int flags, struct sockaddr *from, socklen_t *length) {
     READ("recvfrom", count, REAL(recvfrom)(fd, buffer, count, flags, from, length));
 }
 
-DOOR ssize_t __recvfrom_chk(int fd, void *buffer, size_t count, size_t size, int flags, struct sockaddr *from,
-                            socklen_t *length) {
+HOOKED ssize_t __recvfrom_chk(int fd, void *buffer, size_t count, size_t size, int flags, struct sockaddr *from,
+                              socklen_t *length) {
     READ("recvfrom", count, REAL(__recvfrom_chk)(fd, buffer, count, size, flags, from, length));
 }
 
@@ -87,7 +87,7 @@ static void look_for_descriptors(int channel, const struct msghdr *message, int 
                                  const void *caller) {
     if (!table_on || !message->msg_controllen)
         return;
-    struct call call = call_begin(name, caller);
+    struct call call = call_entering(name, caller);
     received_message(channel, message, flags, &call);
 }
 
@@ -104,17 +104,17 @@ static ssize_t receive_short(int fd, struct msghdr *message, int flags, size_t m
 static ssize_t receive_tcp(struct traffic *traffic, struct msghdr *message, int flags) {
     size_t most = SIZE_MAX;
     ssize_t result;
-    if (traffic_is_off(traffic, RULE_READ, &most, &result))
+    if (transfer_is_off(traffic, RULE_READ, &most, &result))
         return result;
     result = traffic->shortened ? receive_short(traffic->fd, message, flags, most)
                                 : REAL(recvmsg)(traffic->fd, message, flags);
-    traffic_read(traffic, result, result == 0 ? total(message->msg_iov, (int)message->msg_iovlen) : 1);
+    transfer_read(traffic, result, result == 0 ? total(message->msg_iov, (int)message->msg_iovlen) : 1);
     return result;
 }
 
-DOOR ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
+HOOKED ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     struct traffic traffic;
-    if (table_maybe_tcp(fd) && traffic_begin(&traffic, fd, "recvmsg", CALLER))
+    if (table_maybe_tcp(fd) && transfer_entering(&traffic, fd, "recvmsg", CALLER))
         return receive_tcp(&traffic, message, flags);
     ssize_t result = REAL(recvmsg)(fd, message, flags);
     if (result >= 0)
@@ -122,17 +122,17 @@ DOOR ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     return result;
 }
 
-DOOR int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout) {
+HOOKED int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout) {
     struct traffic traffic;
-    bool tcp = table_maybe_tcp(fd) && traffic_begin(&traffic, fd, "recvmmsg", CALLER);
+    bool tcp = table_maybe_tcp(fd) && transfer_entering(&traffic, fd, "recvmmsg", CALLER);
     ssize_t instead;
-    if (tcp && traffic_is_off(&traffic, RULE_READ, NULL, &instead))
+    if (tcp && transfer_is_off(&traffic, RULE_READ, NULL, &instead))
         return (int)instead;
     int result = REAL(recvmmsg)(fd, messages, count, flags, timeout);
     if (tcp) {
         /* The peer's end is a message of no bytes. */
         bool ended = result > 0 && messages[result - 1].msg_len == 0;
-        traffic_read(&traffic, ended ? 0 : result, 1);
+        transfer_read(&traffic, ended ? 0 : result, 1);
     } else {
         for (int i = 0; i < result; i++)
             look_for_descriptors(fd, &messages[i].msg_hdr, flags, "recvmmsg", CALLER);

@@ -11,21 +11,21 @@ static void limit_changed(int error) {
     errno = saved;
 }
 
-DOOR int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit) {
+HOOKED int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit) {
     int result = REAL(setrlimit)(resource, limit);
     if (resource == RLIMIT_NOFILE)
         limit_changed(result);
     return result;
 }
 
-DOOR int prlimit(pid_t pid, __rlimit_resource_t resource, const struct rlimit *limit, struct rlimit *old) {
+HOOKED int prlimit(pid_t pid, __rlimit_resource_t resource, const struct rlimit *limit, struct rlimit *old) {
     int result = REAL(prlimit)(pid, resource, limit, old);
     if (resource == RLIMIT_NOFILE && limit && (pid == 0 || pid == process_id()))
         limit_changed(result);
     return result;
 }
 
-/* Of a type of their own in the headers, though alike: not TWIN_DOOR(). */
+/* Of a type of their own in the headers, though alike: not TWIN_HOOK(). */
 #if __has_attribute(copy)
 #define ALIKE(of) __attribute__((alias(#of), copy(of), visibility("default")))
 #else

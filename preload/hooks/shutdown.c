@@ -3,10 +3,10 @@
 #include "hook.h"
 #include "calls/shutting_down.h"
 
-DOOR int shutdown(int fd, int how) {
+HOOKED int shutdown(int fd, int how) {
     struct ending_call ending;
-    if (!table_maybe_tcp(fd) || !shutdown_begin(&ending, fd, how, "shutdown", CALLER))
+    if (!table_maybe_tcp(fd) || !shutdown_entering(&ending, fd, how, "shutdown", CALLER))
         return REAL(shutdown)(fd, how);
     int result = shutdown_is_off(&ending) ? 0 : REAL(shutdown)(fd, ending.real_how);
-    return (int)shutdown_end(&ending, result, errno);
+    return (int)shutdown_exiting(&ending, result, errno);
 }

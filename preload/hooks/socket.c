@@ -8,14 +8,14 @@
 #include "calls/opening.h"
 #include "kernel/seccomp_guard.h"
 
-DOOR int socket(int domain, int type, int protocol) {
+HOOKED int socket(int domain, int type, int protocol) {
     int result = REAL(socket)(domain, type, protocol);
     if (result >= 0)
         socket_made(result, domain, type);
     return result;
 }
 
-DOOR int socketpair(int domain, int type, int protocol, int fds[2]) {
+HOOKED int socketpair(int domain, int type, int protocol, int fds[2]) {
     int result = REAL(socketpair)(domain, type, protocol, fds);
     if (result == 0 && table_on) {
         table_set_other(fds[0]);
@@ -24,24 +24,24 @@ DOOR int socketpair(int domain, int type, int protocol, int fds[2]) {
     return result;
 }
 
-DOOR int connect(int fd, const struct sockaddr *address, socklen_t length) {
+HOOKED int connect(int fd, const struct sockaddr *address, socklen_t length) {
     struct ending_call ending;
     long instead;
     if (!table_maybe_tcp(fd))
         return REAL(connect)(fd, address, length);
-    struct call call = call_begin("connect", CALLER);
+    struct call call = call_entering("connect", CALLER);
     if (fault_armed(RULE_CONNECT) && opening_meets(RULE_CONNECT, fd, address, length, &call, &instead))
         return (int)instead;
-    if (connect_disconnects(address, length) && disconnect_begin(&ending, fd, &call)) {
+    if (connect_disconnects(address, length) && disconnect_entering(&ending, fd, &call)) {
         int result = REAL(connect)(fd, address, length);
-        disconnect_end(&ending, result, errno);
+        disconnect_exiting(&ending, result, errno);
         return opening_result(&call, result);
     }
     int result = REAL(connect)(fd, address, length);
     connected(fd, address, length, result, errno, &call);
     return opening_result(&call, result);
 }
-TWIN_DOOR(__connect, connect);
+TWIN_HOOK(__connect, connect);
 
 /*
  * Of a name that the kernel is to write: how much room there is for it, or 0 for not known. Whether the pointer is good
@@ -60,11 +60,11 @@ static inline void accepted_name(int listener, int fd, socklen_t room, const str
     accepted(listener, fd, whole ? address : NULL, whole ? *length : 0, call);
 }
 
-DOOR int accept(int fd, struct sockaddr *address, socklen_t *length) {
+HOOKED int accept(int fd, struct sockaddr *address, socklen_t *length) {
     long instead;
     if (!table_on)
         return REAL(accept)(fd, address, length);
-    struct call call = call_begin("accept", CALLER);
+    struct call call = call_entering("accept", CALLER);
     if (opening_is_off(RULE_ACCEPT, fd, &call, &instead))
         return (int)instead;
     socklen_t room = room_for_name(address, length);
@@ -74,11 +74,11 @@ DOOR int accept(int fd, struct sockaddr *address, socklen_t *length) {
     return opening_result(&call, result);
 }
 
-DOOR int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
+HOOKED int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
     long instead;
     if (!table_on)
         return REAL(accept4)(fd, address, length, flags);
-    struct call call = call_begin("accept4", CALLER);
+    struct call call = call_entering("accept4", CALLER);
     if (opening_is_off(RULE_ACCEPT, fd, &call, &instead))
         return (int)instead;
     socklen_t room = room_for_name(address, length);
@@ -88,7 +88,7 @@ DOOR int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
     return opening_result(&call, result);
 }
 
-DOOR int setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
+HOOKED int setsockopt(int fd, int level, int name, const void *value, socklen_t size) {
     socket_option_set(level, name);
     return REAL(setsockopt)(fd, level, name, value, size);
 }

@@ -4,124 +4,124 @@
 #include "hook.h"
 #include "stdio_hook.h"
 
-DOOR size_t fread(void *buffer, size_t size, size_t count, FILE *file) {
+HOOKED size_t fread(void *buffer, size_t size, size_t count, FILE *file) {
     INPUT(size_t, "fread", file, REAL(fread)(buffer, size, count, file));
 }
-TWIN_DOOR(_IO_fread, fread);
+TWIN_HOOK(_IO_fread, fread);
 
-DOOR size_t fread_unlocked(void *buffer, size_t size, size_t count, FILE *file) {
+HOOKED size_t fread_unlocked(void *buffer, size_t size, size_t count, FILE *file) {
     INPUT(size_t, "fread_unlocked", file, REAL(fread_unlocked)(buffer, size, count, file));
 }
 
-DOOR size_t __fread_chk(void *buffer, size_t buffer_size, size_t size, size_t count, FILE *file) {
+HOOKED size_t __fread_chk(void *buffer, size_t buffer_size, size_t size, size_t count, FILE *file) {
     INPUT(size_t, "fread", file, REAL(__fread_chk)(buffer, buffer_size, size, count, file));
 }
 
-DOOR size_t __fread_unlocked_chk(void *buffer, size_t buffer_size, size_t size, size_t count, FILE *file) {
+HOOKED size_t __fread_unlocked_chk(void *buffer, size_t buffer_size, size_t size, size_t count, FILE *file) {
     INPUT(size_t, "fread_unlocked", file, REAL(__fread_unlocked_chk)(buffer, buffer_size, size, count, file));
 }
 
-DOOR char *fgets(char *buffer, int size, FILE *file) {
+HOOKED char *fgets(char *buffer, int size, FILE *file) {
     INPUT(char *, "fgets", file, REAL(fgets)(buffer, size, file));
 }
-TWIN_DOOR(_IO_fgets, fgets);
+TWIN_HOOK(_IO_fgets, fgets);
 
-DOOR char *fgets_unlocked(char *buffer, int size, FILE *file) {
+HOOKED char *fgets_unlocked(char *buffer, int size, FILE *file) {
     INPUT(char *, "fgets_unlocked", file, REAL(fgets_unlocked)(buffer, size, file));
 }
 
-DOOR char *__fgets_chk(char *buffer, size_t buffer_size, int size, FILE *file) {
+HOOKED char *__fgets_chk(char *buffer, size_t buffer_size, int size, FILE *file) {
     INPUT(char *, "fgets", file, REAL(__fgets_chk)(buffer, buffer_size, size, file));
 }
 
-DOOR char *__fgets_unlocked_chk(char *buffer, size_t buffer_size, int size, FILE *file) {
+HOOKED char *__fgets_unlocked_chk(char *buffer, size_t buffer_size, int size, FILE *file) {
     INPUT(char *, "fgets_unlocked", file, REAL(__fgets_unlocked_chk)(buffer, buffer_size, size, file));
 }
 
-DOOR int fgetc(FILE *file) {
+HOOKED int fgetc(FILE *file) {
     INPUT(int, "fgetc", file, REAL(fgetc)(file));
 }
 
-DOOR int fgetc_unlocked(FILE *file) {
+HOOKED int fgetc_unlocked(FILE *file) {
     INPUT(int, "fgetc_unlocked", file, REAL(fgetc_unlocked)(file));
 }
 
-DOOR int getc(FILE *file) {
+HOOKED int getc(FILE *file) {
     INPUT(int, "getc", file, REAL(getc)(file));
 }
-TWIN_DOOR(_IO_getc, getc);
+TWIN_HOOK(_IO_getc, getc);
 
-DOOR int getc_unlocked(FILE *file) {
+HOOKED int getc_unlocked(FILE *file) {
     INPUT(int, "getc_unlocked", file, REAL(getc_unlocked)(file));
 }
 
-DOOR int getchar(void) {
+HOOKED int getchar(void) {
     INPUT(int, "getchar", stdin, REAL(getchar)());
 }
 
-DOOR int getchar_unlocked(void) {
+HOOKED int getchar_unlocked(void) {
     INPUT(int, "getchar_unlocked", stdin, REAL(getchar_unlocked)());
 }
 
-DOOR int getw(FILE *file) {
+HOOKED int getw(FILE *file) {
     INPUT(int, "getw", file, REAL(getw)(file));
 }
 
-DOOR ssize_t getline(char **text, size_t *size, FILE *file) {
+HOOKED ssize_t getline(char **text, size_t *size, FILE *file) {
     INPUT(ssize_t, "getline", file, REAL(getline)(text, size, file));
 }
 
-DOOR ssize_t getdelim(char **text, size_t *size, int delimiter, FILE *file) {
+HOOKED ssize_t getdelim(char **text, size_t *size, int delimiter, FILE *file) {
     INPUT(ssize_t, "getdelim", file, REAL(getdelim)(text, size, delimiter, file));
 }
-TWIN_DOOR(__getdelim, getdelim);
+TWIN_HOOK(__getdelim, getdelim);
 
 /* What getc() becomes where the compiler has put it in line. */
-DOOR int __uflow(FILE *file) {
+HOOKED int __uflow(FILE *file) {
     INPUT(int, "getc", file, REAL(__uflow)(file));
 }
 
-DOOR int __underflow(FILE *file) {
+HOOKED int __underflow(FILE *file) {
     INPUT(int, "getc", file, REAL(__underflow)(file));
 }
 
 /* The headers give the names without a prefix to the C99 functions: these are the older ones (GNU's %a). */
-DOOR int old_vfscanf(FILE *file, const char *format, va_list arguments) __asm__("vfscanf");
-DOOR int old_vscanf(const char *format, va_list arguments) __asm__("vscanf");
-DOOR int old_fscanf(FILE *file, const char *format, ...) __asm__("fscanf");
-DOOR int old_scanf(const char *format, ...) __asm__("scanf");
+HOOKED int old_vfscanf(FILE *file, const char *format, va_list arguments) __asm__("vfscanf");
+HOOKED int old_vscanf(const char *format, va_list arguments) __asm__("vscanf");
+HOOKED int old_fscanf(FILE *file, const char *format, ...) __asm__("fscanf");
+HOOKED int old_scanf(const char *format, ...) __asm__("scanf");
 
-DOOR int old_vfscanf(FILE *file, const char *format, va_list arguments) {
+HOOKED int old_vfscanf(FILE *file, const char *format, va_list arguments) {
     INPUT(int, "vfscanf", file, REAL(vfscanf)(file, format, arguments));
 }
 
 extern __typeof__(old_vfscanf) __vfscanf __attribute__((alias("vfscanf"), visibility("default")));
 extern __typeof__(old_vfscanf) _IO_vfscanf __attribute__((alias("vfscanf"), visibility("default")));
 
-DOOR int __isoc99_vfscanf(FILE *file, const char *format, va_list arguments) {
+HOOKED int __isoc99_vfscanf(FILE *file, const char *format, va_list arguments) {
     INPUT(int, "vfscanf", file, REAL(__isoc99_vfscanf)(file, format, arguments));
 }
 
-DOOR int old_vscanf(const char *format, va_list arguments) {
+HOOKED int old_vscanf(const char *format, va_list arguments) {
     INPUT(int, "vscanf", stdin, REAL(vscanf)(format, arguments));
 }
 
-DOOR int __isoc99_vscanf(const char *format, va_list arguments) {
+HOOKED int __isoc99_vscanf(const char *format, va_list arguments) {
     INPUT(int, "vscanf", stdin, REAL(__isoc99_vscanf)(format, arguments));
 }
 
-DOOR int old_fscanf(FILE *file, const char *format, ...) {
+HOOKED int old_fscanf(FILE *file, const char *format, ...) {
     SCAN("fscanf", file, REAL(vfscanf)(file, format, arguments));
 }
 
-DOOR int __isoc99_fscanf(FILE *file, const char *format, ...) {
+HOOKED int __isoc99_fscanf(FILE *file, const char *format, ...) {
     SCAN("fscanf", file, REAL(__isoc99_vfscanf)(file, format, arguments));
 }
 
-DOOR int old_scanf(const char *format, ...) {
+HOOKED int old_scanf(const char *format, ...) {
     SCAN("scanf", stdin, REAL(vfscanf)(stdin, format, arguments));
 }
 
-DOOR int __isoc99_scanf(const char *format, ...) {
+HOOKED int __isoc99_scanf(const char *format, ...) {
     SCAN("scanf", stdin, REAL(__isoc99_vfscanf)(stdin, format, arguments));
 }

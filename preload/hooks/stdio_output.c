@@ -6,113 +6,113 @@
 #include "hook.h"
 #include "stdio_hook.h"
 
-DOOR size_t fwrite(const void *buffer, size_t size, size_t count, FILE *file) {
+HOOKED size_t fwrite(const void *buffer, size_t size, size_t count, FILE *file) {
     OUTPUT("fwrite", file, size * count, REAL(fwrite)(buffer, size, count, file));
 }
-TWIN_DOOR(_IO_fwrite, fwrite);
+TWIN_HOOK(_IO_fwrite, fwrite);
 
-DOOR size_t fwrite_unlocked(const void *buffer, size_t size, size_t count, FILE *file) {
+HOOKED size_t fwrite_unlocked(const void *buffer, size_t size, size_t count, FILE *file) {
     OUTPUT("fwrite_unlocked", file, size * count, REAL(fwrite_unlocked)(buffer, size, count, file));
 }
 
-DOOR int fputs(const char *text, FILE *file) {
+HOOKED int fputs(const char *text, FILE *file) {
     OUTPUT("fputs", file, strlen(text), REAL(fputs)(text, file));
 }
-TWIN_DOOR(_IO_fputs, fputs);
+TWIN_HOOK(_IO_fputs, fputs);
 
-DOOR int fputs_unlocked(const char *text, FILE *file) {
+HOOKED int fputs_unlocked(const char *text, FILE *file) {
     OUTPUT("fputs_unlocked", file, strlen(text), REAL(fputs_unlocked)(text, file));
 }
 
-DOOR int fputc(int c, FILE *file) {
+HOOKED int fputc(int c, FILE *file) {
     OUTPUT("fputc", file, 1, REAL(fputc)(c, file));
 }
 
-DOOR int fputc_unlocked(int c, FILE *file) {
+HOOKED int fputc_unlocked(int c, FILE *file) {
     OUTPUT("fputc_unlocked", file, 1, REAL(fputc_unlocked)(c, file));
 }
 
-DOOR int putc(int c, FILE *file) {
+HOOKED int putc(int c, FILE *file) {
     OUTPUT("putc", file, 1, REAL(putc)(c, file));
 }
-TWIN_DOOR(_IO_putc, putc);
+TWIN_HOOK(_IO_putc, putc);
 
-DOOR int putc_unlocked(int c, FILE *file) {
+HOOKED int putc_unlocked(int c, FILE *file) {
     OUTPUT("putc_unlocked", file, 1, REAL(putc_unlocked)(c, file));
 }
 
-DOOR int putchar(int c) {
+HOOKED int putchar(int c) {
     OUTPUT("putchar", stdout, 1, REAL(putchar)(c));
 }
 
-DOOR int putchar_unlocked(int c) {
+HOOKED int putchar_unlocked(int c) {
     OUTPUT("putchar_unlocked", stdout, 1, REAL(putchar_unlocked)(c));
 }
 
-DOOR int puts(const char *text) {
+HOOKED int puts(const char *text) {
     OUTPUT("puts", stdout, strlen(text) + 1, REAL(puts)(text));
 }
-TWIN_DOOR(_IO_puts, puts);
+TWIN_HOOK(_IO_puts, puts);
 
-DOOR int putw(int word, FILE *file) {
+HOOKED int putw(int word, FILE *file) {
     OUTPUT("putw", file, sizeof word, REAL(putw)(word, file));
 }
 
 /* What putc() becomes where the compiler has put it in line. */
-DOOR int __overflow(FILE *file, int c) {
+HOOKED int __overflow(FILE *file, int c) {
     OUTPUT("putc", file, STREAM_FLUSH, REAL(__overflow)(file, c));
 }
 
-DOOR int fflush(FILE *file) {
+HOOKED int fflush(FILE *file) {
     OUTPUT("fflush", file, STREAM_FLUSH, REAL(fflush)(file));
 }
-TWIN_DOOR(_IO_fflush, fflush);
+TWIN_HOOK(_IO_fflush, fflush);
 
-DOOR int fflush_unlocked(FILE *file) {
+HOOKED int fflush_unlocked(FILE *file) {
     OUTPUT("fflush_unlocked", file, STREAM_FLUSH, REAL(fflush_unlocked)(file));
 }
 
-DOOR int vfprintf(FILE *file, const char *format, va_list arguments) {
+HOOKED int vfprintf(FILE *file, const char *format, va_list arguments) {
     OUTPUT("vfprintf", file, STREAM_UNKNOWN, REAL(vfprintf)(file, format, arguments));
 }
-TWIN_DOOR(_IO_vfprintf, vfprintf);
+TWIN_HOOK(_IO_vfprintf, vfprintf);
 
-DOOR int __vfprintf_chk(FILE *file, int flag, const char *format, va_list arguments) {
+HOOKED int __vfprintf_chk(FILE *file, int flag, const char *format, va_list arguments) {
     OUTPUT("vfprintf", file, STREAM_UNKNOWN, REAL(__vfprintf_chk)(file, flag, format, arguments));
 }
 
-DOOR int vprintf(const char *format, va_list arguments) {
+HOOKED int vprintf(const char *format, va_list arguments) {
     OUTPUT("vprintf", stdout, STREAM_UNKNOWN, REAL(vprintf)(format, arguments));
 }
 
-DOOR int __vprintf_chk(int flag, const char *format, va_list arguments) {
+HOOKED int __vprintf_chk(int flag, const char *format, va_list arguments) {
     OUTPUT("vprintf", stdout, STREAM_UNKNOWN, REAL(__vprintf_chk)(flag, format, arguments));
 }
 
-DOOR void perror(const char *text) {
+HOOKED void perror(const char *text) {
     struct stream_call stream;
-    bool tcp = stream_begin(&stream, stderr, "perror", CALLER);
-    if (tcp && stream_will_write(&stream, STREAM_UNKNOWN))
+    bool tcp = stream_entering(&stream, stderr, "perror", CALLER);
+    if (tcp && stream_entering_write(&stream, STREAM_UNKNOWN))
         return;
     REAL(perror)(text);
     if (tcp)
-        stream_has_written(&stream);
+        stream_exiting_write(&stream);
 }
 
-DOOR int fprintf(FILE *file, const char *format, ...) {
+HOOKED int fprintf(FILE *file, const char *format, ...) {
     PRINT("fprintf", file, REAL(vfprintf)(file, format, arguments));
 }
-TWIN_DOOR(_IO_fprintf, fprintf);
+TWIN_HOOK(_IO_fprintf, fprintf);
 
-DOOR int __fprintf_chk(FILE *file, int flag, const char *format, ...) {
+HOOKED int __fprintf_chk(FILE *file, int flag, const char *format, ...) {
     PRINT("fprintf", file, REAL(__vfprintf_chk)(file, flag, format, arguments));
 }
 
-DOOR int printf(const char *format, ...) {
+HOOKED int printf(const char *format, ...) {
     PRINT("printf", stdout, REAL(vfprintf)(stdout, format, arguments));
 }
-TWIN_DOOR(_IO_printf, printf);
+TWIN_HOOK(_IO_printf, printf);
 
-DOOR int __printf_chk(int flag, const char *format, ...) {
+HOOKED int __printf_chk(int flag, const char *format, ...) {
     PRINT("printf", stdout, REAL(__vfprintf_chk)(stdout, flag, format, arguments));
 }

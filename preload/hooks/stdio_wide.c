@@ -3,151 +3,151 @@
 #define __NO_INLINE__ 1 /* the functions themselves, not the headers' inline versions */
 #include "stdio_hook.h"
 
-DOOR wint_t fgetwc(FILE *file) {
+HOOKED wint_t fgetwc(FILE *file) {
     INPUT(wint_t, "fgetwc", file, REAL(fgetwc)(file));
 }
-TWIN_DOOR(getwc, fgetwc);
+TWIN_HOOK(getwc, fgetwc);
 
-DOOR wint_t fgetwc_unlocked(FILE *file) {
+HOOKED wint_t fgetwc_unlocked(FILE *file) {
     INPUT(wint_t, "fgetwc_unlocked", file, REAL(fgetwc_unlocked)(file));
 }
-TWIN_DOOR(getwc_unlocked, fgetwc_unlocked);
+TWIN_HOOK(getwc_unlocked, fgetwc_unlocked);
 
-DOOR wint_t getwchar(void) {
+HOOKED wint_t getwchar(void) {
     INPUT(wint_t, "getwchar", stdin, REAL(getwchar)());
 }
 
-DOOR wint_t getwchar_unlocked(void) {
+HOOKED wint_t getwchar_unlocked(void) {
     INPUT(wint_t, "getwchar_unlocked", stdin, REAL(getwchar_unlocked)());
 }
 
-DOOR wchar_t *fgetws(wchar_t *buffer, int size, FILE *file) {
+HOOKED wchar_t *fgetws(wchar_t *buffer, int size, FILE *file) {
     INPUT(wchar_t *, "fgetws", file, REAL(fgetws)(buffer, size, file));
 }
 
-DOOR wchar_t *fgetws_unlocked(wchar_t *buffer, int size, FILE *file) {
+HOOKED wchar_t *fgetws_unlocked(wchar_t *buffer, int size, FILE *file) {
     INPUT(wchar_t *, "fgetws_unlocked", file, REAL(fgetws_unlocked)(buffer, size, file));
 }
 
-DOOR wchar_t *__fgetws_chk(wchar_t *buffer, size_t buffer_size, int size, FILE *file) {
+HOOKED wchar_t *__fgetws_chk(wchar_t *buffer, size_t buffer_size, int size, FILE *file) {
     INPUT(wchar_t *, "fgetws", file, REAL(__fgetws_chk)(buffer, buffer_size, size, file));
 }
 
-DOOR wchar_t *__fgetws_unlocked_chk(wchar_t *buffer, size_t buffer_size, int size, FILE *file) {
+HOOKED wchar_t *__fgetws_unlocked_chk(wchar_t *buffer, size_t buffer_size, int size, FILE *file) {
     INPUT(wchar_t *, "fgetws_unlocked", file, REAL(__fgetws_unlocked_chk)(buffer, buffer_size, size, file));
 }
 
 /* What getwc() becomes where the compiler has put it in line. */
-DOOR wint_t __wuflow(FILE *file) {
+HOOKED wint_t __wuflow(FILE *file) {
     INPUT(wint_t, "getwc", file, REAL(__wuflow)(file));
 }
 
-DOOR wint_t __wunderflow(FILE *file) {
+HOOKED wint_t __wunderflow(FILE *file) {
     INPUT(wint_t, "getwc", file, REAL(__wunderflow)(file));
 }
 
 /* The headers give the names without a prefix to the C99 functions: these are the older ones (GNU's %a). */
-DOOR int old_vfwscanf(FILE *file, const wchar_t *format, va_list arguments) __asm__("vfwscanf");
-DOOR int old_vwscanf(const wchar_t *format, va_list arguments) __asm__("vwscanf");
-DOOR int old_fwscanf(FILE *file, const wchar_t *format, ...) __asm__("fwscanf");
-DOOR int old_wscanf(const wchar_t *format, ...) __asm__("wscanf");
+HOOKED int old_vfwscanf(FILE *file, const wchar_t *format, va_list arguments) __asm__("vfwscanf");
+HOOKED int old_vwscanf(const wchar_t *format, va_list arguments) __asm__("vwscanf");
+HOOKED int old_fwscanf(FILE *file, const wchar_t *format, ...) __asm__("fwscanf");
+HOOKED int old_wscanf(const wchar_t *format, ...) __asm__("wscanf");
 
-DOOR int old_vfwscanf(FILE *file, const wchar_t *format, va_list arguments) {
+HOOKED int old_vfwscanf(FILE *file, const wchar_t *format, va_list arguments) {
     INPUT(int, "vfwscanf", file, REAL(vfwscanf)(file, format, arguments));
 }
 
-DOOR int __isoc99_vfwscanf(FILE *file, const wchar_t *format, va_list arguments) {
+HOOKED int __isoc99_vfwscanf(FILE *file, const wchar_t *format, va_list arguments) {
     INPUT(int, "vfwscanf", file, REAL(__isoc99_vfwscanf)(file, format, arguments));
 }
 
-DOOR int old_vwscanf(const wchar_t *format, va_list arguments) {
+HOOKED int old_vwscanf(const wchar_t *format, va_list arguments) {
     INPUT(int, "vwscanf", stdin, REAL(vwscanf)(format, arguments));
 }
 
-DOOR int __isoc99_vwscanf(const wchar_t *format, va_list arguments) {
+HOOKED int __isoc99_vwscanf(const wchar_t *format, va_list arguments) {
     INPUT(int, "vwscanf", stdin, REAL(__isoc99_vwscanf)(format, arguments));
 }
 
-DOOR int old_fwscanf(FILE *file, const wchar_t *format, ...) {
+HOOKED int old_fwscanf(FILE *file, const wchar_t *format, ...) {
     SCAN("fwscanf", file, REAL(vfwscanf)(file, format, arguments));
 }
 
-DOOR int __isoc99_fwscanf(FILE *file, const wchar_t *format, ...) {
+HOOKED int __isoc99_fwscanf(FILE *file, const wchar_t *format, ...) {
     SCAN("fwscanf", file, REAL(__isoc99_vfwscanf)(file, format, arguments));
 }
 
-DOOR int old_wscanf(const wchar_t *format, ...) {
+HOOKED int old_wscanf(const wchar_t *format, ...) {
     SCAN("wscanf", stdin, REAL(vfwscanf)(stdin, format, arguments));
 }
 
-DOOR int __isoc99_wscanf(const wchar_t *format, ...) {
+HOOKED int __isoc99_wscanf(const wchar_t *format, ...) {
     SCAN("wscanf", stdin, REAL(__isoc99_vfwscanf)(stdin, format, arguments));
 }
 
-DOOR wint_t fputwc(wchar_t c, FILE *file) {
+HOOKED wint_t fputwc(wchar_t c, FILE *file) {
     OUTPUT("fputwc", file, STREAM_UNKNOWN, REAL(fputwc)(c, file));
 }
 
-DOOR wint_t putwc(wchar_t c, FILE *file) {
+HOOKED wint_t putwc(wchar_t c, FILE *file) {
     OUTPUT("putwc", file, STREAM_UNKNOWN, REAL(putwc)(c, file));
 }
 
-DOOR wint_t fputwc_unlocked(wchar_t c, FILE *file) {
+HOOKED wint_t fputwc_unlocked(wchar_t c, FILE *file) {
     OUTPUT("fputwc_unlocked", file, STREAM_UNKNOWN, REAL(fputwc_unlocked)(c, file));
 }
 
-DOOR wint_t putwc_unlocked(wchar_t c, FILE *file) {
+HOOKED wint_t putwc_unlocked(wchar_t c, FILE *file) {
     OUTPUT("putwc_unlocked", file, STREAM_UNKNOWN, REAL(putwc_unlocked)(c, file));
 }
 
-DOOR wint_t putwchar(wchar_t c) {
+HOOKED wint_t putwchar(wchar_t c) {
     OUTPUT("putwchar", stdout, STREAM_UNKNOWN, REAL(putwchar)(c));
 }
 
-DOOR wint_t putwchar_unlocked(wchar_t c) {
+HOOKED wint_t putwchar_unlocked(wchar_t c) {
     OUTPUT("putwchar_unlocked", stdout, STREAM_UNKNOWN, REAL(putwchar_unlocked)(c));
 }
 
-DOOR int fputws(const wchar_t *text, FILE *file) {
+HOOKED int fputws(const wchar_t *text, FILE *file) {
     OUTPUT("fputws", file, STREAM_UNKNOWN, REAL(fputws)(text, file));
 }
 
-DOOR int fputws_unlocked(const wchar_t *text, FILE *file) {
+HOOKED int fputws_unlocked(const wchar_t *text, FILE *file) {
     OUTPUT("fputws_unlocked", file, STREAM_UNKNOWN, REAL(fputws_unlocked)(text, file));
 }
 
-DOOR wint_t __woverflow(FILE *file, wint_t c) {
+HOOKED wint_t __woverflow(FILE *file, wint_t c) {
     OUTPUT("putwc", file, STREAM_FLUSH, REAL(__woverflow)(file, c));
 }
 
-DOOR int vfwprintf(FILE *file, const wchar_t *format, va_list arguments) {
+HOOKED int vfwprintf(FILE *file, const wchar_t *format, va_list arguments) {
     OUTPUT("vfwprintf", file, STREAM_UNKNOWN, REAL(vfwprintf)(file, format, arguments));
 }
 
-DOOR int __vfwprintf_chk(FILE *file, int flag, const wchar_t *format, va_list arguments) {
+HOOKED int __vfwprintf_chk(FILE *file, int flag, const wchar_t *format, va_list arguments) {
     OUTPUT("vfwprintf", file, STREAM_UNKNOWN, REAL(__vfwprintf_chk)(file, flag, format, arguments));
 }
 
-DOOR int vwprintf(const wchar_t *format, va_list arguments) {
+HOOKED int vwprintf(const wchar_t *format, va_list arguments) {
     OUTPUT("vwprintf", stdout, STREAM_UNKNOWN, REAL(vwprintf)(format, arguments));
 }
 
-DOOR int __vwprintf_chk(int flag, const wchar_t *format, va_list arguments) {
+HOOKED int __vwprintf_chk(int flag, const wchar_t *format, va_list arguments) {
     OUTPUT("vwprintf", stdout, STREAM_UNKNOWN, REAL(__vwprintf_chk)(flag, format, arguments));
 }
 
-DOOR int fwprintf(FILE *file, const wchar_t *format, ...) {
+HOOKED int fwprintf(FILE *file, const wchar_t *format, ...) {
     PRINT("fwprintf", file, REAL(vfwprintf)(file, format, arguments));
 }
 
-DOOR int __fwprintf_chk(FILE *file, int flag, const wchar_t *format, ...) {
+HOOKED int __fwprintf_chk(FILE *file, int flag, const wchar_t *format, ...) {
     PRINT("fwprintf", file, REAL(__vfwprintf_chk)(file, flag, format, arguments));
 }
 
-DOOR int wprintf(const wchar_t *format, ...) {
+HOOKED int wprintf(const wchar_t *format, ...) {
     PRINT("wprintf", stdout, REAL(vfwprintf)(stdout, format, arguments));
 }
 
-DOOR int __wprintf_chk(int flag, const wchar_t *format, ...) {
+HOOKED int __wprintf_chk(int flag, const wchar_t *format, ...) {
     PRINT("wprintf", stdout, REAL(__vfwprintf_chk)(stdout, flag, format, arguments));
 }

@@ -1,6 +1,6 @@
 /*
  * syscall(): a system call by its number. What libc's functions would do with it, is done with it here, the call
- * itself made as the program made it. syscall_<arch>.S is the door, and keeps from here what returns twice.
+ * itself made as the program made it. syscall_<arch>.S is the hook, and keeps from here what returns twice.
  */
 #define _GNU_SOURCE
 #include <linux/seccomp.h>
@@ -21,9 +21,9 @@
 
 static const char name[] = "syscall";
 
-/* libc's syscall(), for the assembly door; NULL until it is found. */
+/* libc's syscall(), for the assembly hook; NULL until it is found. */
 __attribute__((visibility("hidden"))) long (*syscall_real)(long, ...);
-__attribute__((visibility("hidden"))) long syscall_door(long number, long a, long b, long c, long d, long e, long f);
+__attribute__((visibility("hidden"))) long syscall_hook(long number, long a, long b, long c, long d, long e, long f);
 
 static long call_real(long number, const long arguments[6]) {
     if (!syscall_real)
@@ -35,24 +35,24 @@ static long raw_close(const long arguments[6], const void *caller) {
     struct closing closing;
     int fd = (int)arguments[0];
     make_way(fd);
-    if (!table_maybe_tcp(fd) || !closing_begin(&closing, fd, name, caller))
+    if (!table_maybe_tcp(fd) || !closing_entering(&closing, fd, name, caller))
         return call_real(SYS_close, arguments);
     long result = closing_is_off(&closing) ? 0 : call_real(SYS_close, arguments);
-    return closing_end(&closing, result, errno);
+    return closing_exiting(&closing, result, errno);
 }
 
 static long raw_replace(long number, const long arguments[6], const void *caller) {
     struct closing closing;
     int fd = (int)arguments[0], new_fd = (int)arguments[1];
     long instead;
-    struct call call = call_begin(name, caller);
+    struct call call = call_entering(name, caller);
     if (opening_is_off(RULE_DUP, fd, &call, &instead))
         return instead;
     make_way(new_fd);
-    bool closes = fd != new_fd && table_maybe_tcp(new_fd) && closing_begin_aside(&closing, new_fd, name, caller);
+    bool closes = fd != new_fd && table_maybe_tcp(new_fd) && closing_entering_aside(&closing, new_fd, name, caller);
     long result = call_real(number, arguments);
     if (closes && result >= 0)
-        closing_end(&closing, result, errno);
+        closing_exiting(&closing, result, errno);
     else if (closes)
         closing_cancelled(&closing);
     if (result >= 0 && fd != new_fd)
@@ -63,7 +63,7 @@ static long raw_replace(long number, const long arguments[6], const void *caller
 static long raw_duplicate(long number, const long arguments[6], const void *caller) {
     long instead;
     bool duplicates = number == SYS_dup || arguments[1] == F_DUPFD || arguments[1] == F_DUPFD_CLOEXEC;
-    struct call call = call_begin(name, caller);
+    struct call call = call_entering(name, caller);
     if (duplicates && opening_is_off(RULE_DUP, (int)arguments[0], &call, &instead))
         return instead;
     long result = call_real(number, arguments);
@@ -75,11 +75,11 @@ static long raw_duplicate(long number, const long arguments[6], const void *call
 static long raw_shutdown(const long arguments[6], const void *caller) {
     struct ending_call ending;
     int fd = (int)arguments[0];
-    if (!table_maybe_tcp(fd) || !shutdown_begin(&ending, fd, (int)arguments[1], name, caller))
+    if (!table_maybe_tcp(fd) || !shutdown_entering(&ending, fd, (int)arguments[1], name, caller))
         return call_real(SYS_shutdown, arguments);
     const long real[6] = {fd, ending.real_how};
     long result = shutdown_is_off(&ending) ? 0 : call_real(SYS_shutdown, real);
-    return shutdown_end(&ending, result, errno);
+    return shutdown_exiting(&ending, result, errno);
 }
 
 static long raw_connect(const long arguments[6], const void *caller) {
@@ -89,12 +89,12 @@ static long raw_connect(const long arguments[6], const void *caller) {
     if (!table_maybe_tcp(fd))
         return call_real(SYS_connect, arguments);
     long instead;
-    struct call call = call_begin(name, caller);
+    struct call call = call_entering(name, caller);
     if (fault_armed(RULE_CONNECT) && opening_meets(RULE_CONNECT, fd, address, (socklen_t)arguments[2], &call, &instead))
         return instead;
-    if (connect_disconnects(address, (socklen_t)arguments[2]) && disconnect_begin(&ending, fd, &call)) {
+    if (connect_disconnects(address, (socklen_t)arguments[2]) && disconnect_entering(&ending, fd, &call)) {
         long result = call_real(SYS_connect, arguments);
-        disconnect_end(&ending, result, errno);
+        disconnect_exiting(&ending, result, errno);
         return fault_result(&call, result);
     }
     long result = call_real(SYS_connect, arguments);
@@ -104,7 +104,7 @@ static long raw_connect(const long arguments[6], const void *caller) {
 
 static long raw_accept(long number, const long arguments[6], const void *caller) {
     long instead;
-    struct call call = call_begin(name, caller);
+    struct call call = call_entering(name, caller);
     if (opening_is_off(RULE_ACCEPT, (int)arguments[0], &call, &instead))
         return instead;
     long result = call_real(number, arguments);
@@ -121,7 +121,7 @@ static long raw_socket(const long arguments[6]) {
 }
 
 static long raw_getfd(const long arguments[6], const void *caller) {
-    struct call call = call_begin(name, caller);
+    struct call call = call_entering(name, caller);
     long result = call_real(SYS_pidfd_getfd, arguments);
     if (result >= 0)
         received_descriptor((int)result, &call);
@@ -146,11 +146,11 @@ static int size_argument(long number) {
 }
 
 /* The rules against a transfer by number; arguments may be changed. */
-static bool transfer_is_off(struct traffic *traffic, enum rule_family family, long number, long arguments[6],
-                            long *result) {
+static bool raw_transfer_is_off(struct traffic *traffic, enum rule_family family, long number, long arguments[6],
+                                long *result) {
     int size = size_argument(number);
     size_t count = size < 0 ? 0 : (size_t)arguments[size];
-    if (traffic_is_off(traffic, family, size < 0 ? NULL : &count, result))
+    if (transfer_is_off(traffic, family, size < 0 ? NULL : &count, result))
         return true;
     if (size >= 0)
         arguments[size] = (long)count;
@@ -162,12 +162,12 @@ static long raw_read(long number, const long given[6], const void *caller) {
     long result, arguments[6];
     memcpy(arguments, given, sizeof arguments);
     int fd = (int)arguments[0];
-    bool tcp = table_maybe_tcp(fd) && traffic_begin(&traffic, fd, name, caller);
-    if (tcp && transfer_is_off(&traffic, RULE_READ, number, arguments, &result))
+    bool tcp = table_maybe_tcp(fd) && transfer_entering(&traffic, fd, name, caller);
+    if (tcp && raw_transfer_is_off(&traffic, RULE_READ, number, arguments, &result))
         return result;
     result = call_real(number, arguments);
     if (tcp)
-        traffic_read(&traffic, result, 1);
+        transfer_read(&traffic, result, 1);
     return result;
 }
 
@@ -178,7 +178,7 @@ static long raw_receive(const long arguments[6], const void *caller) {
         return raw_read(SYS_recvmsg, arguments, caller);
     long result = call_real(SYS_recvmsg, arguments);
     if (result >= 0 && message->msg_controllen) {
-        struct call call = call_begin(name, caller);
+        struct call call = call_entering(name, caller);
         received_message(fd, message, (int)arguments[2], &call);
     }
     return result;
@@ -189,14 +189,14 @@ static long raw_write(long number, const long given[6], const void *caller) {
     long result, arguments[6];
     memcpy(arguments, given, sizeof arguments);
     int fd = (int)arguments[number == SYS_splice ? 2 : 0];
-    bool tcp = table_maybe_tcp(fd) && traffic_begin(&traffic, fd, name, caller);
-    if (tcp && transfer_is_off(&traffic, RULE_WRITE, number, arguments, &result))
+    bool tcp = table_maybe_tcp(fd) && transfer_entering(&traffic, fd, name, caller);
+    if (tcp && raw_transfer_is_off(&traffic, RULE_WRITE, number, arguments, &result))
         return result;
     if (tcp)
-        traffic_hold_sigpipe(&traffic);
+        transfer_hold_sigpipe(&traffic);
     result = call_real(number, arguments);
     if (tcp)
-        traffic_wrote(&traffic, result);
+        transfer_wrote(&traffic, result);
     return result;
 }
 
@@ -207,7 +207,7 @@ static long raw_send_message(const long arguments[6], const void *caller) {
         return raw_write(SYS_sendmsg, arguments, caller);
     long result = call_real(SYS_sendmsg, arguments);
     if (result >= 0 && message->msg_controllen) {
-        struct call call = call_begin(name, caller);
+        struct call call = call_entering(name, caller);
         sent_message(fd, message, &call);
     }
     return result;
@@ -215,30 +215,30 @@ static long raw_send_message(const long arguments[6], const void *caller) {
 
 static long raw_fork(const long arguments[6], const void *caller) {
     long instead;
-    struct call call = call_begin(name, caller);
+    struct call call = call_entering(name, caller);
     if (opening_is_off(RULE_FORK, -1, &call, &instead))
         return instead;
     unsigned shared = forking();
-    child_making();
+    after_fork_making();
     long child = call_real(SYS_fork, arguments);
     if (child == 0) {
-        child_started();
+        after_fork_started();
         return child;
     }
-    child_made((int)child);
+    after_fork_made((int)child);
     if (child > 0)
         forked(shared, (int)child, &call);
     return fault_result(&call, child);
 }
 
 static long raw_exec(long number, const long arguments[6], const void *caller) {
-    struct call call = call_begin(name, caller);
+    struct call call = call_entering(name, caller);
     const char *path = (const char *)arguments[number == SYS_execveat]; // NOLINT(performance-no-int-to-ptr)
-    sweep_exec(&call);
+    leaving_exec(&call);
     session_exec(path);
     long result = call_real(number, arguments);
     session_exec_failed();
-    sweep_exec_failed(&call, errno);
+    leaving_exec_failed(&call, errno);
     return result;
 }
 
@@ -264,11 +264,11 @@ static long raw_sandbox(long number, const long arguments[6]) {
 
 /* A thread's own end (SYS_exit) is the process's where it is the last: the kernel alone knows. */
 static long raw_exit(const long arguments[6], const void *caller) {
-    sweep_end(name, caller, (int)arguments[0]);
+    leaving_end(name, caller, (int)arguments[0]);
     return call_real(SYS_exit_group, arguments);
 }
 
-long syscall_door(long number, long a, long b, long c, long d, long e, long f) {
+long syscall_hook(long number, long a, long b, long c, long d, long e, long f) {
     const long arguments[6] = {a, b, c, d, e, f};
     const void *caller = CALLER;
     if (!table_on && number != SYS_prctl && number != SYS_seccomp)

@@ -28,24 +28,24 @@ static int without_sigpipe(struct traffic *traffic, int flags) {
     return traffic->may_raise ? flags | MSG_NOSIGNAL : flags;
 }
 
-DOOR ssize_t write(int fd, const void *buffer, size_t count) {
+HOOKED ssize_t write(int fd, const void *buffer, size_t count) {
     struct traffic traffic;
     bool plain = !table_maybe_tcp(fd) || count == 0 || count > MOST_AT_ONCE || sandbox_up;
-    if (plain || !traffic_begin(&traffic, fd, "write", CALLER))
+    if (plain || !transfer_entering(&traffic, fd, "write", CALLER))
         return REAL(write)(fd, buffer, count);
     ssize_t result;
-    if (traffic_is_off(&traffic, RULE_WRITE, &count, &result))
+    if (transfer_is_off(&traffic, RULE_WRITE, &count, &result))
         return result;
     if (real_writes_are_libc()) {
         result = REAL(send)(fd, buffer, count, without_sigpipe(&traffic, 0));
     } else {
-        traffic_hold_sigpipe(&traffic);
+        transfer_hold_sigpipe(&traffic);
         result = REAL(write)(fd, buffer, count);
     }
-    traffic_wrote(&traffic, result);
+    transfer_wrote(&traffic, result);
     return result;
 }
-TWIN_DOOR(__write, write);
+TWIN_HOOK(__write, write);
 
 /* An error of the connection's, not of the arguments': the kernel has read the parts, so that we can. */
 static bool blames_connection(int error) {
@@ -70,19 +70,19 @@ static ssize_t send_parts(struct traffic *traffic, int fd, const struct iovec *p
         errno = saved;
         return 0;
     }
-    traffic_wrote(traffic, result);
+    transfer_wrote(traffic, result);
     return result;
 }
 
-DOOR ssize_t writev(int fd, const struct iovec *parts, int count) {
+HOOKED ssize_t writev(int fd, const struct iovec *parts, int count) {
     struct traffic traffic;
     bool plain = !table_maybe_tcp(fd) || count <= 0 || count > IOV_MAX || sandbox_up;
-    if (plain || !traffic_begin(&traffic, fd, "writev", CALLER))
+    if (plain || !transfer_entering(&traffic, fd, "writev", CALLER))
         return REAL(writev)(fd, parts, count);
     struct short_parts shorter;
     size_t most = SIZE_MAX;
     ssize_t result;
-    if (traffic_is_off(&traffic, RULE_WRITE, &most, &result))
+    if (transfer_is_off(&traffic, RULE_WRITE, &most, &result))
         return result;
     if (traffic.shortened) {
         short_parts_of(&shorter, parts, (size_t)count, most);
@@ -91,45 +91,45 @@ DOOR ssize_t writev(int fd, const struct iovec *parts, int count) {
     }
     if (real_writes_are_libc())
         return send_parts(&traffic, fd, parts, count);
-    traffic_hold_sigpipe(&traffic);
+    transfer_hold_sigpipe(&traffic);
     result = REAL(writev)(fd, parts, count);
-    traffic_wrote(&traffic, result);
+    transfer_wrote(&traffic, result);
     return result;
 }
 
-DOOR ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
+HOOKED ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
     struct traffic traffic;
-    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "pwritev2", CALLER))
+    if (!table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, "pwritev2", CALLER))
         return REAL(pwritev2)(fd, parts, count, offset, flags);
     struct short_parts shorter;
     size_t most = SIZE_MAX;
     ssize_t result;
-    if (traffic_is_off(&traffic, RULE_WRITE, &most, &result))
+    if (transfer_is_off(&traffic, RULE_WRITE, &most, &result))
         return result;
     if (traffic.shortened && count > 0) {
         short_parts_of(&shorter, parts, (size_t)count, most);
         parts = shorter.parts;
         count = shorter.count;
     }
-    traffic_hold_sigpipe(&traffic);
+    transfer_hold_sigpipe(&traffic);
     result = REAL(pwritev2)(fd, parts, count, offset, flags);
-    traffic_wrote(&traffic, result);
+    transfer_wrote(&traffic, result);
     return result;
 }
-TWIN_DOOR(pwritev64v2, pwritev2);
+TWIN_HOOK(pwritev64v2, pwritev2);
 
-DOOR ssize_t send(int fd, const void *buffer, size_t count, int flags) {
+HOOKED ssize_t send(int fd, const void *buffer, size_t count, int flags) {
     struct traffic traffic;
-    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "send", CALLER))
+    if (!table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, "send", CALLER))
         return REAL(send)(fd, buffer, count, flags);
     ssize_t result;
-    if (traffic_is_off(&traffic, RULE_WRITE, &count, &result))
+    if (transfer_is_off(&traffic, RULE_WRITE, &count, &result))
         return result;
     result = REAL(send)(fd, buffer, count, without_sigpipe(&traffic, flags));
-    traffic_wrote(&traffic, result);
+    transfer_wrote(&traffic, result);
     return result;
 }
-TWIN_DOOR(__send, send);
+TWIN_HOOK(__send, send);
 
 /* MSG_FASTOPEN connects on the way. */
 static void opened_fast(int fd, int flags, ssize_t result, const struct call *call) {
@@ -137,32 +137,33 @@ static void opened_fast(int fd, int flags, ssize_t result, const struct call *ca
         connected(fd, NULL, 0, result < 0 ? -1 : 0, errno, call);
 }
 
-DOOR ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const struct sockaddr *to, socklen_t length) {
+HOOKED ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const struct sockaddr *to,
+                      socklen_t length) {
     struct traffic traffic;
-    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "sendto", CALLER))
+    if (!table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, "sendto", CALLER))
         return REAL(sendto)(fd, buffer, count, flags, to, length);
     ssize_t result;
-    if (traffic_is_off(&traffic, RULE_WRITE, &count, &result))
+    if (transfer_is_off(&traffic, RULE_WRITE, &count, &result))
         return result;
     result = REAL(sendto)(fd, buffer, count, without_sigpipe(&traffic, flags), to, length);
     opened_fast(fd, flags, result, &traffic.call);
-    traffic_wrote(&traffic, result);
+    transfer_wrote(&traffic, result);
     return result;
 }
 
-DOOR ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+HOOKED ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     struct traffic traffic;
-    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "sendmsg", CALLER)) {
+    if (!table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, "sendmsg", CALLER)) {
         ssize_t result = REAL(sendmsg)(fd, message, flags);
         if (result >= 0 && table_on && message->msg_controllen) {
-            struct call call = call_begin("sendmsg", CALLER);
+            struct call call = call_entering("sendmsg", CALLER);
             sent_message(fd, message, &call);
         }
         return result;
     }
     size_t most = SIZE_MAX;
     ssize_t result;
-    if (traffic_is_off(&traffic, RULE_WRITE, &most, &result))
+    if (transfer_is_off(&traffic, RULE_WRITE, &most, &result))
         return result;
     if (traffic.shortened) {
         SHORT_MESSAGE(message, most);
@@ -170,89 +171,89 @@ DOOR ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     } else
         result = REAL(sendmsg)(fd, message, without_sigpipe(&traffic, flags));
     opened_fast(fd, flags, result, &traffic.call);
-    traffic_wrote(&traffic, result);
+    transfer_wrote(&traffic, result);
     return result;
 }
 
-DOOR int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
+HOOKED int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
     struct traffic traffic;
-    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "sendmmsg", CALLER)) {
+    if (!table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, "sendmmsg", CALLER)) {
         int result = REAL(sendmmsg)(fd, messages, count, flags);
         for (int i = 0; i < result && table_on; i++) {
-            struct call call = call_begin("sendmmsg", CALLER);
+            struct call call = call_entering("sendmmsg", CALLER);
             if (messages[i].msg_hdr.msg_controllen)
                 sent_message(fd, &messages[i].msg_hdr, &call);
         }
         return result;
     }
     ssize_t instead;
-    if (traffic_is_off(&traffic, RULE_WRITE, NULL, &instead))
+    if (transfer_is_off(&traffic, RULE_WRITE, NULL, &instead))
         return (int)instead;
     int result = REAL(sendmmsg)(fd, messages, count, without_sigpipe(&traffic, flags));
     if (result > 0 && (unsigned)result < count)
-        traffic_wrote_part(&traffic, result);
+        transfer_wrote_part(&traffic, result);
     else
-        traffic_wrote(&traffic, result);
+        transfer_wrote(&traffic, result);
     return result;
 }
 
 /* The kernel raises SIGPIPE itself in these, and there is no flag against it. */
 
-DOOR ssize_t sendfile(int out, int in, off_t *offset, size_t count) {
+HOOKED ssize_t sendfile(int out, int in, off_t *offset, size_t count) {
     struct traffic traffic;
-    if (!table_maybe_tcp(out) || !traffic_begin(&traffic, out, "sendfile", CALLER))
+    if (!table_maybe_tcp(out) || !transfer_entering(&traffic, out, "sendfile", CALLER))
         return REAL(sendfile)(out, in, offset, count);
     ssize_t result;
-    if (traffic_is_off(&traffic, RULE_WRITE, &count, &result))
+    if (transfer_is_off(&traffic, RULE_WRITE, &count, &result))
         return result;
-    traffic_hold_sigpipe(&traffic);
+    transfer_hold_sigpipe(&traffic);
     result = REAL(sendfile)(out, in, offset, count);
-    traffic_wrote(&traffic, result);
+    transfer_wrote(&traffic, result);
     return result;
 }
-TWIN_DOOR(sendfile64, sendfile);
+TWIN_HOOK(sendfile64, sendfile);
 
-DOOR ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t count, unsigned flags) {
+HOOKED ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t count, unsigned flags) {
     struct traffic writes, reads;
-    bool to_socket = table_maybe_tcp(out) && traffic_begin(&writes, out, "splice", CALLER);
-    bool from_socket = table_maybe_tcp(in) && traffic_begin(&reads, in, "splice", CALLER);
+    bool to_socket = table_maybe_tcp(out) && transfer_entering(&writes, out, "splice", CALLER);
+    bool from_socket = table_maybe_tcp(in) && transfer_entering(&reads, in, "splice", CALLER);
     ssize_t result;
-    if (to_socket && traffic_is_off(&writes, RULE_WRITE, &count, &result))
+    if (to_socket && transfer_is_off(&writes, RULE_WRITE, &count, &result))
         return result;
-    if (from_socket && traffic_is_off(&reads, RULE_READ, &count, &result))
+    if (from_socket && transfer_is_off(&reads, RULE_READ, &count, &result))
         return result;
     if (to_socket)
-        traffic_hold_sigpipe(&writes);
+        transfer_hold_sigpipe(&writes);
     result = REAL(splice)(in, in_offset, out, out_offset, count, flags);
     if (from_socket)
-        traffic_read(&reads, result, count);
+        transfer_read(&reads, result, count);
     if (to_socket)
-        traffic_wrote(&writes, result);
+        transfer_wrote(&writes, result);
     return result;
 }
 
 static int print_to_socket(struct traffic *traffic, const char *format, va_list arguments) {
     ssize_t instead;
-    if (traffic_is_off(traffic, RULE_WRITE, NULL, &instead))
+    if (transfer_is_off(traffic, RULE_WRITE, NULL, &instead))
         return (int)instead;
-    traffic_hold_sigpipe(traffic);
+    transfer_hold_sigpipe(traffic);
     int result = REAL(vdprintf)(traffic->fd, format, arguments);
-    traffic_wrote(traffic, result);
+    transfer_wrote(traffic, result);
     return result;
 }
 
-DOOR int vdprintf(int fd, const char *format, va_list arguments) {
+HOOKED int vdprintf(int fd, const char *format, va_list arguments) {
     struct traffic traffic;
-    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "vdprintf", CALLER))
+    if (!table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, "vdprintf", CALLER))
         return REAL(vdprintf)(fd, format, arguments);
     return print_to_socket(&traffic, format, arguments);
 }
 
-DOOR int dprintf(int fd, const char *format, ...) {
+HOOKED int dprintf(int fd, const char *format, ...) {
     struct traffic traffic;
     va_list arguments;
     va_start(arguments, format);
-    int result = !table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "dprintf", CALLER)
+    int result = !table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, "dprintf", CALLER)
                      ? REAL(vdprintf)(fd, format, arguments)
                      : print_to_socket(&traffic, format, arguments);
     va_end(arguments);
@@ -261,26 +262,26 @@ DOOR int dprintf(int fd, const char *format, ...) {
 
 static int print_checked(struct traffic *traffic, int flag, const char *format, va_list arguments) {
     ssize_t instead;
-    if (traffic_is_off(traffic, RULE_WRITE, NULL, &instead))
+    if (transfer_is_off(traffic, RULE_WRITE, NULL, &instead))
         return (int)instead;
-    traffic_hold_sigpipe(traffic);
+    transfer_hold_sigpipe(traffic);
     int result = REAL(__vdprintf_chk)(traffic->fd, flag, format, arguments);
-    traffic_wrote(traffic, result);
+    transfer_wrote(traffic, result);
     return result;
 }
 
-DOOR int __vdprintf_chk(int fd, int flag, const char *format, va_list arguments) {
+HOOKED int __vdprintf_chk(int fd, int flag, const char *format, va_list arguments) {
     struct traffic traffic;
-    if (!table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "vdprintf", CALLER))
+    if (!table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, "vdprintf", CALLER))
         return REAL(__vdprintf_chk)(fd, flag, format, arguments);
     return print_checked(&traffic, flag, format, arguments);
 }
 
-DOOR int __dprintf_chk(int fd, int flag, const char *format, ...) {
+HOOKED int __dprintf_chk(int fd, int flag, const char *format, ...) {
     struct traffic traffic;
     va_list arguments;
     va_start(arguments, format);
-    int result = !table_maybe_tcp(fd) || !traffic_begin(&traffic, fd, "dprintf", CALLER)
+    int result = !table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, "dprintf", CALLER)
                      ? REAL(__vdprintf_chk)(fd, flag, format, arguments)
                      : print_checked(&traffic, flag, format, arguments);
     va_end(arguments);

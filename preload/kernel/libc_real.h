@@ -1,6 +1,6 @@
 /*
- * The real functions behind the doors: what the next object in the search order (libc, or another preloaded
- * library) has under the name. Found once, before main; a door that is passed before that finds its own.
+ * The real functions behind the hooks: what the next object in the search order (libc, or another preloaded
+ * library) has under the name. Found once, before main; a hook that is passed before that finds its own.
  */
 #ifndef CLOSETRACE_LIBC_REAL_H
 #define CLOSETRACE_LIBC_REAL_H

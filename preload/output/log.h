@@ -11,7 +11,7 @@
 #include "pure/settings.h"
 #include "kernel/scratch.h"
 
-/* One call of the program's, from its door to its end. */
+/* One call of the program's, from its hook to its end. */
 struct call {
     const char *name;
     const void *caller;      /* the address it returns to, or NULL */
@@ -42,9 +42,9 @@ static inline bool log_wants_of(const struct call *call, unsigned trace_class) {
 
 uint64_t log_now(void);
 
-/* At the door. A child of a fork that nobody told of is noticed here. */
-static inline struct call call_begin(const char *name, const void *caller) {
-    child_notice();
+/* At the hook. A child of a fork that nobody told of is noticed here. */
+static inline struct call call_entering(const char *name, const void *caller) {
+    after_fork_notice();
     return (struct call){.name = name, .caller = caller, .begun = log_now()};
 }
 

@@ -215,7 +215,7 @@ static void search_where_closed(uint64_t cookie, bool again, struct scratch *scr
     }
 }
 
-unsigned calls_known(uint64_t cookie, bool ends, struct scratch *scratch, struct holder *list, unsigned max) {
+unsigned blocked_threads_known(uint64_t cookie, bool ends, struct scratch *scratch, struct holder *list, unsigned max) {
     struct threads threads = {.list = list, .max = max, .but = ends ? process_id() : 0};
     search_where_closed(cookie, false, scratch, &threads);
     return threads.count;
@@ -249,7 +249,7 @@ static void search_until_seen(uint64_t cookie, struct scratch *scratch, struct t
     }
 }
 
-unsigned calls_in_progress(uint64_t cookie, struct scratch *scratch, struct holder *list, unsigned max) {
+unsigned blocked_threads_of(uint64_t cookie, struct scratch *scratch, struct holder *list, unsigned max) {
     struct threads threads = {.list = list, .max = max};
     search_until_seen(cookie, scratch, &threads);
     if (!threads.count)

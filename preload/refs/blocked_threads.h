@@ -13,9 +13,9 @@
  * of which nothing is known; but none that is known to be inside a call on another connection than that of the cookie.
  * Fills in pid, tid, comm and call of at most max; how many.
  */
-unsigned calls_in_progress(uint64_t cookie, struct scratch *scratch, struct holder *list, unsigned max);
+unsigned blocked_threads_of(uint64_t cookie, struct scratch *scratch, struct holder *list, unsigned max);
 
 /* Only those on a number that was the connection's and is not in use again; ends: none of this process's threads. */
-unsigned calls_known(uint64_t cookie, bool ends, struct scratch *scratch, struct holder *list, unsigned max);
+unsigned blocked_threads_known(uint64_t cookie, bool ends, struct scratch *scratch, struct holder *list, unsigned max);
 
 #endif

@@ -129,7 +129,7 @@ void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct
 
 void references_look_closer(uint64_t cookie, bool guess, struct scratch *scratch, struct references *references) {
     bool unreadable = false;
-    references->calls = calls_in_progress(cookie, scratch, references->call, CALLS_SHOWN);
+    references->calls = blocked_threads_of(cookie, scratch, references->call, CALLS_SHOWN);
     if (references->calls || !guess)
         return;
     /* Into a queue that only garbage collection will purge. */
@@ -142,7 +142,7 @@ void references_look_closer(uint64_t cookie, bool guess, struct scratch *scratch
 
 void references_look_at_calls(uint64_t cookie, bool ends, struct scratch *scratch, struct references *references) {
     if (references->known && !references->row.descriptors && (ends || references->in_flight))
-        references->calls = calls_known(cookie, ends, scratch, references->call, CALLS_SHOWN);
+        references->calls = blocked_threads_known(cookie, ends, scratch, references->call, CALLS_SHOWN);
 }
 
 void references_leave_out(struct references *references, int fd) {

@@ -122,7 +122,7 @@ static void one_more(void) {
     EXPECT(read_to_end(pair.s));
 }
 
-static int sweep_range(char **arguments) {
+static int leaving_range(char **arguments) {
     (void)arguments;
     int c[3], s[3];
     three(c, s);
@@ -133,7 +133,7 @@ static int sweep_range(char **arguments) {
 }
 
 /* As programs start: everything but the standard descriptors. Both ends of C are in it; S goes after C. */
-static int sweep_everything(char **arguments) {
+static int leaving_everything(char **arguments) {
     (void)arguments;
     struct pair pair = make_pair();
     EXPECT(pair.c < pair.s);
@@ -142,7 +142,7 @@ static int sweep_everything(char **arguments) {
     return 0;
 }
 
-static int sweep_closefrom(char **arguments) {
+static int leaving_closefrom(char **arguments) {
     (void)arguments;
     int c[3], s[3];
     three(c, s);
@@ -152,7 +152,7 @@ static int sweep_closefrom(char **arguments) {
     return 0;
 }
 
-static int sweep_numbers(char **arguments) {
+static int leaving_numbers(char **arguments) {
     (void)arguments;
     int c[3], s[3];
     three(c, s);
@@ -163,7 +163,7 @@ static int sweep_numbers(char **arguments) {
     return 0;
 }
 
-static int sweep_directory(char **arguments) {
+static int leaving_directory(char **arguments) {
     (void)arguments;
     int c[3], s[3];
     three(c, s);
@@ -181,7 +181,7 @@ static int sweep_directory(char **arguments) {
 }
 
 /* Marks only: nothing is closed. */
-static int sweep_marks(char **arguments) {
+static int leaving_marks(char **arguments) {
     (void)arguments;
     struct pair pair = make_pair();
     EXPECT(close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0);
@@ -193,5 +193,5 @@ static int sweep_marks(char **arguments) {
 
 SCENES({"dup2-over", dup2_over}, {"dup3-over-unread", dup3_over_unread}, {"dup2-connection-over", dup2_connection_over},
        {"dup2-same", dup2_same}, {"dup2-fails", dup2_fails}, {"stream", stream}, {"stream-reopened", stream_reopened},
-       {"sweep-range", sweep_range}, {"sweep-everything", sweep_everything}, {"sweep-closefrom", sweep_closefrom},
-       {"sweep-numbers", sweep_numbers}, {"sweep-directory", sweep_directory}, {"sweep-marks", sweep_marks})
+       {"sweep-range", leaving_range}, {"sweep-everything", leaving_everything}, {"sweep-closefrom", leaving_closefrom},
+       {"sweep-numbers", leaving_numbers}, {"sweep-directory", leaving_directory}, {"sweep-marks", leaving_marks})

@@ -124,25 +124,25 @@ static int exhausted(char **arguments) {
 
 /* ---- sweeps ---- */
 
-static void sweep_by_numbers(void) {
+static void leaving_by_numbers(void) {
     for (int fd = 3; fd < (int)sysconf(_SC_OPEN_MAX); fd++)
         close(fd);
 }
 
-static void sweep_with_close_range(void) {
+static void leaving_with_close_range(void) {
     MUST(close_range(3, ~0U, 0));
 }
 
-static void sweep_by_range_number(void) {
+static void leaving_by_range_number(void) {
     MUST(syscall(SYS_close_range, 3, ~0U, 0));
 }
 
-static void sweep_with_closefrom(void) {
+static void leaving_with_closefrom(void) {
     closefrom(3);
 }
 
 /* What is found in one pass. Returns how much that was. */
-static int sweep_what_is_found(void) {
+static int leaving_what_is_found(void) {
     int found[256], count = 0;
     DIR *directory = opendir("/proc/self/fd");
     EXPECT(directory);
@@ -157,18 +157,18 @@ static int sweep_what_is_found(void) {
     return count;
 }
 
-static void sweep_once(void) {
-    sweep_what_is_found();
+static void leaving_once(void) {
+    leaving_what_is_found();
 }
 
-static void sweep_until_empty(void) {
+static void leaving_until_empty(void) {
     int passes = 0;
-    while (sweep_what_is_found() > 0)
+    while (leaving_what_is_found() > 0)
         EXPECT(passes++ < 1000);
 }
 
 /* While the directory is read. */
-static void sweep_as_it_is_read(void) {
+static void leaving_as_it_is_read(void) {
     DIR *directory = opendir("/proc/self/fd");
     EXPECT(directory);
     int closed = 0;
@@ -181,13 +181,13 @@ static void sweep_as_it_is_read(void) {
     EXPECT(closedir(directory) == 0);
 }
 
-static void sweep_downwards(void) {
+static void leaving_downwards(void) {
     for (int fd = (int)sysconf(_SC_OPEN_MAX) + 70; fd > 2; fd--)
         close(fd);
 }
 
 /* Something of the program's own at every number, one after the other: then at all of them at once. */
-static void sweep_by_duplicates(void) {
+static void leaving_by_duplicates(void) {
     int limit = (int)sysconf(_SC_OPEN_MAX);
     for (int fd = 3; fd < limit; fd++) {
         EXPECT(dup2(0, fd) == fd);
@@ -199,7 +199,7 @@ static void sweep_by_duplicates(void) {
         MUST(close(fd));
 }
 
-static void sweep_unseen(void) {
+static void leaving_unseen(void) {
     unseen(SYS_close_range, 3, ~0U, 0);
 }
 
@@ -207,16 +207,16 @@ static const struct way {
     const char *name;
     void (*sweep)(void);
 } ways[] = {
-    {"numbers", sweep_by_numbers},
-    {"close_range", sweep_with_close_range},
-    {"by-number", sweep_by_range_number},
-    {"closefrom", sweep_with_closefrom},
-    {"once", sweep_once},
-    {"until-empty", sweep_until_empty},
-    {"as-read", sweep_as_it_is_read},
-    {"downwards", sweep_downwards},
-    {"duplicates", sweep_by_duplicates},
-    {"unseen", sweep_unseen},
+    {"numbers", leaving_by_numbers},
+    {"close_range", leaving_with_close_range},
+    {"by-number", leaving_by_range_number},
+    {"closefrom", leaving_with_closefrom},
+    {"once", leaving_once},
+    {"until-empty", leaving_until_empty},
+    {"as-read", leaving_as_it_is_read},
+    {"downwards", leaving_downwards},
+    {"duplicates", leaving_by_duplicates},
+    {"unseen", leaving_unseen},
 };
 
 /* sweep WAY SOFT HARD: three times, with connections open before and events after each. */

@@ -1,6 +1,6 @@
 /*
  * syscall: calls that come back twice, or on another stack, go straight to libc, without a frame of ours: clone,
- * clone3, vfork, rt_sigreturn. The rest goes to syscall_door() (hook_raw.c), with its arguments where they are.
+ * clone3, vfork, rt_sigreturn. The rest goes to syscall_hook() (hook_raw.c), with its arguments where they are.
  */
     .text
     .globl syscall
@@ -16,11 +16,11 @@ syscall:
     je .Lstraight
     cmpq $435, %rdi     /* clone3 */
     je .Lstraight
-    jmp syscall_door
+    jmp syscall_hook
 .Lstraight:
     movq syscall_real(%rip), %rax
     testq %rax, %rax
-    je syscall_door
+    je syscall_hook
     jmp *%rax
     .cfi_endproc
     .size syscall, . - syscall
