@@ -47,9 +47,8 @@ void after_fork_made(int child) {
     ledger_forked(child);
 }
 
-void after_fork_notice(void) {
-    if (!process_fork_unseen())
-        return;
+/* In a child that nobody told of: a raw clone. */
+static void unseen(void) {
     ledger_enter(table_inherit);
     put_right();
 }
@@ -73,5 +72,6 @@ static void parent_goes_on(void) {
 }
 
 void after_fork_start(void) {
+    call_in_unseen_child = unseen;
     pthread_atfork(after_fork_making, parent_goes_on, after_fork_started);
 }

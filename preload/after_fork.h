@@ -18,9 +18,6 @@ void after_fork_started(void);
 void after_fork_making(void);
 void after_fork_made(int child);
 
-/* In a child that nobody told of (a raw clone): notices it. */
-void after_fork_notice(void);
-
 /* This thread is inside daemon(): the parent of the next fork ends at once. And: it has come back from it. */
 void after_fork_daemonizing(const void *caller);
 void after_fork_daemonized(void);

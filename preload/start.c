@@ -68,7 +68,7 @@ static uint32_t random_seed(void) {
     uint32_t seed = 0;
     if (bytes)
         memcpy(&seed, bytes + 4, sizeof seed);
-    return seed ^ (uint32_t)log_now();
+    return seed ^ (uint32_t)clock_now();
 }
 
 /* Runs last of all that exit() runs: it was registered before anything else was. */
@@ -143,13 +143,13 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     if (settings.format == FORMAT_TEXT) {
         const char *no_color = variable(environment, "NO_COLOR");
         style.color = !settings.output && !(no_color && *no_color) && sink_is_terminal();
-        style.utc_offset = timezone_offset(variable(environment, "TZ"), log_now() / 1000000);
+        style.utc_offset = timezone_offset(variable(environment, "TZ"), clock_now() / 1000000);
     }
     uint32_t seed = settings.seed_given ? settings.seed : random_seed();
     log_start(&settings, seed, (const char *const *)argv, &style);
     flight_start();
     release_start();
-    ledger_start();
+    ledger_start(session_memory(SESSION_LEDGER, ledger_size()), session_is_open());
     after_fork_start();
     fault_start(seed);
     on_exit(at_exit, NULL);

@@ -11,12 +11,11 @@
 
 #include "kernel/sock_diag.h"
 #include "refs/ledger.h"
-#include "output/log.h"
+#include "kernel/clock.h"
 #include "kernel/process.h"
 #include "kernel/procfs.h"
 #include "pure/render.h"
 #include "kernel/scratch.h"
-#include "session/session.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -24,21 +23,6 @@
 
 static struct session *session;
 static uint64_t own_namespace; /* the one in which we can look sockets up */
-
-/* What the library's code asks for finds the session here. */
-void *session_memory(enum session_part part, size_t size) {
-    return size <= SESSION_PART_SIZE ? session->parts[part] : NULL;
-}
-
-bool session_is_open(void) {
-    return true;
-}
-
-uint64_t log_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 void killed_begin(struct session *of) {
     socklen_t size = sizeof own_namespace;
@@ -49,7 +33,7 @@ void killed_begin(struct session *of) {
     if (any >= 0)
         close(any);
     process_start();
-    ledger_start();
+    ledger_start(session->parts[SESSION_LEDGER], true);
 }
 
 /* One connection that it had, and through which of its descriptors. */
@@ -155,7 +139,7 @@ static void describe(const struct death *death, const struct lost *lost, struct 
     static char end[32];
     struct ends ends;
     event_init(event, OP_EXIT);
-    event->time_us = log_now();
+    event->time_us = clock_now();
     event->pid = event->tid = death->pid;
     memcpy(event->comm, death->name, sizeof event->comm);
     event->call = name_end(death, end, sizeof end);

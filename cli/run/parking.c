@@ -10,7 +10,7 @@
 #include "kernel/sock_diag.h"
 #include "output/event_socket.h"
 #include "refs/ledger.h"
-#include "output/log.h"
+#include "kernel/clock.h"
 #include "pure/render.h"
 #include "kernel/scratch.h"
 #include "kernel/tcp_socket.h"
@@ -78,7 +78,7 @@ static unsigned others(const struct held *held, struct event *event) {
 }
 
 static void fill(struct event *event, const struct held *held, const struct standing *standing) {
-    event->time_us = log_now();
+    event->time_us = clock_now();
     event->pid = event->tid = getpid();
     memcpy(event->comm, "closetrace", sizeof "closetrace");
     event->has |= HAS_FD | HAS_REFS_BEFORE | HAS_REFS_AFTER;

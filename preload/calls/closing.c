@@ -472,7 +472,7 @@ static void live_on(struct closing *closing) {
 long closing_exiting(struct closing *closing, long result, int error) {
     int saved = errno;
     bool parked = closing->parked.place >= 0;
-    closing->call.done = log_now();
+    closing->call.done = clock_now();
     if (!closing->stays) {
         table_closed(closing->fd, closing->ticket);
         release_closed(closing->identity.cookie, closing->fd);
@@ -504,7 +504,7 @@ void closing_release(int fd, const struct identity *identity, const struct call 
     standing_of(fd, identity, true, &closing.standing);
     look_before(&closing);
     long result = probe(SYS_close, fd, 0, 0, 0, 0, 0);
-    closing.call.done = log_now();
+    closing.call.done = clock_now();
     struct scratch *scratch = scratch_take();
     if (scratch) {
         report(&closing, OP_RELEASE, result, 0, scratch);

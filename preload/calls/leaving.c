@@ -370,7 +370,7 @@ static int socket_at(const void *sockets, size_t i, const struct identity **iden
 static void end_otherwise(const struct swept *socket, struct call *call) {
     struct ending_call ending;
     struct call other = *call;
-    other.begun = log_now();
+    other.begun = clock_now();
     if (call->rule->as == WAY_HOLD) {
         if (!park_with_command(socket->fd, socket->identity.cookie, call->rule, true))
             fault_failed(call, "nobody can hold it beyond the end of the process");

@@ -274,7 +274,7 @@ static void report_ended(struct ending_call *ending, long result, int error) {
 
 long shutdown_exiting(struct ending_call *ending, long result, int error) {
     int saved = errno;
-    ending->call.done = log_now();
+    ending->call.done = clock_now();
     if (result == 0 && !ending->off)
         fin_left(ending);
     if (!was_closed(ending))
@@ -292,7 +292,7 @@ void shutting_shut(struct ending_call *ending, int fd, int how, const struct cal
         return;
     ending->how = ending->real_how = how;
     long result = probe(SYS_shutdown, fd, how, 0, 0, 0, 0);
-    ending->call.done = log_now();
+    ending->call.done = clock_now();
     if (result == 0)
         fin_left(ending);
     report_ended(ending, result < 0 ? -1 : 0, (int)-result);
@@ -303,7 +303,7 @@ void shutting_reset(struct ending_call *ending, int fd, const struct call *call)
         return;
     can_ask(ending);
     bool reset = shutting_disconnect(fd);
-    ending->call.done = log_now();
+    ending->call.done = clock_now();
     struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
     if (scratch) {
         report_disconnect(ending, OP_SHUTDOWN, reset ? 0 : -1, reset ? 0 : EPERM, scratch);
@@ -322,7 +322,7 @@ bool disconnect_entering(struct ending_call *ending, int fd, const struct call *
 
 void disconnect_exiting(struct ending_call *ending, long result, int error) {
     int saved = errno;
-    ending->call.done = log_now();
+    ending->call.done = clock_now();
     struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) && result == 0 ? scratch_take() : NULL;
     if (scratch) {
         report_disconnect(ending, OP_CONNECT, result, error, scratch);

@@ -47,7 +47,7 @@ static void emit(struct traffic *traffic, enum event_op op, long result, int err
     struct scratch *scratch = scratch_take();
     if (!scratch)
         return;
-    traffic->call.done = log_now();
+    traffic->call.done = clock_now();
     struct event *event = fill(traffic, op, result, error, scratch);
     event->state_after = state;
     event->sigpipe = sigpipe;

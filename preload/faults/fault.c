@@ -78,7 +78,7 @@ void fault_end(void) {
     for (unsigned i = 0; i < rules.count; i++) {
         struct fault_counts counts = fault_count_of(i);
         struct event *event = log_event(scratch, OP_RULE, NULL);
-        event->time_us = log_now();
+        event->time_us = clock_now();
         event->rule = rules.texts[i];
         event->matched = counts.matched;
         event->fired = counts.fired;
@@ -326,7 +326,7 @@ bool fault_takes(const struct fault_subject *subject, long *result) {
 void fault_then(const struct rule *rule, int fd, const struct call *call) {
     struct ending_call ending;
     int saved = errno;
-    struct call then = {.name = call->name, .caller = call->caller, .begun = log_now(), .rule = rule};
+    struct call then = {.name = call->name, .caller = call->caller, .begun = clock_now(), .rule = rule};
     if (rule->then == WAY_RST)
         shutting_reset(&ending, fd, &then);
     else

@@ -152,7 +152,7 @@ static void release(int place) {
         return;
     }
     struct identity identity = record->identity;
-    struct call call = {.name = NULL, .begun = log_now(), .rule = record->rule};
+    struct call call = {.name = NULL, .begun = clock_now(), .rule = record->rule};
     bool there = is_still_it(record, fd);
     forget(place);
     if (there)

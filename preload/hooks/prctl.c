@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 
 #include "hook.h"
+#include "kernel/clock.h"
 #include "kernel/process.h"
 #include "kernel/seccomp_guard.h"
 
@@ -21,7 +22,7 @@ HOOKED int prctl(int option, ...) {
             process_names_change();
         return answer;
     }
-    unsigned slot = sandbox_rising();
+    unsigned slot = sandbox_rising(clock_now());
     int result = REAL(prctl)(option, a, b, c, d);
     const struct sock_fprog *program =
         a == SECCOMP_MODE_FILTER ? (const void *)b : NULL; // NOLINT(performance-no-int-to-ptr)

@@ -255,7 +255,7 @@ static long raw_sandbox(long number, const long arguments[6]) {
     if (!installs)
         return call_real(number, arguments);
     const struct sock_fprog *program = (const void *)arguments[2]; // NOLINT(performance-no-int-to-ptr)
-    unsigned slot = sandbox_rising();
+    unsigned slot = sandbox_rising(clock_now());
     long result = call_real(number, arguments);
     /* SECCOMP_FILTER_FLAG_NEW_LISTENER returns a descriptor */
     sandbox_settled(slot, result >= 0, strict ? NULL : program);

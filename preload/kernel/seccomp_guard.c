@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "output/log.h"
 #include "pure/seccomp_filter.h"
 
 enum { FILTERS_MAX = 16, STEPS_MAX = 8192 };
@@ -51,10 +50,10 @@ bool sandbox_allows(long number, long a, long b, long c, long d, long e, long f)
     return count <= FILTERS_MAX;
 }
 
-unsigned sandbox_rising(void) {
+unsigned sandbox_rising(uint64_t now) {
     unsigned slot = atomic_load(&filter_count);
     if (!sandbox_up)
-        sandbox_since = log_now();
+        sandbox_since = now;
     if (slot < FILTERS_MAX)
         filters[slot] = (struct kept_filter){.opaque = true};
     atomic_store(&filter_count, slot + 1);

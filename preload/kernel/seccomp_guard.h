@@ -30,7 +30,7 @@ static inline long probe(long number, long a, long b, long c, long d, long e, lo
  * call has returned to us. The result goes to sandbox_settled() with the outcome and, if it was installed, the
  * program that the kernel accepted (NULL: SECCOMP_MODE_STRICT).
  */
-unsigned sandbox_rising(void);
+unsigned sandbox_rising(uint64_t now);
 void sandbox_settled(unsigned slot, bool installed, const struct sock_fprog *program);
 
 #endif

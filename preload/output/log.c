@@ -36,22 +36,6 @@ void log_name_rules(const char *const *texts) {
     log_rules = texts;
 }
 
-static uint64_t microseconds(const struct timespec *time) {
-    return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_nsec / 1000;
-}
-
-uint64_t log_now(void) {
-    struct timespec now;
-    if (__builtin_expect(!sandbox_up, 1)) {
-        clock_gettime(CLOCK_REALTIME, &now);
-        return microseconds(&now);
-    }
-    /* The coarse clock is read from shared memory on every machine; the fine one may want a system call. */
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    uint64_t time = microseconds(&now);
-    return time > sandbox_since ? time : sandbox_since;
-}
-
 static const char *base_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
@@ -226,7 +210,7 @@ void log_end(void) {
     if (!scratch)
         return;
     struct event *event = log_event(scratch, OP_END, NULL);
-    event->time_us = log_now();
+    event->time_us = clock_now();
     event->events = atomic_load(&counters->events);
     event->lost = atomic_load(&counters->lost);
     event->asked = atomic_load(&counters->asked);

@@ -5,20 +5,10 @@
 #ifndef CLOSETRACE_LOG_H
 #define CLOSETRACE_LOG_H
 
-#include "after_fork.h"
+#include "call.h"
 #include "pure/render.h"
-#include "pure/rule.h"
 #include "pure/settings.h"
 #include "kernel/scratch.h"
-
-/* One call of the program's, from its hook to its end. */
-struct call {
-    const char *name;
-    const void *caller;      /* the address it returns to, or NULL */
-    uint64_t begun, done;    /* microseconds since the Epoch; done 0: not yet */
-    const struct rule *rule; /* the fault rule that is carried out on it, or NULL */
-    const char *rule_failed; /* or why it could not be */
-};
 
 /* The settings in force, from log_start() on. */
 extern struct settings log_settings;
@@ -38,22 +28,6 @@ static inline bool log_wants(unsigned trace_class) {
 /* The same of an event of that call: one with a fault is always told. */
 static inline bool log_wants_of(const struct call *call, unsigned trace_class) {
     return (log_settings.trace & trace_class) != 0 || call->rule;
-}
-
-uint64_t log_now(void);
-
-/* At the hook. A child of a fork that nobody told of is noticed here. */
-static inline struct call call_entering(const char *name, const void *caller) {
-    after_fork_notice();
-    return (struct call){.name = name, .caller = caller, .begun = log_now()};
-}
-
-/* It has come back just now, unless its end was noted before. */
-static inline struct call call_ended(const struct call *call) {
-    struct call ended = *call;
-    if (!ended.done)
-        ended.done = log_now();
-    return ended;
 }
 
 /* An empty event in the workspace, of that call. */

@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#include "session/session.h"
 #include "kernel/process.h"
 #include "kernel/seccomp_guard.h"
 
@@ -354,13 +353,15 @@ void ledger_bury(int pid) {
     }
 }
 
-void ledger_start(void) {
-    if (!CLOSETRACE_LEDGER)
+size_t ledger_size(void) {
+    return sizeof *ledger;
+}
+
+void ledger_start(void *memory, bool joined) {
+    if (!CLOSETRACE_LEDGER || !memory)
         return;
-    ledger = session_memory(SESSION_LEDGER, sizeof *ledger);
-    if (!ledger)
-        return;
-    if (session_is_open())
+    ledger = memory;
+    if (joined)
         ledger_bury(process_id()); /* what this process was before an exec */
     self = take_place((uint32_t)process_id());
 }

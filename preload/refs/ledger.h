@@ -12,10 +12,15 @@
 #define CLOSETRACE_LEDGER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* Before main. Where there is no memory for it, it answers for nothing. */
-void ledger_start(void);
+/*
+ * Before main. memory: ledger_size() bytes, shared and zeroed at first; NULL: it answers for nothing. joined: others
+ * have used it before, perhaps also this process, as what it was before an exec.
+ */
+size_t ledger_size(void);
+void ledger_start(void *memory, bool joined);
 
 /* Before any of these: where it stands is fetched while the kernel is asked something. */
 void ledger_expect(uint64_t cookie);
