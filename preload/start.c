@@ -9,7 +9,10 @@
 #include <sys/auxv.h>
 
 #include "after_fork.h"
+#include "calls/closing.h"
+#include "calls/leaving.h"
 #include "faults/fault.h"
+#include "faults/park.h"
 #include "refs/fds_in_flight.h"
 #include "refs/ledger.h"
 #include "output/log.h"
@@ -18,11 +21,10 @@
 #include "pure/names.h"
 #include "kernel/raw.h"
 #include "kernel/libc_real.h"
-#include "calls/late_release.h"
+#include "refs/pending_releases.h"
 #include "refs/proc_search.h"
 #include "session/session.h"
 #include "output/sink.h"
-#include "calls/leaving.h"
 #include "refs/fd_table.h"
 #include "output/timezone.h"
 
@@ -151,7 +153,8 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     release_start();
     ledger_start(session_memory(SESSION_LEDGER, ledger_size()), session_is_open());
     after_fork_start();
-    fault_start(seed);
+    fault_start(seed, &(struct fault_death){.comes = leaving_end, .survived = leaving_survived});
+    park_start(closing_release);
     on_exit(at_exit, NULL);
     __cxa_at_quick_exit(at_quick_end, NULL);
     table_on = true;

@@ -9,6 +9,7 @@
 #include "output/log.h"
 #include "faults/park.h"
 #include "kernel/tcp_socket.h"
+#include "refs/standing.h"
 
 struct closing {
     struct call call;
@@ -49,11 +50,5 @@ void closing_release(int fd, const struct identity *identity, const struct call 
 
 /* The call did not happen, or failed so that the descriptor is still there. */
 void closing_cancelled(struct closing *closing);
-
-/* For call paths of their own (shutdown, exit): what was seen here counts where the kernel cannot be asked. */
-void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing);
-
-/* An out-of-band byte hides itself, and what stands behind it, from SIOCINQ; inet_diag counts all. */
-void standing_count_unread(const struct identity *identity, struct standing *standing, struct scratch *scratch);
 
 #endif

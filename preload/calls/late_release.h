@@ -7,36 +7,7 @@
 #ifndef CLOSETRACE_LATE_RELEASE_H
 #define CLOSETRACE_LATE_RELEASE_H
 
-#include <stdatomic.h>
-#include <stdbool.h>
-
-#include "kernel/tcp_socket.h"
-
-/* How many threads owe a release; never NULL. */
-extern _Atomic int *release_expected;
-
-/* Before main. */
-void release_start(void);
-
-/* This process's fd was closed, which was the connection's: a thread may be inside a call on that number still. */
-void release_closed(uint64_t cookie, int fd);
-
-/* Where a connection was closed lately, in whichever process of ours: the next such number, the last closed first. */
-struct release_place {
-    uint64_t turn; /* 0 at first */
-    int pid, fd;
-};
-bool release_next_place(uint64_t cookie, struct release_place *place);
-
-/* Whose number fd was when it was last closed in that process; 0: not known. */
-uint64_t release_closed_at(int pid, int fd);
-
-/* The holder's thread will let go of the connection, which stood so, when its call returns. inode: its own, or 0. */
-void release_expect(const struct identity *identity, uint64_t inode, int fd, const struct before *before,
-                    const struct holder *holder);
-
-/* Whether that thread is known to be inside a call on another connection than that. */
-bool release_is_other(int tid, uint64_t cookie);
+#include "refs/pending_releases.h"
 
 /*
  * After a call that may block: cheap where nobody owes anything. result: below 0 the call failed, with errno; reset:

@@ -14,6 +14,7 @@
 #include "kernel/seccomp_guard.h"
 #include "session/session.h"
 #include "leaving.h"
+#include "shutting_down.h"
 #include "refs/fd_table.h"
 
 /* The connection has its listener's namespace, and is bound as it is: nothing to ask again. */
@@ -115,7 +116,7 @@ static void end_accepted(int fd, const struct identity *identity, const struct c
                                     .identity = identity,
                                     .with = 1U << PART_THEN};
     if (fault_armed(RULE_ACCEPT) && fault_meets(&subject)) {
-        fault_then(of_connection.rule, fd, &of_connection);
+        shutting_then(of_connection.rule, fd, &of_connection);
         fault_result(&of_connection, 0);
     }
 }
@@ -159,7 +160,7 @@ void connected(int fd, const struct sockaddr *address, socklen_t length, long re
             fault_failed(&told, fault_no_success);
         emit_open(OP_CONNECT, fd, result, error, &identity, &told);
         if (result == 0 && fault_has(call, PART_THEN))
-            fault_then(call->rule, fd, call);
+            shutting_then(call->rule, fd, call);
     }
     errno = saved;
 }

@@ -56,11 +56,6 @@ static void can_ask(struct ending_call *ending) {
     errno = saved;
 }
 
-bool shutting_disconnect(int fd) {
-    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-    return probe(SYS_connect, fd, (long)&nobody, sizeof nobody, 0, 0, 0) == 0;
-}
-
 /* The number stays the program's, which did not close it: a socket that was never connected takes its place. */
 static bool put_another(int fd) {
     long flags = probe(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0), status = probe(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
@@ -101,7 +96,7 @@ static void convert(struct ending_call *ending) {
         close_instead(ending);
     if (way == WAY_RST) {
         can_ask(ending);
-        if (!shutting_disconnect(ending->fd)) {
+        if (!socket_disconnect(ending->fd)) {
             fault_failed(&ending->call, "the kernel refuses to reset it");
             ending->off = false;
         }
@@ -282,7 +277,7 @@ long shutdown_exiting(struct ending_call *ending, long result, int error) {
     if (was_reset(ending))
         table_mark_disconnected(&ending->identity);
     if (result == 0 && fault_has(&ending->call, PART_THEN))
-        fault_then(ending->call.rule, ending->fd, &ending->call);
+        shutting_then(ending->call.rule, ending->fd, &ending->call);
     errno = saved;
     return fault_result(&ending->call, result);
 }
@@ -302,7 +297,7 @@ void shutting_reset(struct ending_call *ending, int fd, const struct call *call)
     if (!begin(ending, fd, call))
         return;
     can_ask(ending);
-    bool reset = shutting_disconnect(fd);
+    bool reset = socket_disconnect(fd);
     ending->call.done = clock_now();
     struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
     if (scratch) {
@@ -330,5 +325,16 @@ void disconnect_exiting(struct ending_call *ending, long result, int error) {
     }
     if (result == 0)
         table_mark_disconnected(&ending->identity);
+    errno = saved;
+}
+
+void shutting_then(const struct rule *rule, int fd, const struct call *call) {
+    struct ending_call ending;
+    int saved = errno;
+    struct call then = {.name = call->name, .caller = call->caller, .begun = clock_now(), .rule = rule};
+    if (rule->then == WAY_RST)
+        shutting_reset(&ending, fd, &then);
+    else
+        shutting_shut(&ending, fd, rule_way_how(rule->then), &then);
     errno = saved;
 }

@@ -33,8 +33,8 @@ long shutdown_exiting(struct ending_call *ending, long result, int error);
 void shutting_shut(struct ending_call *ending, int fd, int how, const struct call *call);
 void shutting_reset(struct ending_call *ending, int fd, const struct call *call);
 
-/* connect() with AF_UNSPEC: an RST, however many refer to the connection. False: the kernel refuses. */
-bool shutting_disconnect(int fd);
+/* then= of a call that succeeded on the connection behind fd. */
+void shutting_then(const struct rule *rule, int fd, const struct call *call);
 
 bool disconnect_entering(struct ending_call *ending, int fd, const struct call *call);
 void disconnect_exiting(struct ending_call *ending, long result, int error);

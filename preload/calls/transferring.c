@@ -10,6 +10,7 @@
 #include "kernel/seccomp_guard.h"
 #include "kernel/signals.h"
 #include "leaving.h"
+#include "shutting_down.h"
 #include "refs/fd_table.h"
 
 bool transfer_entering(struct traffic *traffic, int fd, const char *name, const void *caller) {
@@ -84,7 +85,7 @@ static void after_fault(struct traffic *traffic, enum event_op op, long result, 
     if (traffic->shortened && result > 0)
         epoll_sets_rearm(traffic->fd);
     if (rule_has(rule, PART_THEN) && result >= 0)
-        fault_then(rule, traffic->fd, &traffic->call);
+        shutting_then(rule, traffic->fd, &traffic->call);
     fault_result(&traffic->call, result);
 }
 

@@ -8,22 +8,21 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "calls/closing.h"
-#include "calls/shutting_down.h"
 #include "fault_count.h"
 #include "kernel/process.h"
-#include "pure/names.h"
-#include "refs/references.h"
 #include "kernel/seccomp_guard.h"
 #include "kernel/signals.h"
-#include "calls/leaving.h"
-#include "session/session.h"
+#include "output/event_socket.h"
+#include "pure/names.h"
 #include "refs/fd_table.h"
+#include "refs/references.h"
+#include "refs/standing.h"
 
 unsigned fault_families;
 const char fault_no_success[] = "the call has not succeeded";
 
 static struct rules rules;
+static struct fault_death death;
 static uint32_t fault_seed;
 
 /* What an event without such facts need not be asked for. */
@@ -52,9 +51,10 @@ bool fault_read_rules(const char *text, bool outlives, struct settings_error *er
     return rules_read(text, outlives, read_file, &rules, error);
 }
 
-void fault_start(uint32_t seed) {
+void fault_start(uint32_t seed, const struct fault_death *told) {
     if (rules.count == 0)
         return;
+    death = *told;
     fault_seed = seed;
     fault_count_start();
     log_name_rules(rules.texts);
@@ -274,12 +274,12 @@ static void deliver_signal(const struct fault_subject *subject) {
                                        signal_disposition(signal) == DISPOSITION_DEFAULT);
     if (fatal) {
         tell(subject, false);
-        leaving_end(signal_name(signal), subject->call->caller, -1);
+        death.comes(signal_name(signal), subject->call->caller, -1);
     }
     if (probe(SYS_tgkill, process_id(), process_thread_id(), signal, 0, 0, 0) < 0)
         fault_failed(subject->call, "the signal cannot be sent");
     if (fatal)
-        leaving_survived();
+        death.survived();
 }
 
 static void enter_late(struct call *call, bool cancellable) {
@@ -321,15 +321,4 @@ bool fault_takes(const struct fault_subject *subject, long *result) {
     errno = saved;
     *result = fault_result(subject->call, 0);
     return true;
-}
-
-void fault_then(const struct rule *rule, int fd, const struct call *call) {
-    struct ending_call ending;
-    int saved = errno;
-    struct call then = {.name = call->name, .caller = call->caller, .begun = clock_now(), .rule = rule};
-    if (rule->then == WAY_RST)
-        shutting_reset(&ending, fd, &then);
-    else
-        shutting_shut(&ending, fd, rule_way_how(rule->then), &then);
-    errno = saved;
 }

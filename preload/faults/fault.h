@@ -23,7 +23,11 @@ static inline bool fault_armed(unsigned families) {
  * force, once everything else is ready.
  */
 bool fault_read_rules(const char *text, bool outlives, struct settings_error *error);
-void fault_start(uint32_t seed);
+struct fault_death {
+    void (*comes)(const char *name, const void *caller, int status); /* a signal= will end the process: tell all */
+    void (*survived)(void);                                          /* it has not */
+};
+void fault_start(uint32_t seed, const struct fault_death *death);
 
 /* In a forked child: it counts from 0. */
 void fault_forked(void);
@@ -82,8 +86,5 @@ long fault_result(const struct call *call, long result);
  * true, and *result with errno. Where it does not, fault_result() comes after the call.
  */
 bool fault_takes(const struct fault_subject *subject, long *result);
-
-/* then= of a call that succeeded on the connection behind fd. */
-void fault_then(const struct rule *rule, int fd, const struct call *call);
 
 #endif

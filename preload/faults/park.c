@@ -7,7 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "calls/closing.h"
 #include "epoll_sets.h"
 #include "park_thread.h"
 #include "refs/ledger.h"
@@ -16,6 +15,8 @@
 #include "kernel/process.h"
 #include "refs/references.h"
 #include "kernel/seccomp_guard.h"
+#include "output/event_socket.h"
+#include "refs/standing.h"
 #include "session/session.h"
 
 enum state { FREE, KEPT, PARKED, LEAVING };
@@ -37,12 +38,19 @@ static struct pollfd *polled; /* one more, for park_thread_poll() */
 static _Atomic int releasing; /* the keeper ends one just now, and has not told of it yet */
 static int *places;           /* of those that are polled */
 
+static park_release *end_parked;
+static void work(void);
+
 enum { LOOK_EVERY_MS = 20, SECOND = 1000000000, MILLISECOND = 1000000, MICROSECOND = 1000 };
 
 static uint64_t now(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec;
+}
+
+void park_start(park_release *release) {
+    end_parked = release;
 }
 
 /* One mapping for all, on first need. */
@@ -82,7 +90,7 @@ struct parked park_keep(int fd, const struct identity *identity, const struct ru
     if (sandbox_up)
         return refused("in a sandbox no descriptor of ours can be made");
     /* The command looks after it, where there is one. */
-    if (!have_memory() || (!session_is_open() && !park_thread_start()))
+    if (!have_memory() || (!session_is_open() && !park_thread_start(work)))
         return refused("no thread can be made to look after it");
     int place = own_keep(fd);
     if (place < 0)
@@ -113,7 +121,7 @@ void park_begin(const struct parked *parked) {
         park_give_up(parked);
         return;
     }
-    park_thread_start();
+    park_thread_start(work);
     if (rule_has(record->rule, PART_HOLD))
         record->until = now() + record->rule->hold;
     atomic_store(&record->state, PARKED);
@@ -156,7 +164,7 @@ static void release(int place) {
     bool there = is_still_it(record, fd);
     forget(place);
     if (there)
-        closing_release(fd, &identity, &call);
+        end_parked(fd, &identity, &call);
     atomic_store(&releasing, 0);
 }
 
@@ -201,7 +209,7 @@ static void release_those_due(void) {
     }
 }
 
-void park_thread_work(void) {
+static void work(void) {
     size_t count;
     int wait = collect(&count);
     park_thread_poll(polled, count, wait);

@@ -15,6 +15,10 @@ struct parked {
     const char *refusal;
 };
 
+/* Before main. release: ends what was parked as fd (no number of the program's), and tells of it. */
+typedef void park_release(int fd, const struct identity *identity, const struct call *call);
+void park_start(park_release *release);
+
 /*
  * Before the program's descriptor is closed: keeps the connection, and takes fd out of the process's epoll sets. Where
  * it cannot be kept, refusal says why. rule: whose as= and hold= say how, and for how long. Nothing is done with it

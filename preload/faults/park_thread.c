@@ -18,6 +18,7 @@
 enum { STACK = 65536, MARGIN = 16384, TCB = 4096, KERNEL_SIGSET = 8, LOOK_EVERY_MS = 20 };
 
 static atomic_bool there;
+static void (*job)(void);
 
 /*
  * The thread's own thread-local storage: zeroed variables of every object that was loaded at start-up, below a control
@@ -46,10 +47,9 @@ static size_t tls_size(void) {
     return ((block - lowest) / MARGIN + 2) * MARGIN;
 }
 
-static int work_for_ever(void *unused) {
-    (void)unused;
+static int work_for_ever(void *work) {
     for (;;)
-        park_thread_work();
+        (*(void (**)(void))work)();
     return 0;
 }
 
@@ -65,7 +65,7 @@ static bool make_thread(void) {
         return false;
     }
     char *block = make_tls(memory + STACK, tls);
-    int thread = REAL(clone)(work_for_ever, memory + STACK, flags, NULL, NULL, block, NULL);
+    int thread = REAL(clone)(work_for_ever, memory + STACK, flags, &job, NULL, block, NULL);
     probe(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, KERNEL_SIGSET, 0, 0);
     if (thread < 0)
         memory_unmap(memory, size);
@@ -78,11 +78,12 @@ static void make_wake(void) {
         own_adopt(OWN_WAKE, (int)fd);
 }
 
-bool park_thread_start(void) {
+bool park_thread_start(void (*work)(void)) {
     int saved = errno;
     if (atomic_load(&there) || atomic_exchange(&there, true))
         return true;
     make_wake();
+    job = work;
     if (make_thread())
         return true;
     atomic_store(&there, false);

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* There is one from now on. False: none can be made. Async-signal-safe. */
-bool park_thread_start(void);
+/* There is one from now on, which does work() over and over. False: none can be made. Async-signal-safe. */
+bool park_thread_start(void (*work)(void));
 
 /* It looks again at what there is to do. */
 void park_thread_wake(void);
@@ -19,11 +19,7 @@ void park_thread_wake(void);
 /* In a forked child: it has none. */
 void park_thread_forked(void);
 
-/*
- * What it does over and over (park.c); and how it waits there: for these, for park_thread_wake(), that long at most.
- * There is room for one more behind them.
- */
-void park_thread_work(void);
+/* How work() waits: for these, for park_thread_wake(), that long at most. There is room for one more behind them. */
 void park_thread_poll(struct pollfd *fds, size_t count, int milliseconds);
 
 #endif

@@ -193,3 +193,8 @@ uint64_t socket_inode(int fd) {
     struct stat status;
     return probe(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 ? status.st_ino : 0;
 }
+
+bool socket_disconnect(int fd) {
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    return probe(SYS_connect, fd, (long)&nobody, sizeof nobody, 0, 0, 0) == 0;
+}

@@ -67,6 +67,9 @@ enum tcp_state socket_state(int fd);
 /* In that state the peer's FIN has come, or nothing will come any more. */
 bool socket_peer_has_closed(enum tcp_state state);
 
+/* connect() with AF_UNSPEC: an RST, however many refer to the connection. False: the kernel refuses. */
+bool socket_disconnect(int fd);
+
 /* Its inode number, by which /proc names it; 0: could not be asked. */
 uint64_t socket_inode(int fd);
 

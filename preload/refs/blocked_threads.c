@@ -7,7 +7,7 @@
 
 #include "kernel/process.h"
 #include "kernel/procfs.h"
-#include "calls/late_release.h"
+#include "pending_releases.h"
 #include "kernel/seccomp_guard.h"
 #include "fd_table.h"
 

@@ -1,0 +1,55 @@
+/*
+ * Releases that are still to come: a thread was inside a call on a socket when the last descriptor was closed, and will
+ * tell of the end when its call returns (calls/late_release.h). And the numbers that were closed lately, on which such a
+ * thread may have called. The session's processes share both: the last descriptor may have been another's, and the
+ * number may have been closed long before. Lock-free, async-signal-safe.
+ */
+#ifndef CLOSETRACE_PENDING_RELEASES_H
+#define CLOSETRACE_PENDING_RELEASES_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "kernel/tcp_socket.h"
+
+/* How many threads owe a release; never NULL. */
+extern _Atomic int *release_expected;
+
+/* Before main. */
+void release_start(void);
+
+/* This process's fd was closed, which was the connection's: a thread may be inside a call on that number still. */
+void release_closed(uint64_t cookie, int fd);
+
+/* Where a connection was closed lately, in whichever process of ours: the next such number, the last closed first. */
+struct release_place {
+    uint64_t turn; /* 0 at first */
+    int pid, fd;
+};
+bool release_next_place(uint64_t cookie, struct release_place *place);
+
+/* Whose number fd was when it was last closed in that process; 0: not known. */
+uint64_t release_closed_at(int pid, int fd);
+
+/* The holder's thread will let go of the connection, which stood so, when its call returns. inode: its own, or 0. */
+void release_expect(const struct identity *identity, uint64_t inode, int fd, const struct before *before,
+                    const struct holder *holder);
+
+/* Whether that thread is known to be inside a call on another connection than that. */
+bool release_is_other(int tid, uint64_t cookie);
+
+/* What a thread owes. */
+struct pending_release {
+    int fd;
+    uint64_t inode;
+    struct before before;
+    struct identity identity;
+};
+
+/* The next that this thread owes, which it owes no more then; at: 0 at first. False: no more. */
+bool release_settle(int tid, unsigned *at, struct pending_release *pending);
+
+/* Of several threads that were inside calls on it, all may find it gone: true for all but the first that asks. */
+bool release_is_told(uint64_t cookie);
+
+#endif

@@ -1,0 +1,34 @@
+#define _GNU_SOURCE
+#include "standing.h"
+
+#include "fd_table.h"
+#include "fds_in_flight.h"
+#include "kernel/sock_diag.h"
+#include "output/log.h"
+
+void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing) {
+    if (flight_met_strangers()) /* another program may have set them */
+        atomic_store_explicit(socket_odd_options, true, memory_order_relaxed);
+    bool asked = socket_stand(fd, identity->role, for_close, standing);
+    unsigned seen = table_seen(fd);
+    struct before *before = &standing->before;
+    standing->used = seen & SEEN_USE;
+    if (asked && before->state != STATE_CLOSE)
+        return;
+    /* In CLOSE the kernel's numbers do not tell a connection that is over from a socket that was something else. */
+    bool had_peer = identity->role == ROLE_SERVER || !address_is_unspecified(&identity->remote);
+    before->was_connected = had_peer && (before->was_connected || !asked);
+    before->fin_sent = before->was_connected && (before->fin_sent || ((seen & SEEN_OWN_FIN) && !(seen & SEEN_RESET)));
+}
+
+void standing_count_unread(const struct identity *identity, struct standing *standing, struct scratch *scratch) {
+    struct diag_answer answer;
+    struct before *before = &standing->before;
+    if (before->unread == 0 || !log_settings.verify || !diag_prepare(identity, before->state, scratch))
+        return;
+    diag_look_up(identity, scratch, &answer);
+    bool has_fin =
+        before->state == STATE_CLOSE_WAIT || before->state == STATE_LAST_ACK || before->state == STATE_CLOSING;
+    if (answer.found && answer.receive_queue > before->unread + has_fin)
+        before->unread = answer.receive_queue - has_fin;
+}
