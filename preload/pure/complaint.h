@@ -4,8 +4,13 @@
 #ifndef CLOSETRACE_COMPLAINT_H
 #define CLOSETRACE_COMPLAINT_H
 
-#include "condition.h"
 #include "line.h"
+
+/* Where and why a text could not be read. message says what would be right; no newline, no variable name. */
+struct parse_error {
+    size_t offset; /* of the offending character in the whole text */
+    char message[200];
+};
 
 /*
  * complain_about() begins the message of *error, the line_ functions go on, complain() ends it and returns false,

@@ -5,6 +5,7 @@
 #ifndef CLOSETRACE_CONDITION_H
 #define CLOSETRACE_CONDITION_H
 
+#include "complaint.h"
 #include "event.h"
 
 enum condition_key {
@@ -41,12 +42,6 @@ struct condition {
 struct conditions {
     unsigned count;
     struct condition list[CONDITIONS_MAX];
-};
-
-/* Where and why a text could not be read. message says what would be right; no newline, no variable name. */
-struct parse_error {
-    size_t offset; /* of the offending character in the whole text */
-    char message[200];
 };
 
 /*

@@ -133,9 +133,3 @@ const struct rule_call *rule_call_find(const char *name, size_t length) {
             return &calls[i];
     return NULL;
 }
-
-const char *rule_family_name(unsigned i) {
-    static const char *const names[] = {"close",  "shutdown", "write", "read", "connect",
-                                        "accept", "exit",     "fork",  "dup"};
-    return i < sizeof names / sizeof *names ? names[i] : NULL;
-}

@@ -286,47 +286,22 @@ static bool linger2_part(struct reading *reading, struct value value) {
     return read_seconds(reading, value, &reading->rule->linger2);
 }
 
-static const struct part_reader {
-    const char *name;
-    bool (*read)(struct reading *reading, struct value value);
-} parts[PART_COUNT] = {
-    [PART_ERROR] = {"error", error_part},
-    [PART_RETVAL] = {"retval", retval_part},
-    [PART_SIGNAL] = {"signal", signal_part},
-    [PART_DELAY_ENTER] = {"delay_enter", delay_enter_part},
-    [PART_DELAY_EXIT] = {"delay_exit", delay_exit_part},
-    [PART_WHEN] = {"when", when_part},
-    [PART_SCOPE] = {"scope", scope_part},
-    [PART_PROB] = {"prob", prob_part},
-    [PART_AS] = {"as", as_part},
-    [PART_THEN] = {"then", then_part},
-    [PART_HOLD] = {"hold", hold_part},
-    [PART_SHORT] = {"short", short_part},
-    [PART_LINGER] = {"linger", linger_part},
-    [PART_LINGER2] = {"linger2", linger2_part},
+static bool (*const read_value[PART_COUNT])(struct reading *reading, struct value value) = {
+    [PART_ERROR] = error_part,
+    [PART_RETVAL] = retval_part,
+    [PART_SIGNAL] = signal_part,
+    [PART_DELAY_ENTER] = delay_enter_part,
+    [PART_DELAY_EXIT] = delay_exit_part,
+    [PART_WHEN] = when_part,
+    [PART_SCOPE] = scope_part,
+    [PART_PROB] = prob_part,
+    [PART_AS] = as_part,
+    [PART_THEN] = then_part,
+    [PART_HOLD] = hold_part,
+    [PART_SHORT] = short_part,
+    [PART_LINGER] = linger_part,
+    [PART_LINGER2] = linger2_part,
 };
-
-const char *rule_part_name(enum rule_part part) {
-    return (size_t)part < PART_COUNT ? parts[part].name : NULL;
-}
-
-const char *rule_way_name(enum rule_way way) {
-    static const char *const names[WAY_COUNT] = {
-        [WAY_SHUT_RD] = "SHUT_RD", [WAY_SHUT_WR] = "SHUT_WR", [WAY_SHUT_RDWR] = "SHUT_RDWR", [WAY_CLOSE] = "CLOSE",
-        [WAY_RST] = "RST",         [WAY_HOLD] = "HOLD",       [WAY_NONE] = "NONE",
-    };
-    return (size_t)way < WAY_COUNT ? names[way] : NULL;
-}
-
-const char *rule_scope_name(enum rule_scope scope) {
-    static const char *const names[SCOPE_COUNT] = {
-        [SCOPE_PROCESS] = "process",
-        [SCOPE_THREAD] = "thread",
-        [SCOPE_CONNECTION] = "connection",
-        [SCOPE_SESSION] = "session",
-    };
-    return (size_t)scope < SCOPE_COUNT ? names[scope] : NULL;
-}
 
 /* Parts of strace's that there are none of here, and what there is instead. */
 static const struct foreign {
@@ -343,7 +318,8 @@ static bool is_word(const struct reading *reading, struct value value, const cha
 
 /* Parts first, then the keys of conditions. */
 static const char *key_word(unsigned i) {
-    return i < PART_COUNT ? parts[i].name : condition_key_name((enum condition_key)(i - PART_COUNT));
+    return i < PART_COUNT ? rule_part_name((enum rule_part)i)
+                          : condition_key_name((enum condition_key)(i - PART_COUNT));
 }
 
 static bool unknown_part(const struct reading *reading, struct value key) {
@@ -363,7 +339,7 @@ static bool unknown_part(const struct reading *reading, struct value key) {
     }
     for (unsigned i = 0; i < PART_COUNT; i++) {
         line_text(&message, i > 0 ? ", " : key.length > 0 ? ": " : "");
-        line_text(&message, parts[i].name);
+        line_text(&message, rule_part_name((enum rule_part)i));
     }
     line_text(&message, ", or a condition");
     return complain(&message, reading->error);
@@ -391,7 +367,7 @@ static bool read_part(struct reading *reading, struct value part) {
     if (is_condition(reading, key))
         return condition_part(reading, part);
     unsigned i = 0;
-    while (i < PART_COUNT && !is_word(reading, key, parts[i].name))
+    while (i < PART_COUNT && !is_word(reading, key, rule_part_name((enum rule_part)i)))
         i++;
     if (i == PART_COUNT)
         return unknown_part(reading, key);
@@ -401,7 +377,7 @@ static bool read_part(struct reading *reading, struct value part) {
         return complain_plainly(reading->error, part.at, "this part stands there twice; once would be right");
     reading->rule->parts |= 1U << i;
     reading->offsets[i] = part.at;
-    return parts[i].read(reading, (struct value){key.at + key.length + 1, part.length - key.length - 1});
+    return read_value[i](reading, (struct value){key.at + key.length + 1, part.length - key.length - 1});
 }
 
 static const char *call_word(unsigned i) {
