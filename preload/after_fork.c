@@ -8,7 +8,7 @@
 #include "faults/fault.h"
 #include "refs/ledger.h"
 #include "output/log.h"
-#include "calls/opening.h"
+#include "calls/forking.h"
 #include "faults/park.h"
 #include "kernel/process.h"
 #include "kernel/scratch.h"

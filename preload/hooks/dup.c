@@ -2,7 +2,10 @@
 #define _GNU_SOURCE
 #include "calls/closing.h"
 #include "hook.h"
+#include "calls/duplicating.h"
 #include "calls/opening.h"
+#include "calls/passing_fds.h"
+#include "faults/fault.h"
 
 HOOKED int dup(int fd) {
     if (!table_on)

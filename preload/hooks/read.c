@@ -1,7 +1,8 @@
 /* Reads: they tell of the peer's FIN and RST. */
 #define _GNU_SOURCE
 #include "hook.h"
-#include "calls/opening.h"
+#include "calls/passing_fds.h"
+#include "faults/fault.h"
 #include "calls/late_release.h"
 #include "faults/short_iov.h"
 #include "calls/transferring.h"

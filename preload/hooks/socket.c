@@ -5,7 +5,9 @@
 
 #include "hook.h"
 #include "calls/shutting_down.h"
+#include "calls/connecting.h"
 #include "calls/opening.h"
+#include "faults/fault.h"
 #include "kernel/seccomp_guard.h"
 
 HOOKED int socket(int domain, int type, int protocol) {

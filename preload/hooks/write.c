@@ -10,7 +10,9 @@
 #include <netinet/in.h>
 
 #include "hook.h"
-#include "calls/opening.h"
+#include "calls/connecting.h"
+#include "calls/passing_fds.h"
+#include "faults/fault.h"
 #include "calls/late_release.h"
 #include "kernel/seccomp_guard.h"
 #include "faults/short_iov.h"

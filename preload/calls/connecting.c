@@ -1,0 +1,135 @@
+#include "connecting.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "faults/fault.h"
+#include "kernel/process.h"
+#include "kernel/seccomp_guard.h"
+#include "output/event_socket.h"
+#include "output/log.h"
+#include "refs/end_claims.h"
+#include "refs/fd_table.h"
+#include "refs/ledger.h"
+#include "session/session.h"
+#include "shutting_down.h"
+
+/* The connection has its listener's namespace, and is bound as it is: nothing to ask again. */
+static bool identify_accepted(int listener, int fd, const struct sockaddr *peer, socklen_t length,
+                              struct identity *identity) {
+    struct identity parent;
+    memset(identity, 0, sizeof *identity);
+    identity->cookie = socket_cookie(fd);
+    if (!identity->cookie || !table_find(listener, false, &parent))
+        return false;
+    ledger_expect(identity->cookie);
+    session_expect_event();
+    session_expect_to_know(identity->cookie);
+    identity->namespace = parent.namespace;
+    identity->interface = parent.interface;
+    identity->role = ROLE_SERVER;
+    socket_local_name(fd, identity);
+    if (!peer || !address_from_sockaddr(&identity->remote, peer, length))
+        socket_remote_name(fd, identity);
+    return true;
+}
+
+static void emit_open(enum event_op op, int fd, long result, int error, const struct identity *identity,
+                      const struct call *call) {
+    struct scratch *scratch = log_wants_of(call, TRACE_OPEN) ? scratch_take() : NULL;
+    if (!scratch)
+        return;
+    struct call ended = call_ended(call);
+    struct event *event = log_event(scratch, op, &ended);
+    event->has |= HAS_FD | HAS_RET;
+    event->fd = fd;
+    event->ret = result;
+    if (result == -1) {
+        event->has |= HAS_ERRNO;
+        event->error = error;
+    }
+    event_set_socket(event, identity);
+    log_emit(scratch);
+    scratch_give(scratch);
+}
+
+void socket_made(int fd, int domain, int type) {
+    enum { KIND_OF_TYPE = 0xf };
+    if (!table_on)
+        return;
+    if ((domain == AF_INET || domain == AF_INET6) && (type & KIND_OF_TYPE) == SOCK_STREAM)
+        table_set_made(fd);
+    else
+        table_set_other(fd);
+}
+
+bool connect_disconnects(const struct sockaddr *address, socklen_t length) {
+    sa_family_t family;
+    struct iovec ours = {&family, sizeof family};
+    struct iovec theirs = {(void *)(uintptr_t)address, sizeof family};
+    if (!address || length < sizeof family)
+        return false;
+    /* A bad pointer is for the kernel to refuse, not for us to trip over. */
+    return probe(SYS_process_vm_readv, process_id(), (long)&ours, 1, (long)&theirs, 1, 0) == sizeof family &&
+           family == AF_UNSPEC;
+}
+
+/* then= of an accept is about the connection that came of it. */
+static void end_accepted(int fd, const struct identity *identity, const struct call *call) {
+    struct call of_connection = *call;
+    struct fault_subject subject = {.family = RULE_ACCEPT,
+                                    .call = &of_connection,
+                                    .fd = fd,
+                                    .how = -1,
+                                    .identity = identity,
+                                    .with = 1U << PART_THEN};
+    if (fault_armed(RULE_ACCEPT) && fault_meets(&subject)) {
+        shutting_then(of_connection.rule, fd, &of_connection);
+        fault_result(&of_connection, 0);
+    }
+}
+
+void accepted(int listener, int fd, const struct sockaddr *peer, socklen_t length, const struct call *call) {
+    int saved = errno;
+    struct identity identity;
+    if (!table_maybe_tcp(listener)) {
+        table_set_other(fd);
+    } else if (identify_accepted(listener, fd, peer, length, &identity)) {
+        ledger_born(identity.cookie);
+        table_set(fd, &identity);
+        emit_open(OP_ACCEPT, listener, fd, 0, &identity, call);
+        end_accepted(fd, &identity, call);
+    } else {
+        table_set_unknown(fd);
+    }
+    errno = saved;
+}
+
+static bool is_under_way(long result, int error) {
+    return result == 0 || error == EINPROGRESS || error == EINTR || error == EALREADY || error == EISCONN;
+}
+
+void connected(int fd, const struct sockaddr *address, socklen_t length, long result, int error,
+               const struct call *call) {
+    int saved = errno;
+    struct identity identity;
+    if (table_find(fd, false, &identity)) {
+        if (is_under_way(result, error)) {
+            socket_names(fd, &identity);
+            /* In SYN_SENT it has no peer's name yet. The kernel has read the address, so it can be read. */
+            if (identity.remote.family == ADDRESS_UNSET && address)
+                address_from_sockaddr(&identity.remote, address, length);
+            identity.role = ROLE_CLIENT;
+            table_set(fd, &identity);
+            claims_begin(identity.cookie);
+        }
+        struct call told = *call;
+        if (result != 0 && fault_has(call, PART_THEN))
+            fault_failed(&told, fault_no_success);
+        emit_open(OP_CONNECT, fd, result, error, &identity, &told);
+        if (result == 0 && fault_has(call, PART_THEN))
+            shutting_then(call->rule, fd, call);
+    }
+    errno = saved;
+}

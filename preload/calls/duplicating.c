@@ -1,0 +1,43 @@
+#include "duplicating.h"
+
+#include <errno.h>
+
+#include "output/event_socket.h"
+#include "output/log.h"
+#include "refs/fd_table.h"
+#include "refs/references.h"
+
+void reference_emit(enum event_op op, int fd, long result, int taken, unsigned later, const struct identity *identity,
+                    const struct call *call) {
+    struct references references;
+    struct scratch *scratch = log_wants_of(call, TRACE_REFS) ? scratch_take() : NULL;
+    if (!scratch)
+        return;
+    int open_fd = op == OP_SEND_FD ? fd : (int)result;
+    references_count(socket_inode(open_fd), identity->cookie, scratch, &references);
+    struct call ended = call_ended(call);
+    struct event *event = log_event(scratch, op, &ended);
+    event->has |= HAS_FD | HAS_RET;
+    event->fd = fd;
+    event->ret = result;
+    event_set_socket(event, identity);
+    references_note(&references, -taken, event);
+    event->refs_before -= later < event->refs_before ? later : event->refs_before;
+    event->refs_after -= later < event->refs_after ? later : event->refs_after;
+    log_emit(scratch);
+    scratch_give(scratch);
+}
+
+void duplicated(int fd, int new_fd, const struct call *call) {
+    int saved = errno;
+    struct identity identity;
+    if (!table_maybe_tcp(fd) || !table_find(fd, true, &identity)) {
+        table_set_other(new_fd);
+    } else {
+        table_set(new_fd, &identity);
+        if (table_seen(fd) & SEEN_USE)
+            table_mark_used(new_fd);
+        reference_emit(OP_DUP, fd, new_fd, 1, 0, &identity, call);
+    }
+    errno = saved;
+}

@@ -1,0 +1,33 @@
+#include "forking.h"
+
+#include <errno.h>
+
+#include "leaving.h"
+#include "output/log.h"
+#include "refs/fd_table.h"
+
+unsigned forking(void) {
+    int saved = errno;
+    unsigned shared = log_wants(TRACE_REFS) && table_end() ? leaving_count() : 0;
+    errno = saved;
+    return shared;
+}
+
+void forked(unsigned shared, int child, const struct call *call) {
+    int saved = errno;
+    struct scratch *scratch = (shared && log_wants(TRACE_REFS)) || call->rule ? scratch_take() : NULL;
+    if (scratch) {
+        struct call ended = call_ended(call);
+        struct event *event = log_event(scratch, OP_FORK, &ended);
+        event->has |= HAS_SHARED;
+        event->shared = shared;
+        if (child > 0) {
+            event->has |= HAS_CHILD | HAS_RET;
+            event->child = child;
+            event->ret = child;
+        }
+        log_emit(scratch);
+        scratch_give(scratch);
+    }
+    errno = saved;
+}

@@ -1,0 +1,22 @@
+/*
+ * The call paths of descriptors that go from process to process: over a unix socket (SCM_RIGHTS), by pidfd_getfd().
+ * Table, ledger and the copies in flight learn, the event is logged. errno is kept.
+ */
+#ifndef CLOSETRACE_PASSING_FDS_H
+#define CLOSETRACE_PASSING_FDS_H
+
+#include <sys/socket.h>
+
+#include "output/call.h"
+
+/* A descriptor came in by pidfd_getfd(). */
+void received_descriptor(int fd, const struct call *call);
+
+/*
+ * The message that was sent or received over channel, with whatever descriptors it carries. flags: recvmsg()'s; one
+ * that was only peeked at (MSG_PEEK) is still under way, and its descriptors have come all the same.
+ */
+void sent_message(int channel, const struct msghdr *message, const struct call *call);
+void received_message(int channel, const struct msghdr *message, int flags, const struct call *call);
+
+#endif
