@@ -3,6 +3,8 @@
 
 load helpers/safety
 
+CLOSETRACE=${CLOSETRACE:-$ROOT/closetrace}
+
 # refused VARIABLE VALUE [COLUMN]: said once, with a caret under that character of the value (0).
 refused() {
   local variable=$1 value=$2 column=${3-0} lines
@@ -95,4 +97,54 @@ refused() {
   traced CLOSETRACE_OUTPUT="$BATS_TEST_TMPDIR/gone/log" /bin/bash -c \
     'rm -r "$1" && exec "$2" rounds 3' bash "$BATS_TEST_TMPDIR/gone" "$PROGRAMS/safety_output"
   [ "$(status_of traced)" = 0 ]
+}
+
+# in_time EXPECTED-STATUS COMMAND...: ends, and so
+in_time() {
+  local expected=$1 status=0
+  shift
+  timeout -k 1 10 "$@" >out 2>err || status=$?
+  [ "$status" = "$expected" ] || { echo "status $status: $*" && cat out err && return 1; }
+}
+
+@test "settings: what is named and is no file holds nobody up: rules" {
+  cd "$BATS_TEST_TMPDIR"
+  mkfifo pipe
+  in_time 0 env LD_PRELOAD="$LIB" CLOSETRACE_INJECT=@pipe "$PROGRAMS/safety_place" descriptors
+  grep -q '^closetrace: CLOSETRACE_INJECT: cannot be read (ENXIO): a regular file' err
+  for file in pipe /dev/tty0 . /dev/stdin; do
+    in_time 125 "$CLOSETRACE" run -e "inject=@$file" touch was-started < <(sleep 9)
+    grep -q '^closetrace: CLOSETRACE_INJECT: cannot be read (E[A-Z]*): a regular file' err
+  done
+  [ ! -e was-started ]
+}
+
+@test "settings: what is named and is no file holds nobody up: TZ, a script's interpreter" {
+  cd "$BATS_TEST_TMPDIR"
+  mkfifo pipe
+  chmod +x pipe
+  for zone in ":$PWD/pipe" "$PWD/pipe" "../../../$PWD/pipe"; do
+    in_time 0 env TZ="$zone" LD_PRELOAD="$LIB" "$PROGRAMS/safety_output" rounds 2
+    grep -q 'FIN sent' err
+    in_time 0 env TZ="$zone" "$CLOSETRACE" run -o trace "$PROGRAMS/safety_output" rounds 2
+    in_time 0 env TZ="$zone" "$CLOSETRACE" print trace
+    in_time 0 env TZ="$zone" "$CLOSETRACE" report trace
+    in_time 0 env TZ="$zone" "$CLOSETRACE" run "$PROGRAMS/safety_output" rounds 2
+    grep -q "^$(date -u +%H):.*FIN sent" err || grep -q "^$(date -u -d '1 minute ago' +%H):.*FIN sent" err
+    # shellcheck disable=SC2016 # the inner shell's
+    in_time 0 env TZ="$zone" "$CLOSETRACE" run sh -c '[ "$TZ" = "$1" ]' sh "$zone"
+  done
+  printf '#!%s\n' "$PWD/pipe" >script
+  chmod +x script
+  in_time 126 "$CLOSETRACE" run ./script
+}
+
+@test "settings: no rule of a file with a NUL is obeyed" {
+  cd "$BATS_TEST_TMPDIR"
+  printf 'exit:signal=KILL\n#\0\n' >rules
+  in_time 0 env LD_PRELOAD="$LIB" CLOSETRACE_INJECT=@rules "$PROGRAMS/safety_output" rounds 2
+  grep -q '^closetrace: CLOSETRACE_INJECT: rules:2: a NUL: ' err
+  in_time 125 "$CLOSETRACE" run -e inject=@rules touch was-started
+  grep -q '^closetrace: CLOSETRACE_INJECT: rules:2: a NUL: ' err
+  [ ! -e was-started ]
 }

@@ -107,7 +107,7 @@ const char *reach_obstacle(const char *path, char *program, size_t size) {
     snprintf(program, size, "%s", path);
     for (unsigned i = 0; i < INTERPRETERS_MAX; i++) {
         memset(&begin, 0, sizeof begin);
-        int fd = open(program, O_RDONLY | O_CLOEXEC);
+        int fd = open(program, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* it may be a FIFO */
         ssize_t got = fd < 0 ? -1 : pread(fd, &begin, sizeof begin - 1, 0);
         if (got >= (ssize_t)sizeof begin.header && memcmp(begin.text, ELFMAG, SELFMAG) == 0) {
             const char *obstacle = obstacle_of_elf(fd, &begin.header);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "kernel/regular_file.h"
 #include "pure/complaint.h"
 #include "pure/rules.h"
 
@@ -295,16 +296,6 @@ static bool read_options(struct reading *reading, int argc, char **argv) {
            wrong("%s", "a COMMAND is missing: closetrace run [OPTION...] COMMAND [ARG...]");
 }
 
-static long read_file(const char *path, char *buffer, size_t size) {
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return -errno;
-    size_t length = fread(buffer, 1, size, file);
-    long result = ferror(file) ? -EIO : (long)length;
-    fclose(file);
-    return result;
-}
-
 static bool refuse(const struct settings_error *error) {
     char text[2048] = "";
     size_t length = settings_error_render(error, text, sizeof text);
@@ -317,7 +308,7 @@ static bool read_rules(struct run_options *options) {
     static struct rules rules;
     struct settings_error error = {.variable = "CLOSETRACE_INJECT"};
     const char *text = run_options_get(options, "CLOSETRACE_INJECT");
-    if (!rules_read(text, true, read_file, &rules, &error))
+    if (!rules_read(text, true, regular_file_read, &rules, &error))
         return refuse(&error);
     char *all = need(strdup(""));
     for (unsigned i = 0; i < rules.count; i++) {

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "output/timezone.h"
 #include "pure/complaint.h"
 
 bool output_in_color(int fd) {
@@ -24,6 +25,14 @@ unsigned output_width(void) {
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : USUAL;
 }
 
+/* UTC, then, for us; the environment of a program that is started was copied before. */
+static void avoid_hanging_zone(void) {
+    static bool looked;
+    if (!looked && timezone_could_hang(getenv("TZ")))
+        setenv("TZ", "UTC0", 1);
+    looked = true;
+}
+
 /* Offsets change at full quarters of an hour only. */
 int32_t local_offset(uint64_t time_us) {
     enum { QUARTER = 900 };
@@ -34,6 +43,7 @@ int32_t local_offset(uint64_t time_us) {
     if (time_us / 1000000 / QUARTER == quarter)
         return offset;
     quarter = time_us / 1000000 / QUARTER;
+    avoid_hanging_zone();
     tzset();
     offset = localtime_r(&second, &local) ? (int32_t)local.tm_gmtoff : 0;
     return offset;

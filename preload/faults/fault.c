@@ -10,6 +10,7 @@
 
 #include "fault_count.h"
 #include "kernel/process.h"
+#include "kernel/regular_file.h"
 #include "kernel/seccomp_guard.h"
 #include "kernel/signals.h"
 #include "output/event_socket.h"
@@ -31,24 +32,9 @@ enum {
     CANCELLATION_POINTS = RULE_CLOSE | RULE_WRITE | RULE_READ | RULE_CONNECT | RULE_ACCEPT,
 };
 
-static long read_file(const char *path, char *buffer, size_t size) {
-    long fd = raw6(SYS_open, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0, 0), length = 0;
-    if (fd < 0)
-        return fd;
-    for (long got = 1; got > 0 && (size_t)length<size; length += got> 0 ? got : 0) {
-        got = raw6(SYS_read, fd, (long)buffer + length, (long)size - length, 0, 0, 0);
-        if (got < 0 && got != -EINTR)
-            length = got;
-        if (length < 0)
-            break;
-    }
-    raw6(SYS_close, fd, 0, 0, 0, 0, 0);
-    return length;
-}
-
 bool fault_read_rules(const char *text, bool outlives, struct settings_error *error) {
     error->variable = "CLOSETRACE_INJECT";
-    return rules_read(text, outlives, read_file, &rules, error);
+    return rules_read(text, outlives, regular_file_read, &rules, error);
 }
 
 void fault_start(uint32_t seed, const struct fault_death *told) {

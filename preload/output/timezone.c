@@ -1,10 +1,11 @@
 #define _GNU_SOURCE
 #include "timezone.h"
 
-#include <fcntl.h>
+#include <errno.h>
+
+#include "kernel/regular_file.h"
 #include "pure/line.h"
 #include "pure/tzif.h"
-#include "kernel/raw.h"
 
 static void zone_path(const char *zone, char *path, size_t size) {
     struct line line;
@@ -24,10 +25,12 @@ int32_t timezone_offset(const char *zone, uint64_t seconds_since_epoch) {
     static unsigned char file[8192];
     char path[256];
     zone_path(zone, path, sizeof path);
-    long fd = raw6(SYS_open, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0, 0);
-    if (fd < 0)
-        return 0;
-    long length = raw6(SYS_read, fd, (long)file, sizeof file, 0, 0, 0);
-    raw6(SYS_close, fd, 0, 0, 0, 0, 0);
+    long length = regular_file_read(path, (char *)file, sizeof file);
     return length > 0 ? tzif_offset(file, (uint64_t)length, (int64_t)seconds_since_epoch) : 0;
+}
+
+bool timezone_could_hang(const char *zone) {
+    char path[256], byte;
+    zone_path(zone, path, sizeof path);
+    return regular_file_read(path, &byte, 1) == -ENXIO;
 }

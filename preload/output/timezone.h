@@ -4,6 +4,7 @@
 #ifndef CLOSETRACE_TIMEZONE_H
 #define CLOSETRACE_TIMEZONE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -11,5 +12,8 @@
  * that is understood (a rule such as CET-1CEST is not).
  */
 int32_t timezone_offset(const char *zone, uint64_t seconds_since_epoch);
+
+/* It names something that is no regular file: libc would open it, and wait at a FIFO. */
+bool timezone_could_hang(const char *zone);
 
 #endif

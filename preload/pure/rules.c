@@ -63,9 +63,13 @@ static size_t without_comment(const char *line, size_t length) {
     return length;
 }
 
-/* One line of a file, its end already a NUL. */
-static bool read_line(char *line, bool outlives, struct rules *rules, struct settings_error *error) {
-    size_t length = without_comment(line, strlen(line));
+/* One line of a file, its end already a NUL. A rule that ended at another NUL would be half a rule. */
+static bool read_line(char *line, size_t length, bool outlives, struct rules *rules, struct settings_error *error) {
+    const size_t nul = strlen(line);
+    error->text = line;
+    if (nul < length)
+        return complain_plainly(&error->parse, nul, "a NUL: rules are text, one a line");
+    length = without_comment(line, length);
     char *rule = line + (trim(line, &length) - line);
     if (length == 0)
         return true;
@@ -80,7 +84,7 @@ static bool unreadable(const char *text, size_t offset, long reason, struct sett
     error->text = text;
     complain_about(&message, &error->parse, offset, "cannot be read (");
     line_text(&message, name ? name : "?");
-    line_text(&message, "): a file of rules, one a line");
+    line_text(&message, "): a regular file of rules, one a line");
     return complain(&message, &error->parse);
 }
 
@@ -101,7 +105,7 @@ static bool read_file(const char *path, size_t offset, const char *text, bool ou
         if (end)
             *end = '\0';
         name_place(path, number, rules, error);
-        if (!read_line(line, outlives, rules, error))
+        if (!read_line(line, (size_t)((end ? end : begin + length) - line), outlives, rules, error))
             return false;
         line = end ? end + 1 : NULL;
     }

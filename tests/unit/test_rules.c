@@ -6,14 +6,17 @@
 
 static struct rules rules;
 static struct settings_error error;
-static const char *file; /* what every file holds; NULL: there is none */
+static const char *file;   /* what every file holds; NULL: there is none */
+static size_t file_length; /* 0: up to its NUL */
 
 static long read_file(const char *path, char *buffer, size_t size) {
     (void)path;
     if (!file)
         return -ENOENT;
-    size_t length = strlen(file) < size ? strlen(file) : size;
-    memcpy(buffer, file, length); // NOLINT(bugprone-not-null-terminated-result): a file has no NUL
+    size_t length = file_length ? file_length : strlen(file);
+    if (length > size)
+        length = size;
+    memcpy(buffer, file, length); // NOLINT(bugprone-not-null-terminated-result): a file ends without one
     return (long)length;
 }
 
@@ -61,14 +64,37 @@ static void errors(void) {
                                   "  close:as=RTS\n"
                                   "           ^\n");
     file = NULL;
-    shows("close:as=RST; @none", "closetrace: CLOSETRACE_INJECT: cannot be read (ENOENT): a file of rules, one a line\n"
-                                 "  close:as=RST; @none\n"
-                                 "                 ^\n");
+    shows("close:as=RST; @none",
+          "closetrace: CLOSETRACE_INJECT: cannot be read (ENOENT): a regular file of rules, one a line\n"
+          "  close:as=RST; @none\n"
+          "                 ^\n");
     shows("close:as=RST; close:retval=x",
           "closetrace: CLOSETRACE_INJECT: not a number: \"x\"; decimal digits, or 0x and "
           "hexadecimal ones\n"
           "  close:as=RST; close:retval=x\n"
           "                             ^\n");
+}
+
+static void shows_file(const char *bytes, size_t length, const char *expected) {
+    file = bytes;
+    file_length = length;
+    shows("@faults", expected);
+    file_length = 0;
+}
+#define SHOWS_FILE(bytes, expected) shows_file(bytes, sizeof bytes - 1, expected)
+
+static void nuls(void) {
+    SHOWS_FILE("close:as=RST\0:when=1\n", "closetrace: CLOSETRACE_INJECT: faults:1: a NUL: rules are text, one a line\n"
+                                          "  close:as=RST\n"
+                                          "              ^\n");
+    SHOWS_FILE("exit:signal=9\nclose:as=RST\0",
+               "closetrace: CLOSETRACE_INJECT: faults:2: a NUL: rules are text, one a line\n"
+               "  close:as=RST\n"
+               "              ^\n");
+    SHOWS_FILE("# only a comment\0\n", "closetrace: CLOSETRACE_INJECT: faults:1: a NUL: rules are text, one a line\n"
+                                       "  # only a comment\n"
+                                       "                  ^\n");
+    SHOWS_FILE("\0", "closetrace: CLOSETRACE_INJECT: faults:1: a NUL: rules are text, one a line\n  \n  ^\n");
 }
 
 static void limits(void) {
@@ -91,6 +117,7 @@ int main(void) {
     lists();
     files();
     errors();
+    nuls();
     limits();
     return unit_failures();
 }
