@@ -33,9 +33,11 @@ LINK = -shared -Wl,-soname,libclosetrace.so -Wl,--version-script=$(MAP) -Wl,--no
        -Wl,-z,initfirst -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack
 LIBRARIES = -Wl,--as-needed -ldl -pthread
 
+# The folder of preload/arch that is built.
+ARCH = x86_64
 MAP = preload/libclosetrace.map
 PURE := $(patsubst %.c,%,$(sort $(wildcard preload/pure/*.c cli/reader/*.c cli/analysis/*.c)))
-SOURCES := $(sort $(wildcard preload/*.c preload/*/*.c preload/arch/x86_64/*.S))
+SOURCES := $(sort $(wildcard preload/*.c preload/*/*.c preload/arch/$(ARCH)/*.S))
 OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(SOURCES)))
 COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard cli/*.c cli/input/*.c cli/run/*.c cli/show/*.c)))
 MANPAGES := $(sort $(wildcard docs/*.1 docs/*.3 docs/*.7))

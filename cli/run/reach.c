@@ -11,6 +11,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "arch/machine.h"
+
 enum { PATH_SIZE = 4096, INTERPRETERS_MAX = 5 };
 
 static bool is_program(const char *path, int *reason) {
@@ -88,12 +90,12 @@ static const char *privilege_of(int fd) {
 
 static const char *obstacle_of_elf(int fd, const Elf64_Ehdr *header) {
     char loader[PATH_SIZE];
-    if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_machine != EM_X86_64)
-        return "it is for another architecture than the library (x86-64)";
+    if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_machine != MACHINE_ELF)
+        return "it is for another architecture than the library (" MACHINE_NAME ")";
     if (!loader_of(fd, header, loader, sizeof loader))
         return "it is statically linked: there is no loader that could preload anything";
     const char *slash = strrchr(loader, '/');
-    if (strcmp(slash ? slash + 1 : loader, "ld-linux-x86-64.so.2") != 0)
+    if (strcmp(slash ? slash + 1 : loader, MACHINE_LOADER) != 0)
         return "its loader is not glibc's, which the library needs";
     return privilege_of(fd);
 }

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arch/machine.h"
 #include "command.h"
 #include "drain.h"
 #include "killed.h"
@@ -66,7 +67,7 @@ static int fail(const char *what) {
 /* Beside the command, or where `make install` puts it. */
 static bool find_library(char *path, size_t size) {
     static const char *const places[] = {"libclosetrace.so", "../lib/libclosetrace.so",
-                                         "../lib/x86_64-linux-gnu/libclosetrace.so", "../lib64/libclosetrace.so"};
+                                         "../lib/" MACHINE_TRIPLET "/libclosetrace.so", "../lib64/libclosetrace.so"};
     char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     char *slash = length > 0 ? memrchr(self, '/', (size_t)length) : NULL;

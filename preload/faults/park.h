@@ -1,7 +1,7 @@
 /*
  * Parked connections: a fault rule keeps them, though the program has closed its descriptor. A duplicate of ours (a
- * guest, own.h) holds each until the hold is over, the peer closes, or the process ends or becomes another program; a
- * thread of ours looks after them. A forked child has none of them. Async-signal-safe.
+ * guest, own_fds.h) holds each until the hold is over, the peer closes, or the process ends or becomes another program;
+ * a thread of ours looks after them. A forked child has none of them. Async-signal-safe.
  */
 #ifndef CLOSETRACE_PARK_H
 #define CLOSETRACE_PARK_H

@@ -21,29 +21,14 @@ static atomic_bool there;
 static void (*job)(void);
 
 /*
- * The thread's own thread-local storage: zeroed variables of every object that was loaded at start-up, below a control
- * block of which libc's code needs its own address and the stack guard, as the x86-64 ABI and glibc's tcbhead_t have
- * them.
- */
-static char *make_tls(char *memory, size_t size) {
-    uintptr_t *block = (void *)(memory + size), guard, pointer_guard;
-    __asm__("movq %%fs:0x28, %0" : "=r"(guard));
-    __asm__("movq %%fs:0x30, %0" : "=r"(pointer_guard));
-    block[0] = (uintptr_t)block;
-    block[2] = (uintptr_t)block;
-    block[5] = guard;
-    block[6] = pointer_guard;
-    return memory + size;
-}
-
-/*
- * How far below the control block the variables are that our code uses, libc's errno and the library's own: a program's
- * may stand between.
+ * The thread has thread-local storage of its own: zeroed variables of every object that was loaded at start-up, below
+ * a control block. How far below the control block the variables are that our code uses, libc's errno and the library's
+ * own: a program's may stand between.
  */
 static size_t tls_size(void) {
     static __thread char ours;
-    uintptr_t block, lowest = (uintptr_t)&ours < (uintptr_t)&errno ? (uintptr_t)&ours : (uintptr_t)&errno;
-    __asm__("movq %%fs:0, %0" : "=r"(block));
+    uintptr_t block = machine_thread_pointer(),
+              lowest = (uintptr_t)&ours < (uintptr_t)&errno ? (uintptr_t)&ours : (uintptr_t)&errno;
     return ((block - lowest) / MARGIN + 2) * MARGIN;
 }
 
@@ -64,7 +49,8 @@ static bool make_thread(void) {
         memory_unmap(memory, size);
         return false;
     }
-    char *block = make_tls(memory + STACK, tls);
+    void *block = memory + STACK + tls;
+    machine_make_thread_block(block);
     int thread = REAL(clone)(work_for_ever, memory + STACK, flags, &job, NULL, block, NULL);
     probe(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, KERNEL_SIGSET, 0, 0);
     if (thread < 0)

@@ -78,7 +78,8 @@ HOOKED int clone(int (*function)(void *), void *stack, int flags, void *argument
 }
 TWIN_HOOK(__clone, clone);
 
-/* vfork: vfork_<arch>.S calls these. Nothing may be kept on the stack in between, so it is kept per thread. */
+/* vfork: the arch folder's vfork.S calls these. Nothing may be kept on the stack in between, so it is kept per thread.
+ */
 static __thread struct call vfork_call;
 static __thread unsigned vfork_shared;
 
@@ -207,7 +208,7 @@ TWIN_HOOK(_IO_popen, popen);
 
 /*
  * daemon() forks inside libc, and the parent ends inside it: libc's fork handler tells of that
- * (child.c). In the child 0, 1 and 2 become /dev/null, unless noclose.
+ * (after_fork.c). In the child 0, 1 and 2 become /dev/null, unless noclose.
  */
 HOOKED int daemon(int nochdir, int noclose) {
     struct closing closings[3];

@@ -1,6 +1,6 @@
 /*
- * A program puts itself into a sandbox: from then on our own calls ask first (sandbox.h); and gives its threads other
- * names.
+ * A program puts itself into a sandbox: from then on our own calls ask first (seccomp_guard.h); and gives its threads
+ * other names.
  */
 #define _GNU_SOURCE
 #include <linux/seccomp.h>

@@ -1,6 +1,6 @@
 /*
  * syscall(): a system call by its number. What libc's functions would do with it, is done with it here, the call
- * itself made as the program made it. syscall_<arch>.S is the hook, and keeps from here what returns twice.
+ * itself made as the program made it. The arch folder's syscall.S is the hook, and keeps from here what returns twice.
  */
 #define _GNU_SOURCE
 #include <linux/seccomp.h>

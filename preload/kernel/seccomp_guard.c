@@ -38,7 +38,7 @@ static bool filter_allows(const struct kept_filter *filter, const struct seccomp
 bool sandbox_allows(long number, long a, long b, long c, long d, long e, long f) {
     struct seccomp_data data = {
         .nr = (int)number,
-        .arch = AUDIT_ARCH_X86_64,
+        .arch = MACHINE_AUDIT_ARCH,
         .instruction_pointer = (unsigned long)&sandbox_allows,
         .args = {(unsigned long)a, (unsigned long)b, (unsigned long)c, (unsigned long)d, (unsigned long)e,
                  (unsigned long)f},

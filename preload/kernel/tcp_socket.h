@@ -1,6 +1,6 @@
 /*
  * What the kernel says of a TCP socket while there is a descriptor for it: who it is, and how it stands.
- * Every function asks by probes (sandbox.h), and is async-signal-safe.
+ * Every function asks by probes (seccomp_guard.h), and is async-signal-safe.
  */
 #ifndef CLOSETRACE_TCP_SOCKET_H
 #define CLOSETRACE_TCP_SOCKET_H

@@ -3,6 +3,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "arch/machine.h"
+
 /*
  * A place begins with a word: tag:24 pid:22 words:16 state:2. The tag is its position, so that a word left from an
  * earlier lap is not taken for one of this. Then a word with the line's length, then the line. No place goes over the
@@ -42,13 +44,11 @@ static bool is_of(uint64_t word, uint64_t position) {
 }
 
 /* Both halves of the head as one. On failure *position and *last are what is there. */
-// NOLINTNEXTLINE(readability-non-const-parameter): the instruction writes them
 static bool exchange(struct ring *ring, uint64_t *position, uint64_t *last, uint64_t new_position, uint64_t new_last) {
-    bool done;
-    __asm__ volatile("lock cmpxchg16b %1"
-                     : "=@ccz"(done), "+m"(ring->head), "+a"(*position), "+d"(*last)
-                     : "b"(new_position), "c"(new_last)
-                     : "memory");
+    struct machine_pair expected = {*position, *last};
+    bool done = machine_exchange(&ring->head, &expected, (struct machine_pair){new_position, new_last});
+    *position = expected.first;
+    *last = expected.second;
     return done;
 }
 

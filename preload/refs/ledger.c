@@ -60,12 +60,8 @@ static __thread uint32_t child_self; /* who the child is that this thread is mak
 
 static bool exchange(struct record *record, uint64_t cookie, uint64_t holder, uint64_t new_cookie,
                      uint64_t new_holder) {
-    bool done;
-    __asm__ volatile("lock cmpxchg16b %1"
-                     : "=@ccz"(done), "+m"(*record), "+a"(cookie), "+d"(holder)
-                     : "b"(new_cookie), "c"(new_holder)
-                     : "memory");
-    return done;
+    struct machine_pair expected = {cookie, holder};
+    return machine_exchange(record, &expected, (struct machine_pair){new_cookie, new_holder});
 }
 
 static uint64_t holder_of(uint32_t who, int fd) {

@@ -1,6 +1,6 @@
 /*
  * syscall: calls that come back twice, or on another stack, go straight to libc, without a frame of ours: clone,
- * clone3, vfork, rt_sigreturn. The rest goes to syscall_hook() (hook_raw.c), with its arguments where they are.
+ * clone3, vfork, rt_sigreturn. The rest goes to syscall_hook() (hooks/syscall.c), with its arguments where they are.
  */
     .text
     .globl syscall
