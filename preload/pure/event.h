@@ -31,6 +31,8 @@ enum event_op {
     OP_RESET,
     OP_WRITE,
     OP_READ,
+    OP_STATE, /* how it stands, seen without a call */
+    OP_NOW,   /* the same, of what closetrace now looks at */
     OP_RULE,
     OP_FINDING,
     OP_END,
@@ -58,6 +60,7 @@ enum event_why {
     WHY_RECEIVE_SIDE,
     WHY_DISCONNECT,
     WHY_LINGER2,
+    WHY_AFTER_CLOSE,
     WHY_COUNT
 };
 
@@ -124,6 +127,10 @@ enum event_has {
     HAS_STATUS = 1 << 13, /* exit */
     HAS_DURATION = 1 << 14,
     HAS_IDLE = 1 << 15,
+    HAS_LOST = 1 << 16, /* of a release; an end has it always */
+    HAS_IN_STATE = 1 << 17,
+    HAS_BACKLOG = 1 << 18,
+    HAS_EXPIRES = 1 << 19,
 };
 
 struct event {
@@ -153,12 +160,16 @@ struct event {
     enum event_fin fin;
     enum event_why why;
     bool verified;
-    bool possible;    /* of a finding: the trace cannot tell */
-    unsigned pending; /* connections in a listener's accept queue that this call resets */
+    bool possible;        /* of a finding: the trace cannot tell */
+    enum event_fin would; /* what a close of every descriptor would do now */
+    unsigned pending;     /* connections in a listener's accept queue that this call resets, or would */
+    unsigned backlog;     /* how many that queue takes */
     enum tcp_state state_before, state_after;
     uint64_t unread, unsent;
     uint64_t sent, received, unacked;
-    uint64_t idle_us; /* how long no data had been sent or received, just before */
+    uint64_t idle_us;     /* how long no data had been sent or received, just before */
+    uint64_t in_state_us; /* how long it has been in this state, at least */
+    uint64_t expires_us;  /* of an orphan: until the kernel tries again, or forgets it */
     enum event_sigpipe sigpipe;
     enum event_used used;
     enum tcp_state peer_state; /* of the peer's end just before, if it is on this host and has a descriptor */
@@ -187,7 +198,7 @@ struct event {
     const char *rule;
     uint64_t matched, fired; /* in this process */
     bool fired_nowhere;      /* nor in any other of the session, so far */
-    /* end */
+    /* end; lost: of a release, bytes that the peer never acknowledged */
     uint64_t events, lost, asked, contradicted;
 };
 

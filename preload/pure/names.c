@@ -11,7 +11,8 @@ static const char *const op_names[OP_COUNT] = {
     [OP_FORK] = "fork",   [OP_EXEC] = "exec",         [OP_SEND_FD] = "send_fd", [OP_RECV_FD] = "recv_fd",
     [OP_CLOSE] = "close", [OP_SHUTDOWN] = "shutdown", [OP_RELEASE] = "release", [OP_EXIT] = "exit",
     [OP_EOF] = "eof",     [OP_RESET] = "reset",       [OP_WRITE] = "write",     [OP_READ] = "read",
-    [OP_RULE] = "rule",   [OP_FINDING] = "finding",   [OP_END] = "end",
+    [OP_STATE] = "state", [OP_NOW] = "now",           [OP_RULE] = "rule",       [OP_FINDING] = "finding",
+    [OP_END] = "end",
 };
 
 static const char *const fin_names[FIN_COUNT] = {
@@ -36,6 +37,7 @@ static const char *const why_names[WHY_COUNT] = {
     [WHY_RECEIVE_SIDE] = "receive-side",
     [WHY_DISCONNECT] = "disconnect",
     [WHY_LINGER2] = "linger2",
+    [WHY_AFTER_CLOSE] = "after-close",
 };
 
 static const char *const role_names[ROLE_COUNT] = {

@@ -267,6 +267,11 @@ static void verdict_members(struct line *line, const struct event *event) {
         member_bool(line, HEAD("verified"), event->verified);
     if (event->has & HAS_PENDING)
         member_unsigned(line, HEAD("pending"), event->pending);
+    if (event->has & HAS_BACKLOG)
+        member_unsigned(line, HEAD("backlog"), event->backlog);
+    if (event->has & HAS_LOST)
+        member_unsigned(line, HEAD("lost"), event->lost);
+    member_plain(line, HEAD("would"), fin_name(event->would));
 }
 
 static void member_caller(struct line *line, const struct event *event) {
@@ -315,6 +320,10 @@ static void connection_members(struct line *line, const struct event *event) {
     }
     if (event->has & HAS_IDLE)
         member_seconds(line, HEAD("idle"), event->idle_us);
+    if (event->has & HAS_IN_STATE)
+        member_seconds(line, HEAD("in_state"), event->in_state_us);
+    if (event->has & HAS_EXPIRES)
+        member_seconds(line, HEAD("expires"), event->expires_us);
     if (event->used != USED_UNSET)
         member_bool(line, HEAD("used"), event->used == USED_YES);
     member_plain(line, HEAD("peer_state"), state_name(event->peer_state));

@@ -235,6 +235,42 @@ static void descriptor_call(struct line *line, const struct event *event) {
     result(line, event);
 }
 
+static void amount(struct line *line, unsigned has, uint64_t count, const char *what) {
+    if (!has || count == 0)
+        return;
+    group(line);
+    line_unsigned(line, count);
+    line_text(line, what);
+}
+
+static void seconds(struct line *line, unsigned has, const char *before, uint64_t microseconds) {
+    if (!has)
+        return;
+    group(line);
+    line_text(line, before);
+    line_seconds(line, microseconds / 1000 * 1000);
+    line->length -= line->cut ? 0 : 3; /* to the millisecond */
+    line_text(line, " s");
+}
+
+/* What was seen without a call. */
+static void standing_words(struct line *line, const struct event *event) {
+    line_text(line, op_name(event->op));
+    line_char(line, ' ');
+    event_socket(line, event);
+    group(line);
+    line_text(line, state_name(event->state_after) ? state_name(event->state_after) : "?");
+    seconds(line, event->has & HAS_IDLE, "without traffic for ", event->idle_us);
+    amount(line, event->has & HAS_UNREAD, event->unread, " unread");
+    amount(line, event->has & HAS_UNSENT, event->unsent, " unsent");
+    amount(line, event->has & HAS_PENDING, event->pending, " waiting");
+    if (event->fin == FIN_WITHHELD || event->holder_count == 0)
+        return; /* the verdict names them */
+    group(line);
+    line_text(line, "held by ");
+    holders_words(line, event);
+}
+
 static void call_words(struct line *line, const struct event *event) {
     switch (event->op) {
     case OP_ACCEPT:
@@ -257,6 +293,10 @@ static void call_words(struct line *line, const struct event *event) {
         break;
     case OP_RELEASE:
         release_words(line, event);
+        break;
+    case OP_STATE:
+    case OP_NOW:
+        standing_words(line, event);
         break;
     default:
         descriptor_call(line, event);

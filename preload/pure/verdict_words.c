@@ -41,7 +41,7 @@ static unsigned holders_that_fit(struct line *line, const struct event *event) {
     return shown;
 }
 
-static void holders(struct line *line, const struct event *event) {
+void holders_words(struct line *line, const struct event *event) {
     const size_t size = line_reserve(line, sizeof " and 4294967295 more");
     const unsigned shown = line->cut ? 0 : holders_that_fit(line, event);
     line->size = size;
@@ -59,7 +59,7 @@ static void withheld(struct line *line, const struct event *event) {
     switch (event->why) {
     case WHY_CALL_IN_PROGRESS:
         if (named)
-            holders(line, event);
+            holders_words(line, event);
         else
             line_text(line, "a call is in progress");
         break;
@@ -75,7 +75,7 @@ static void withheld(struct line *line, const struct event *event) {
     default:
         line_text(line, named ? "held by " : "other references remain");
         if (named)
-            holders(line, event);
+            holders_words(line, event);
         break;
     }
 }
@@ -107,6 +107,13 @@ static void reset(struct line *line, const struct event *event) {
         break;
     case WHY_LINGER2:
         line_text(line, " after FIN: TCP_LINGER2");
+        break;
+    case WHY_AFTER_CLOSE:
+        line_text(line, " after the close");
+        if (!(event->has & HAS_LOST))
+            break;
+        line_text(line, ": ");
+        count_of(line, event->lost, "byte never reached the peer", "bytes never reached the peer");
         break;
     default:
         break;

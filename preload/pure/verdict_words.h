@@ -11,4 +11,7 @@
 /* Nothing where the event has no verdict. Holders that do not fit are counted. */
 void verdict_words(struct line *line, const struct event *event);
 
+/* "4712 nginx fd 7, 4713 nginx fd 7 and 3 more" */
+void holders_words(struct line *line, const struct event *event);
+
 #endif

@@ -60,6 +60,13 @@ static void bytes(void) {
     event.used = USED_NO;
     event.peer_state = STATE_FIN_WAIT2;
     check_again(&event);
+    event.has |= HAS_LOST | HAS_IN_STATE | HAS_BACKLOG | HAS_EXPIRES;
+    event.lost = 3000000;
+    event.in_state_us = 10000001;
+    event.expires_us = 43000000;
+    event.backlog = 128;
+    event.would = FIN_RESET;
+    check_again(&event);
     event.local = v6(80);
     event.local.ip[0] = 0xfe;
     event.local.ip[1] = 0x80;

@@ -228,6 +228,31 @@ static void data(void) {
     CHECK_TEXT(what(&event), "recvfrom(" SEVEN ") = 512");
 }
 
+static void standing(void) {
+    struct event event = socket_event(OP_STATE, NULL);
+    event.state_before = event.state_after = STATE_CLOSE_WAIT;
+    event.has |= HAS_IDLE | HAS_UNREAD;
+    event.idle_us = 10003999;
+    event.unread = 312;
+    event_add_holder(&event, &(struct holder){.pid = 4712, .fd = 4, .comm = "sleep"});
+    CHECK_TEXT(what(&event), "state " SEVEN "  CLOSE_WAIT  without traffic for 10.003 s  312 unread"
+                             "  held by 4712 sleep fd 4");
+    event.state_before = event.state_after = STATE_ESTABLISHED;
+    event.has &= ~(unsigned)HAS_UNREAD;
+    event.fin = FIN_WITHHELD;
+    event.why = WHY_REFERENCES;
+    event.verified = true;
+    CHECK_TEXT(what(&event), "state " SEVEN "  ESTABLISHED  without traffic for 10.003 s"
+                             "  FIN withheld: held by 4712 sleep fd 4");
+    event = socket_event(OP_RELEASE, NULL);
+    event.fin = FIN_RESET;
+    event.why = WHY_AFTER_CLOSE;
+    event.verified = true;
+    event.has |= HAS_LOST;
+    event.lost = 1;
+    CHECK_TEXT(what(&event), "release  " SEVEN "  RST sent after the close: 1 byte never reached the peer");
+}
+
 static void rules(void) {
     struct event event = bare_event(OP_RULE, NULL);
     event.rule = "close:as=RST:when=3";
@@ -359,6 +384,7 @@ int main(void) {
     references();
     ending();
     data();
+    standing();
     rules();
     frames();
     colors();
