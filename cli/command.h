@@ -1,6 +1,6 @@
 /*
- * The subcommands: one row each in main.c's table. A subcommand gets its own arguments (argv[0] is its name) and
- * returns the exit status. What is wrong with the arguments is said by usage_error(), in one line.
+ * The subcommands: one row each in the table of subcommands.c. A subcommand gets its own arguments (argv[0] is its
+ * name) and returns the exit status. What is wrong with the arguments is said by usage_error(), in one line.
  */
 #ifndef CLOSETRACE_COMMAND_H
 #define CLOSETRACE_COMMAND_H
@@ -18,7 +18,13 @@ extern const char *const print_options[], *const report_options[], *const grep_o
 const char *run_option(unsigned i);
 const char *run_expression(unsigned i); /* what -e takes */
 
-const char *subcommand_name(unsigned i);
+/* Ends with one that has no name. */
+struct subcommand {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+};
+extern const struct subcommand subcommands[];
 
 /*
  * --list: the words of the interface, one a line, from where the code has them. name: of a list, or of a key that takes

@@ -14,6 +14,10 @@
 #include "reader/match.h"
 #include "reader/parse.h"
 
+static const char *subcommand_at(unsigned i) {
+    return subcommands[i].name;
+}
+
 static const char *condition_at(unsigned i) {
     return condition_key_name((enum condition_key)i);
 }
@@ -89,7 +93,7 @@ static const struct list {
     const char *(*word)(unsigned i); /* NULL beyond the last */
     void (*show)(void);              /* of lists that are tables */
 } lists[] = {
-    {"subcommands", subcommand_name, NULL},
+    {"subcommands", subcommand_at, NULL},
     {"run-options", run_option, NULL},
     {"expressions", run_expression, NULL},
     {"print-options", print_option, NULL},

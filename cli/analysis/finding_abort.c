@@ -7,7 +7,7 @@
  * nobody can know of a server that never answers (a sink). It is certain where the same listener answered others, or
  * where the process broke off a connection of its own for it (a proxy); else it is possible.
  */
-#include "analysis/findings.h"
+#include "analysis/finding.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* What is wrong with a close by itself: reset-on-close, queue-reset, closed-in-use, double-close. */
 #include <errno.h>
 
-#include "analysis/findings.h"
+#include "analysis/finding.h"
 
 static unsigned long long number(uint64_t value) {
     return value;

@@ -2,7 +2,7 @@
  * close-wait and never-closed: a connection that is over, or over on one side, and was left open without traffic for
  * more than 10 seconds. For how long there was none the kernel says at the end (`idle`).
  */
-#include "analysis/findings.h"
+#include "analysis/finding.h"
 
 static const uint64_t quiet_us = 10 * 1000000ULL;
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "analysis/findings.h"
+#include "analysis/finding.h"
 
 static const uint64_t late_us = 1000000;
 

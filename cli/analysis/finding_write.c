@@ -4,7 +4,7 @@
  */
 #include <errno.h>
 
-#include "analysis/findings.h"
+#include "analysis/finding.h"
 
 void write_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
     if (event->op != OP_WRITE || !(event->has & HAS_ERRNO) || event->error != EPIPE || is_injected(event))

@@ -19,21 +19,6 @@ void analysis_free(struct analysis *analysis) {
     free(analysis);
 }
 
-bool endpoint_is_connection(const struct endpoint *endpoint) {
-    return !endpoint->listened && !endpoint->failed && !address_is_unspecified(&endpoint->remote) &&
-           !address_is_unspecified(&endpoint->local);
-}
-
-bool endpoint_stands(const struct endpoint *endpoint) {
-    if (!endpoint_is_connection(endpoint))
-        return false;
-    if (!endpoint->peer)
-        return true;
-    if (endpoint->role != endpoint->peer->role)
-        return endpoint->role == ROLE_CLIENT || endpoint->peer->role == ROLE_SERVER;
-    return endpoint->cookie < endpoint->peer->cookie;
-}
-
 static uint64_t ended_at(const struct event *event) {
     return event->time_us + (event->has & HAS_DURATION ? event->duration_us : 0);
 }

@@ -15,7 +15,6 @@
 #include "pure/pack.h"
 #include "pure/render.h"
 #include "reader/parse.h"
-#include "run_summary.h"
 
 enum { BUFFER_SIZE = 1 << 18 };
 
@@ -48,9 +47,9 @@ static size_t as_text(const struct drain *drain, const struct event *event, char
     return render_text(event, &style, text, RENDER_LINE_MAX);
 }
 
-static void drain_event(struct drain *drain, const struct event *event) {
-    if (drain->account)
-        account_event(drain->account, event);
+void drain_event(struct drain *drain, const struct event *event) {
+    if (drain->each)
+        drain->each(event, drain->context);
     if (BUFFER_SIZE - drain->length < RENDER_LINE_MAX)
         drain_flush(drain);
     char *line = drain->buffer + drain->length;
@@ -58,7 +57,7 @@ static void drain_event(struct drain *drain, const struct event *event) {
 }
 
 /* It is of the library's own version: it cannot be wrong, unless its writer was given up in the middle of it. */
-void drain_line(struct drain *drain, const char *line, size_t length) {
+static void drain_line(struct drain *drain, const char *line, size_t length) {
     static max_align_t memory[EVENT_STORE_SIZE(RING_LINE_MAX) / sizeof(max_align_t) + 1];
     struct event_store store = {memory, sizeof memory};
     struct event_wrong wrong;

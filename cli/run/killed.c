@@ -14,7 +14,6 @@
 #include "kernel/clock.h"
 #include "kernel/process.h"
 #include "kernel/procfs.h"
-#include "pure/render.h"
 #include "kernel/scratch.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -158,14 +157,13 @@ static void describe(const struct death *death, const struct lost *lost, struct 
     judge(&ends, lost, death->pid, scratch, event);
 }
 
-void killed_report(const struct death *death, void (*line)(const char *line, size_t length, void *context),
-                   void *context) {
+void killed_report(const struct death *death, struct drain *drain) {
     struct losses losses = {0};
     struct scratch *scratch = scratch_take();
     ledger_of(death->pid, note_loss, &losses);
     for (size_t i = 0; scratch && i < losses.count; i++) {
         describe(death, &losses.list[i], scratch);
-        line(scratch->line, render_json(&scratch->event, scratch->line, sizeof scratch->line), context);
+        drain_event(drain, &scratch->event);
     }
     if (scratch)
         scratch_give(scratch);

@@ -5,14 +5,14 @@
 #ifndef CLOSETRACE_KILLED_H
 #define CLOSETRACE_KILLED_H
 
+#include "drain.h"
 #include "processes.h"
 #include "pure/session_layout.h"
 
 /* Once. */
 void killed_begin(struct session *session);
 
-/* An event for each connection that the process had, as a line of JSON. */
-void killed_report(const struct death *death, void (*line)(const char *line, size_t length, void *context),
-                   void *context);
+/* An event for each connection that the process had. */
+void killed_report(const struct death *death, struct drain *drain);
 
 #endif

@@ -11,7 +11,6 @@
 #include "output/event_socket.h"
 #include "refs/ledger.h"
 #include "kernel/clock.h"
-#include "pure/render.h"
 #include "kernel/scratch.h"
 #include "kernel/tcp_socket.h"
 
@@ -25,14 +24,12 @@ struct held {
 };
 
 static struct session *session;
-static parking_line *told;
-static void *told_to;
+static struct drain *drain;
 static struct held *all;
 
-void parking_begin(struct session *of, parking_line *line, void *context) {
+void parking_begin(struct session *of, struct drain *to) {
     session = of;
-    told = line;
-    told_to = context;
+    drain = to;
 }
 
 static uint64_t now_us(void) {
@@ -124,7 +121,7 @@ static void release(struct held *held) {
     event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
     if (verdict.fin != FIN_WITHHELD)
         event->holder_count = event->holders_named = 0;
-    told(scratch->line, render_json(event, scratch->line, sizeof scratch->line), told_to);
+    drain_event(drain, event);
     scratch_give(scratch);
 }
 

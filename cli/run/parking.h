@@ -7,12 +7,11 @@
 
 #include <stdbool.h>
 
+#include "drain.h"
 #include "pure/session_layout.h"
 
-typedef void parking_line(const char *line, size_t length, void *context);
-
-/* A release is told as a line of JSON. */
-void parking_begin(struct session *session, parking_line *line, void *context);
+/* drain: where a release is told. */
+void parking_begin(struct session *session, struct drain *drain);
 
 /* Takes a descriptor over, of the process pid. */
 void parking_take(int fd, int pid, const struct session_request *request);

@@ -250,16 +250,11 @@ static void follow(struct run *run) {
     drain_flush(&run->drain);
 }
 
-static void add_line(const char *line, size_t length, void *context) {
-    struct run *run = context;
-    drain_line(&run->drain, line, length);
-}
-
 /* It has not told of its end: what it logged comes first. */
 static void died(const struct death *death, void *context) {
     struct run *run = context;
     drain_ring(&run->drain, &run->host.session->ring, false);
-    killed_report(death, add_line, run);
+    killed_report(death, &run->drain);
     drain_flush(&run->drain);
 }
 
@@ -305,7 +300,7 @@ int command_run(int argc, char **argv) {
     if (!begin(&run))
         return fail("the session cannot be made");
     killed_begin(run.host.session);
-    parking_begin(run.host.session, add_line, &run);
+    parking_begin(run.host.session, &run.drain);
     run.processes.died = died;
     run.processes.gone = gone;
     run.processes.context = &run;

@@ -9,7 +9,6 @@
 #include "analysis/analysis.h"
 #include "command.h"
 #include "show/output.h"
-#include "pure/render.h"
 #include "show/report_words.h"
 #include "rule_tally.h"
 #include "input/trace.h"
@@ -27,7 +26,8 @@ static struct account *new_account(void) {
     return account;
 }
 
-void account_event(struct account *account, const struct event *event) {
+static void account_event(const struct event *event, void *context) {
+    struct account *account = context;
     analysis_event(account->analysis, event);
     rule_tally_event(&account->rules, event);
 }
@@ -38,8 +38,10 @@ static bool can_be_read_again(const struct drain *drain, const char *path) {
 }
 
 void run_summary_begin(struct drain *drain, const char *path) {
-    if (!can_be_read_again(drain, path))
-        drain->account = new_account();
+    if (can_be_read_again(drain, path))
+        return;
+    drain->each = account_event;
+    drain->context = new_account();
 }
 
 static struct account *read_again(const char *path) {
@@ -48,15 +50,14 @@ static struct account *read_again(const char *path) {
     struct event event;
     struct json_text line;
     while (trace && trace_next(trace, false, &event, &line) == TRACE_EVENT)
-        account_event(account, &event);
+        account_event(&event, account);
     if (trace)
         trace_close(trace);
     return account;
 }
 
 static void log_findings(struct drain *drain, const struct analysis *analysis) {
-    char line[RENDER_LINE_MAX];
-    drain->account = NULL;
+    drain->each = NULL;
     for (const struct finding *finding = analysis_findings(analysis); finding; finding = finding->next) {
         struct finding_lists lists;
         struct event event;
@@ -64,13 +65,13 @@ static void log_findings(struct drain *drain, const struct analysis *analysis) {
             continue;
         finding_event(finding, &event, &lists);
         if (drain->json)
-            drain_line(drain, line, render_json(&event, line, sizeof line));
+            drain_event(drain, &event);
     }
     drain_flush(drain);
 }
 
 void run_summary_end(struct drain *drain, const char *path) {
-    struct account *account = drain->account ? drain->account : read_again(path);
+    struct account *account = drain->each ? drain->context : read_again(path);
     const struct analysis *analysis = account->analysis;
     struct report_style style = {.color = output_in_color(STDERR_FILENO)};
     analysis_end(account->analysis);

@@ -3,10 +3,6 @@
 #define CLOSETRACE_RUN_SUMMARY_H
 
 #include "drain.h"
-#include "pure/event.h"
-
-/* What is made of the events, one by one. */
-void account_event(struct account *account, const struct event *event);
 
 /*
  * Before anything is drained. A trace that can be read again (path: a file of JSON lines) is looked into at the end,
