@@ -76,14 +76,23 @@ has_none() {
   has_none
 }
 
-@test "half-close-as-abort: a server that answers others closes on EOF" {
+@test "half-close-as-abort: possible of a server that closes on EOF, though others got an answer" {
   scene abort
-  has '^finding half-close-as-abort ' 'EOF was read after 7 bytes' 'was still reading: its end was in FIN_WAIT'
+  has '^possible half-close-as-abort .*: the client ended its request and waited for the answer, and got none' \
+    'EOF was read after 7 bytes' 'others got one here' 'was still reading: its end was in FIN_WAIT'
+}
+
+@test "half-close-as-abort: whatever ended it, whether EOF was read, and after a greeting" {
+  local name
+  for name in abort_by_shutdown abort_after_greeting abort_eof_unread abort_by_exit; do
+    scene $name
+    has '^possible half-close-as-abort ' 'still reading: its end was in FIN_WAIT'
+  done
 }
 
 @test "half-close-as-abort: silent where it answers, and where the client has closed" {
   local name
-  for name in half_close_answered aborted_by_client; do
+  for name in half_close_answered answered_through_a_duplicate aborted_by_client; do
     scene $name
     has_none
   done
@@ -97,7 +106,7 @@ has_none() {
   scene abort
   jq -c 'select(.role != "client" and .op != "end")' trace >server
   judged <server
-  has '^finding half-close-as-abort '
+  has '^possible half-close-as-abort .*with a descriptor'
   sed -E 's/"remote":"127.0.0.1/"remote":"192.0.2.1/; s/"peer_state":"[A-Z0-9_]*",//' server >far
   judged <far
   has '^possible half-close-as-abort .*whether the peer was still reading cannot be seen from here'

@@ -22,8 +22,10 @@ struct endpoint {
     uint64_t cookie;
     struct address local, remote;
     enum event_role role;
-    struct endpoint *peer; /* the other end, if it is in the trace too */
-    struct endpoint *next; /* in the order in which they were first seen */
+    struct endpoint *peer;  /* the other end, if it is in the trace too */
+    struct endpoint *relay; /* the other side of a relay, if this connection seems to be one side (relays.h) */
+    bool relay_sure;        /* and is so without doubt */
+    struct endpoint *next;  /* in the order in which they were first seen */
 
     uint64_t first_us, last_us; /* the first and the last event */
     bool opened;                /* its connect or accept is in the trace */
@@ -53,7 +55,6 @@ struct endpoint {
     struct kept *late;     /* and the end that came after that */
     struct kept *reset;    /* reset-on-close */
     struct kept *aborted;  /* half-close-as-abort */
-    bool broke_off;        /* with it, a connection of the process's own that was made for it */
     struct kept *quiet;    /* close-wait, never-closed: the event at which it had been quiet */
     uint64_t quiet_us;     /* for so long */
     struct kept *twice;    /* double-close */

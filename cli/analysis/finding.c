@@ -26,6 +26,10 @@ bool is_injected(const struct event *event) {
     return event->injected || event->why == WHY_PARKED;
 }
 
+bool by_signal(const struct event *event) {
+    return event->call && strncmp(event->call, "SIG", 3) == 0;
+}
+
 const char *words_of_call(const struct event *event) {
     static char texts[2][128];
     static unsigned turn;
@@ -72,4 +76,10 @@ void finding_say(struct analysis *analysis, struct finding *finding, const char 
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     finding->evidence[finding->evidence_count++] = store_text(analysis, text, strlen(text));
+}
+
+void finding_say_caller(struct analysis *analysis, struct finding *finding, const struct event *event) {
+    if (event->caller_module[0])
+        finding_say(analysis, finding, "called from %.*s+0x%llx", CALLER_MODULE_SIZE, event->caller_module,
+                    (unsigned long long)event->caller_offset);
 }

@@ -16,6 +16,12 @@ const char *words_of_call(const struct event *event);
 /* "1.204 s" */
 const char *words_of_time(uint64_t microseconds);
 
+/* "called from nginx+0x3a1b", where the event has a caller. */
+void finding_say_caller(struct analysis *analysis, struct finding *finding, const struct event *event);
+
+/* A signal ended the process: nothing that it did. */
+bool by_signal(const struct event *event);
+
 /* The event had a fault injected: what follows from it is no fault of the program's. */
 bool is_injected(const struct event *event);
 

@@ -1,78 +1,74 @@
 /*
- * half-close-as-abort: EOF was read after a request, and the connection was closed without a byte in answer though
- * the peer was still reading.
+ * half-close-as-abort: the peer had ended its request and was waiting for the answer, and the connection was ended with
+ * nothing sent since the last byte came.
  *
- * That the peer was reading is known from its end: in FIN_WAIT2 (or FIN_WAIT1: its FIN is here, and acknowledged in a
- * moment), and a descriptor refers to it. That an answer was due
- * nobody can know of a server that never answers (a sink). It is certain where the same listener answered others, or
- * where the process broke off a connection of its own for it (a proxy); else it is possible.
+ * That the peer was waiting is known from its end: in FIN_WAIT2 (or FIN_WAIT1: its FIN is here, and acknowledged in a
+ * moment), with a descriptor. That an answer was due nobody can know of a server that never answers (a sink), or of a
+ * request that asks for none. It is certain where a relay broke off, together with it, the connection that it had made
+ * for it; else it is possible.
  */
 #include "analysis/finding.h"
 
 #include <string.h>
 
+#include "analysis/relays.h"
 #include "pure/names.h"
 
-static const uint64_t together_us = 1000000;
+/* Where nothing says which way the last bytes went, only a connection that never sent any has sent none since. */
+static bool nothing_sent_since(const struct event *event) {
+    if (event->last == LAST_UNSET)
+        return event->sent == 0 && event->unsent == 0;
+    return event->last == LAST_READ;
+}
 
 static bool unanswered(const struct endpoint *endpoint, const struct event *event) {
-    return endpoint->eof_us && event->state_before == STATE_CLOSE_WAIT && event->has & HAS_TRAFFIC &&
-           event->sent == 0 && event->unsent == 0 && event->received > 0 && !endpoint->shut_us;
+    return event->state_before == STATE_CLOSE_WAIT && event->has & HAS_TRAFFIC && event->received > 0 &&
+           event->unread == 0 && !endpoint->shut_us && nothing_sent_since(event);
 }
 
-/* A connection of the process's own, made while the other was there, and ended before its peer had. */
-static bool breaks_off(const struct endpoint *endpoint, const struct event *event) {
-    return endpoint->role == ROLE_CLIENT && !endpoint->eof_us && !endpoint->reset_us && event->op == OP_CLOSE &&
-           event->state_before == STATE_ESTABLISHED && event->has & HAS_TRAFFIC && event->sent > 0;
-}
-
-static bool made_for(const struct endpoint *own, const struct endpoint *aborted) {
-    const uint64_t ended = aborted->aborted->event.time_us;
-    return own->first_us >= aborted->first_us && own->first_us <= ended;
-}
-
-static void look_at_proxy(struct process *process, struct endpoint *endpoint, const struct event *event) {
-    if (breaks_off(endpoint, event)) {
-        process->broke_off = endpoint;
-        struct endpoint *aborted = process->aborted;
-        if (aborted && event->time_us <= aborted->aborted->event.time_us + together_us && made_for(endpoint, aborted))
-            aborted->broke_off = true;
-    }
-    const struct endpoint *own = process->broke_off;
-    if (!endpoint->aborted)
-        return;
-    process->aborted = endpoint;
-    if (own && event->time_us <= own->last_us + together_us && made_for(own, endpoint))
-        endpoint->broke_off = true;
+static bool ends_it(const struct event *event) {
+    const bool ends = event->op == OP_CLOSE || event->op == OP_EXIT || event->op == OP_EXEC ||
+                      (event->op == OP_SHUTDOWN && event->ret == 0);
+    return ends && (event->fin == FIN_SENT || event->fin == FIN_QUEUED || event->fin == FIN_RESET);
 }
 
 void abort_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
-    const bool gives_up = event->op == OP_CLOSE && (event->fin == FIN_SENT || event->fin == FIN_RESET);
-    const bool shuts = event->op == OP_SHUTDOWN && event->fin == FIN_SENT;
     if (event->has & HAS_TRAFFIC && event->sent > 0 && endpoint->role != ROLE_CLIENT)
         store_listener(analysis, &endpoint->local)->answered = true;
-    if (!gives_up && !shuts)
-        return;
-    if (endpoint->role != ROLE_CLIENT && !is_injected(event) && unanswered(endpoint, event))
+    if (ends_it(event) && endpoint->role != ROLE_CLIENT && !is_injected(event) && !by_signal(event) &&
+        unanswered(endpoint, event))
         store_keep(analysis, &endpoint->aborted, event);
-    look_at_proxy(store_process(analysis, event->pid, true), endpoint, event);
 }
 
-/* Its end had shut down, not closed, when ours was closed. */
-static bool peer_was_reading(const struct endpoint *endpoint, const struct event *event) {
+/* Seen from this end: the kernel was asked before the call. */
+static bool asked_and_reading(const struct event *event) {
+    return event->peer_state == STATE_FIN_WAIT1 || event->peer_state == STATE_FIN_WAIT2;
+}
+
+/* Seen in the trace of the peer: it had shut down, not closed, when ours was ended. */
+static bool traced_and_reading(const struct endpoint *endpoint, const struct event *event) {
     const struct endpoint *peer = endpoint->peer;
-    if (event->peer_state == STATE_FIN_WAIT1 || event->peer_state == STATE_FIN_WAIT2)
-        return true;
     return peer && peer->shut_us && !peer->shut_both && (!peer->gone_us || peer->gone_us > event->time_us) &&
            !peer->rst_us;
 }
 
 static void say_peer(struct analysis *analysis, struct finding *finding, const struct event *event, bool reading) {
-    if (!reading)
-        finding_say(analysis, finding, "whether the peer was still reading cannot be seen from here");
-    else
+    if (asked_and_reading(event))
         finding_say(analysis, finding, "the peer was still reading: its end was in %s, with a descriptor",
-                    state_name(event->peer_state ? event->peer_state : STATE_FIN_WAIT2));
+                    state_name(event->peer_state));
+    else if (reading)
+        finding_say(analysis, finding,
+                    "the peer was still reading: it had shut down its sending direction, and closed only later");
+    else
+        finding_say(analysis, finding, "whether the peer was still reading cannot be seen from here");
+}
+
+static void say_relay(struct analysis *analysis, struct finding *finding, const struct endpoint *other) {
+    char text[2][ADDRESS_TEXT_SIZE];
+    address_to_text(&other->local, text[0]);
+    address_to_text(&other->remote, text[1]);
+    finding_say(analysis, finding, "with it the process broke off %s -> %s, which it had made for it", text[0],
+                text[1]);
 }
 
 /* Loopback, or its own address: had the peer been there, it would have been found. */
@@ -85,23 +81,43 @@ static bool is_here(const struct endpoint *endpoint) {
                                         : memcmp(remote->ip, loopback_v6, sizeof loopback_v6) == 0;
 }
 
+static void say_end(struct analysis *analysis, struct finding *finding, const struct endpoint *endpoint,
+                    const struct event *event) {
+    finding_say(analysis, finding, "the client ended its request and waited for the answer, and got %s",
+                event->sent + event->unsent == 0 ? "none" : "no more than it had by then");
+    if (endpoint->eof_us && endpoint->eof_us <= event->time_us)
+        finding_say(analysis, finding,
+                    "EOF was read after %llu bytes; %s ended the connection %s later, with nothing "
+                    "sent since the last of them",
+                    (unsigned long long)event->received, words_of_call(event),
+                    words_of_time(event->time_us - endpoint->eof_us));
+    else
+        finding_say(analysis, finding,
+                    "the peer's FIN had come after %llu bytes; %s ended the connection, with nothing "
+                    "sent since the last of them",
+                    (unsigned long long)event->received, words_of_call(event));
+}
+
 void abort_draw(struct analysis *analysis, struct endpoint *endpoint) {
     if (!endpoint->aborted)
         return;
     const struct event *event = &endpoint->aborted->event;
-    const bool reading = peer_was_reading(endpoint, event);
-    const bool here = reading || endpoint->peer || is_here(endpoint);
-    const bool due = endpoint->broke_off || store_listener(analysis, &endpoint->local)->answered;
-    if (!due && !reading)
-        return;
-    if (here && !reading)
+    const bool reading = asked_and_reading(event) || traced_and_reading(endpoint, event);
+    const bool broke_off = relay_broke_off(endpoint, event->time_us);
+    const bool others = store_listener(analysis, &endpoint->local)->answered;
+    if (!reading && (endpoint->peer || is_here(endpoint)))
         return; /* it is on this host, and had closed */
+    if (!reading && !broke_off && !others)
+        return;
+    const bool certain = reading && broke_off && endpoint->relay_sure;
     struct finding *finding =
-        finding_add(analysis, FINDING_HALF_CLOSE_AS_ABORT, due && reading ? CERTAIN : POSSIBLE, endpoint, event);
-    finding_say(analysis, finding, "EOF was read after %llu bytes; %s %s later ended it without a byte in answer",
-                (unsigned long long)event->received, words_of_call(event),
-                words_of_time(event->time_us > endpoint->eof_us ? event->time_us - endpoint->eof_us : 0));
+        finding_add(analysis, FINDING_HALF_CLOSE_AS_ABORT, certain ? CERTAIN : POSSIBLE, endpoint, event);
+    say_end(analysis, finding, endpoint, event);
     say_peer(analysis, finding, event, reading);
-    if (!due)
-        finding_say(analysis, finding, "whether an answer was due cannot be seen: nobody else got one here");
+    if (broke_off)
+        say_relay(analysis, finding, endpoint->relay);
+    else
+        finding_say(analysis, finding, "whether an answer was due cannot be seen%s",
+                    others ? "; others got one here" : ": nobody else got one here");
+    finding_say_caller(analysis, finding, event);
 }

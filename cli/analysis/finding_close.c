@@ -32,12 +32,6 @@ void close_look(struct analysis *analysis, struct endpoint *endpoint, const stru
         store_keep(analysis, &endpoint->twice, event);
 }
 
-static void say_caller(struct analysis *analysis, struct finding *finding, const struct event *event) {
-    if (event->caller_module[0])
-        finding_say(analysis, finding, "called from %.*s+0x%llx", CALLER_MODULE_SIZE, event->caller_module,
-                    number(event->caller_offset));
-}
-
 static void draw_reset(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
     const uint64_t lost = event->unacked + event->unsent;
     struct finding *finding = finding_add(analysis, FINDING_RESET_ON_CLOSE, lost > 0 ? CERTAIN : NOTE, endpoint, event);
@@ -54,7 +48,7 @@ static void draw_reset(struct analysis *analysis, const struct endpoint *endpoin
                     number(lost), number(event->unsent));
     else
         finding_say(analysis, finding, "all that it had sent was acknowledged");
-    say_caller(analysis, finding, event);
+    finding_say_caller(analysis, finding, event);
 }
 
 static void draw_queue(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
@@ -62,7 +56,7 @@ static void draw_queue(struct analysis *analysis, const struct endpoint *endpoin
     finding_say(analysis, finding, "%s ended the listener with %u connection%s waiting to be accepted: %s",
                 words_of_call(event), endpoint->queue_resets, endpoint->queue_resets == 1 ? "" : "s",
                 endpoint->queue_resets == 1 ? "it was reset" : "each was reset");
-    say_caller(analysis, finding, event);
+    finding_say_caller(analysis, finding, event);
 }
 
 static void draw_in_use(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
@@ -77,7 +71,7 @@ static void draw_in_use(struct analysis *analysis, const struct endpoint *endpoi
                     words_of_call(event), event->tid, holder->tid, holder->call ? holder->call : "a call");
         break;
     }
-    say_caller(analysis, finding, event);
+    finding_say_caller(analysis, finding, event);
 }
 
 static void draw_twice(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
@@ -86,7 +80,7 @@ static void draw_twice(struct analysis *analysis, const struct endpoint *endpoin
                 "%s failed with EBADF: this process had closed %d as this connection and not got "
                 "it again",
                 words_of_call(event), event->fd);
-    say_caller(analysis, finding, event);
+    finding_say_caller(analysis, finding, event);
 }
 
 void close_draw(struct analysis *analysis, struct endpoint *endpoint) {

@@ -3,6 +3,7 @@
  * more than 10 seconds. For how long there was none the kernel says at the end (`idle`).
  */
 #include "analysis/finding.h"
+#include "analysis/relays.h"
 
 static const uint64_t quiet_us = 10 * 1000000ULL;
 
@@ -26,7 +27,10 @@ void quiet_look(struct analysis *analysis, struct endpoint *endpoint, const stru
     store_keep(analysis, &endpoint->quiet, event);
 }
 
+/* A relay that has passed the end on, and waits for the other side's, is right to wait. */
 static void draw_close_wait(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
+    if (relay_waits(endpoint, event->time_us - quiet_us))
+        return;
     struct finding *finding = finding_add(analysis, FINDING_CLOSE_WAIT, CERTAIN, endpoint, event);
     finding_say(analysis, finding, "the peer's FIN was read %s before",
                 words_of_time(event->time_us - endpoint->eof_us));

@@ -11,8 +11,7 @@ struct process {
     int pid, parent; /* parent 0: its fork is not in the trace */
     uint64_t forked_us, started_us, last_us, ended_us;
     char comm[COMM_SIZE];
-    bool execed;                          /* it has begun a program of its own since the fork */
-    struct endpoint *broke_off, *aborted; /* the last ones: finding_abort.c */
+    bool execed; /* it has begun a program of its own since the fork */
     struct process *next;
 };
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "analysis/findings.h"
+#include "analysis/relays.h"
 #include "analysis/store.h"
 
 struct analysis *analysis_new(void) {
@@ -186,6 +187,7 @@ static void count(struct analysis *analysis, const struct endpoint *endpoint) {
 
 void analysis_end(struct analysis *analysis) {
     store_pair(analysis);
+    relays_find(analysis);
     for (const struct endpoint *endpoint = analysis->first; endpoint; endpoint = endpoint->next) {
         analysis->totals.rsts += endpoint->queue_resets;
         if (endpoint->queue_resets > 0)

@@ -42,6 +42,10 @@ static const char *sigpipe_word(unsigned i) {
     return sigpipe_name((enum event_sigpipe)i);
 }
 
+static const char *last_word(unsigned i) {
+    return last_name((enum event_last)i);
+}
+
 static const struct words ops = {op_word, OP_COUNT};
 static const struct words fins = {fin_word, FIN_COUNT};
 static const struct words whys = {why_word, WHY_COUNT};
@@ -49,6 +53,7 @@ static const struct words roles = {role_word, ROLE_COUNT};
 static const struct words states = {state_word, STATE_NEW_SYN_RECV};
 static const struct words hows = {how_word, 3};
 static const struct words sigpipes = {sigpipe_word, SIGPIPE_COUNT};
+static const struct words lasts = {last_word, LAST_COUNT};
 
 /* One line on its way to an event. */
 struct parse {
@@ -414,6 +419,7 @@ static const struct field fields[] = {
     {"in_state", read_seconds, IN(in_state_us), HAS_IN_STATE, NULL},
     {"expires", read_seconds, IN(expires_us), HAS_EXPIRES, NULL},
     {"used", read_used, IN(used), 0, NULL},
+    {"last", read_word, IN(last), 0, &lasts},
     {"peer_state", read_word, IN(peer_state), 0, &states},
     {"sigpipe", read_word, IN(sigpipe), 0, &sigpipes},
     {"caller", read_caller, 0, 0, NULL},
@@ -437,7 +443,7 @@ static const struct field fields[] = {
     {"fired_nowhere", read_bool, IN(fired_nowhere), 0, NULL},
     {"rule", read_string, IN(rule), 0, NULL},
     {"events", read_u64, IN(events), 0, NULL},
-    {"asked", read_u64, IN(asked), 0, NULL},
+    {"asked", read_u64, IN(asked), HAS_ASKED, NULL},
     {"contradicted", read_u64, IN(contradicted), 0, NULL},
 };
 

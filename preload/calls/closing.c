@@ -20,25 +20,13 @@
 #include "session/session.h"
 #include "refs/fd_table.h"
 
-/* EOF was read, and nothing was answered: was the peer still reading? */
-static void look_at_peer(struct closing *closing, struct scratch *scratch) {
-    struct diag_answer peer;
-    struct standing *standing = &closing->standing;
-    if (!closing->can_ask || standing->before.state != STATE_CLOSE_WAIT || standing->sent || standing->unsent ||
-        !standing->received)
-        return;
-    diag_look_up_peer(&closing->identity, scratch, &peer);
-    if (peer.found && peer.inode)
-        standing->peer_state = peer.state;
-}
-
 static void look_before(struct closing *closing) {
     struct scratch *scratch = scratch_take();
     if (scratch) {
         closing->can_ask =
             log_settings.verify && diag_prepare(&closing->identity, closing->standing.before.state, scratch);
         standing_count_unread(&closing->identity, &closing->standing, scratch);
-        look_at_peer(closing, scratch);
+        standing_look_at_peer(&closing->identity, &closing->standing, scratch);
         scratch_give(scratch);
     }
     enum tcp_state state = closing->standing.before.state;

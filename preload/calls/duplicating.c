@@ -35,6 +35,8 @@ void duplicated(int fd, int new_fd, const struct call *call) {
         table_set_other(new_fd);
     } else {
         table_set(new_fd, &identity);
+        table_mark_mixed(fd);
+        table_mark_mixed(new_fd);
         if (table_seen(fd) & SEEN_USE)
             table_mark_used(new_fd);
         reference_emit(OP_DUP, fd, new_fd, 1, 0, &identity, call);

@@ -254,6 +254,7 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     standing_of(socket->fd, &socket->identity, true, &standing);
     standing.used = socket->used;
     standing_count_unread(&socket->identity, &standing, scratch);
+    standing_look_at_peer(&socket->identity, &standing, scratch);
     take_away(sweep, i, search, !exec, &references);
     references_count_in_flight(socket->identity.cookie, scratch, &references);
     references_look_at_calls(socket->identity.cookie, true, scratch, &references);

@@ -17,11 +17,13 @@
 #include "session/session.h"
 #include "refs/fd_table.h"
 
-static void count_unread(struct ending_call *ending) {
-    struct scratch *scratch = ending->standing.before.unread ? scratch_take() : NULL;
+static void look_closer(struct ending_call *ending) {
+    const struct before *before = &ending->standing.before;
+    struct scratch *scratch = before->unread || before->state == STATE_CLOSE_WAIT ? scratch_take() : NULL;
     if (!scratch)
         return;
     standing_count_unread(&ending->identity, &ending->standing, scratch);
+    standing_look_at_peer(&ending->identity, &ending->standing, scratch);
     scratch_give(scratch);
 }
 
@@ -29,7 +31,7 @@ static void stand(struct ending_call *ending) {
     if (!log_wants_of(&ending->call, TRACE_END))
         return;
     standing_of(ending->fd, &ending->identity, false, &ending->standing);
-    count_unread(ending);
+    look_closer(ending);
 }
 
 static bool begin(struct ending_call *ending, int fd, const struct call *call) {

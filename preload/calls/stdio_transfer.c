@@ -67,5 +67,7 @@ void stream_exiting_read(struct stream_call *call) {
 /* A stream that has failed before keeps its error flag: then errno tells, if the call has changed it. */
 void stream_exiting_write(struct stream_call *call) {
     bool failed = newly(call, HAS_ERROR) || (errno != call->errno_before && (errno == EPIPE || errno == ECONNRESET));
-    transfer_wrote(&call->traffic, failed ? -1 : 0);
+    transfer_wrote(&call->traffic, failed ? -1 : 0, TRANSFER_UNKNOWN);
+    if (!failed)
+        table_mark_last(call->traffic.fd, LAST_WRITE, 0);
 }

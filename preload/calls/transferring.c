@@ -24,6 +24,7 @@ bool transfer_entering(struct traffic *traffic, int fd, const char *name, const 
     traffic->may_raise = false;
     traffic->told = false;
     traffic->shortened = false;
+    traffic->asked = 0;
     traffic->errno_before = saved;
     traffic->call = call_entering(name, caller);
     return true;
@@ -40,6 +41,7 @@ static struct event *fill(const struct traffic *traffic, enum event_op op, long 
         event->error = error;
     }
     event_set_socket(event, &traffic->identity);
+    event_set_asked(event, traffic->asked);
     return event;
 }
 
@@ -125,6 +127,8 @@ static void see_reset(struct traffic *traffic, long result) {
 void transfer_read(struct traffic *traffic, long result, size_t wanted) {
     int saved = errno;
     table_mark_used(traffic->fd);
+    if (result > 0)
+        table_mark_read(traffic->fd);
     if (result == 0 && wanted > 0)
         see_end(traffic);
     else if (result == -1 && saved == ECONNRESET)
@@ -167,9 +171,23 @@ static void see_refused(struct traffic *traffic, long result) {
     signal_raise_sigpipe();
 }
 
-void transfer_wrote(struct traffic *traffic, long result) {
+bool transfer_blames_connection(int error) {
+    return error == EPIPE || error == ECONNRESET || error == EAGAIN || error == ENOTCONN || error == ETIMEDOUT ||
+           error == EHOSTUNREACH;
+}
+
+/* Where the kernel took less than it was offered, what was offered; else 0. */
+static size_t left_over(long result, int error, size_t wanted) {
+    if (result >= 0)
+        return (size_t)result < wanted ? wanted : 0;
+    return error == EAGAIN ? wanted : 0;
+}
+
+void transfer_wrote(struct traffic *traffic, long result, size_t wanted) {
     int saved = errno;
     table_mark_used(traffic->fd);
+    traffic->asked = left_over(result, saved, wanted);
+    table_mark_last(traffic->fd, result > 0 ? LAST_WRITE : LAST_UNSET, traffic->asked);
     bool refused = result == -1 && saved == EPIPE;
     if (refused)
         see_refused(traffic, result);
@@ -203,5 +221,5 @@ void transfer_wrote_part(struct traffic *traffic, long result) {
     if (traffic->may_raise && refuses_writes(state_now(traffic)))
         see_refused(traffic, -1);
     errno = saved;
-    transfer_wrote(traffic, result);
+    transfer_wrote(traffic, result, TRANSFER_UNKNOWN);
 }

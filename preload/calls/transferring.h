@@ -18,6 +18,7 @@ struct traffic {
     bool may_raise;     /* the call was made without its SIGPIPE: it is ours to raise */
     bool told;          /* an event of the call was logged */
     bool shortened;     /* by a fault */
+    size_t asked;       /* what a write was offered, where it took less; else 0 */
     uint64_t old_mask;
     int errno_before; /* which a SIGPIPE handler sees */
     struct identity identity;
@@ -39,8 +40,12 @@ static inline bool transfer_is_off(struct traffic *traffic, enum rule_family fam
 /* After a read; wanted: how much was asked for (a read of nothing returns 0 and means nothing). */
 void transfer_read(struct traffic *traffic, long result, size_t wanted);
 
-/* After a write. */
-void transfer_wrote(struct traffic *traffic, long result);
+/* After a write; wanted: how much it was offered, or TRANSFER_UNKNOWN. */
+enum { TRANSFER_UNKNOWN = 0 };
+void transfer_wrote(struct traffic *traffic, long result, size_t wanted);
+
+/* An error of the connection's, not of the arguments': the kernel has read the parts of the call, so that we can. */
+bool transfer_blames_connection(int error);
 
 /* The same of sendmmsg() that sent some messages and not all: what stopped it may have been a refusal. */
 void transfer_wrote_part(struct traffic *traffic, long result);

@@ -66,7 +66,7 @@ static int file_exiting(struct file_closing *file, int result) {
     if (file->writes && !closing_is_off(&file->closing)) {
         int kept = errno;
         errno = error;
-        transfer_wrote(&file->traffic, result);
+        transfer_wrote(&file->traffic, result, TRANSFER_UNKNOWN);
         errno = kept;
     }
     return seen;

@@ -201,7 +201,8 @@ static long raw_write(long number, const long given[6], const void *caller) {
         transfer_hold_sigpipe(&traffic);
     result = call_real(number, arguments);
     if (tcp)
-        transfer_wrote(&traffic, result);
+        transfer_wrote(&traffic, result,
+                       number == SYS_sendto || number == SYS_write ? (size_t)arguments[2] : TRANSFER_UNKNOWN);
     return result;
 }
 

@@ -44,22 +44,19 @@ HOOKED ssize_t write(int fd, const void *buffer, size_t count) {
         transfer_hold_sigpipe(&traffic);
         result = REAL(write)(fd, buffer, count);
     }
-    transfer_wrote(&traffic, result);
+    transfer_wrote(&traffic, result, count);
     return result;
 }
 TWIN_HOOK(__write, write);
 
-/* An error of the connection's, not of the arguments': the kernel has read the parts, so that we can. */
-static bool blames_connection(int error) {
-    return error == EPIPE || error == ECONNRESET || error == EAGAIN || error == ENOTCONN || error == ETIMEDOUT ||
-           error == EHOSTUNREACH;
-}
-
-static bool is_empty(const struct iovec *parts, int count) {
-    for (int i = 0; i < count; i++)
-        if (parts[i].iov_len > 0)
-            return false;
-    return true;
+/* How much the parts are, of a call after which the kernel has read them; else TRANSFER_UNKNOWN. */
+static size_t length_of(const struct iovec *parts, size_t count, ssize_t result) {
+    size_t length = 0;
+    if (result < 0 && !transfer_blames_connection(errno))
+        return TRANSFER_UNKNOWN;
+    for (size_t i = 0; i < count; i++)
+        length += parts[i].iov_len;
+    return length;
 }
 
 /* sendmsg() with the same parts, for what writev() does on a TCP socket. */
@@ -68,11 +65,12 @@ static ssize_t send_parts(struct traffic *traffic, int fd, const struct iovec *p
     int saved = errno;
     ssize_t result = REAL(sendmsg)(fd, &message, without_sigpipe(traffic, 0));
     /* A writev() of nothing succeeds, whatever has become of the connection. */
-    if (result == -1 && blames_connection(errno) && is_empty(parts, count)) {
+    size_t length = length_of(parts, (size_t)count, result);
+    if (result == -1 && transfer_blames_connection(errno) && length == 0) {
         errno = saved;
         return 0;
     }
-    transfer_wrote(traffic, result);
+    transfer_wrote(traffic, result, length);
     return result;
 }
 
@@ -95,7 +93,7 @@ HOOKED ssize_t writev(int fd, const struct iovec *parts, int count) {
         return send_parts(&traffic, fd, parts, count);
     transfer_hold_sigpipe(&traffic);
     result = REAL(writev)(fd, parts, count);
-    transfer_wrote(&traffic, result);
+    transfer_wrote(&traffic, result, length_of(parts, (size_t)count, result));
     return result;
 }
 
@@ -115,7 +113,7 @@ HOOKED ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offs
     }
     transfer_hold_sigpipe(&traffic);
     result = REAL(pwritev2)(fd, parts, count, offset, flags);
-    transfer_wrote(&traffic, result);
+    transfer_wrote(&traffic, result, count > 0 ? length_of(parts, (size_t)count, result) : TRANSFER_UNKNOWN);
     return result;
 }
 TWIN_HOOK(pwritev64v2, pwritev2);
@@ -128,7 +126,7 @@ HOOKED ssize_t send(int fd, const void *buffer, size_t count, int flags) {
     if (transfer_is_off(&traffic, RULE_WRITE, &count, &result))
         return result;
     result = REAL(send)(fd, buffer, count, without_sigpipe(&traffic, flags));
-    transfer_wrote(&traffic, result);
+    transfer_wrote(&traffic, result, count);
     return result;
 }
 TWIN_HOOK(__send, send);
@@ -149,7 +147,7 @@ HOOKED ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const
         return result;
     result = REAL(sendto)(fd, buffer, count, without_sigpipe(&traffic, flags), to, length);
     opened_fast(fd, flags, result, &traffic.call);
-    transfer_wrote(&traffic, result);
+    transfer_wrote(&traffic, result, count);
     return result;
 }
 
@@ -173,7 +171,7 @@ HOOKED ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     } else
         result = REAL(sendmsg)(fd, message, without_sigpipe(&traffic, flags));
     opened_fast(fd, flags, result, &traffic.call);
-    transfer_wrote(&traffic, result);
+    transfer_wrote(&traffic, result, length_of(message->msg_iov, message->msg_iovlen, result));
     return result;
 }
 
@@ -195,7 +193,7 @@ HOOKED int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     if (result > 0 && (unsigned)result < count)
         transfer_wrote_part(&traffic, result);
     else
-        transfer_wrote(&traffic, result);
+        transfer_wrote(&traffic, result, TRANSFER_UNKNOWN);
     return result;
 }
 
@@ -210,7 +208,7 @@ HOOKED ssize_t sendfile(int out, int in, off_t *offset, size_t count) {
         return result;
     transfer_hold_sigpipe(&traffic);
     result = REAL(sendfile)(out, in, offset, count);
-    transfer_wrote(&traffic, result);
+    transfer_wrote(&traffic, result, TRANSFER_UNKNOWN);
     return result;
 }
 TWIN_HOOK(sendfile64, sendfile);
@@ -230,7 +228,7 @@ HOOKED ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, 
     if (from_socket)
         transfer_read(&reads, result, count);
     if (to_socket)
-        transfer_wrote(&writes, result);
+        transfer_wrote(&writes, result, TRANSFER_UNKNOWN);
     return result;
 }
 
@@ -240,7 +238,7 @@ static int print_to_socket(struct traffic *traffic, const char *format, va_list 
         return (int)instead;
     transfer_hold_sigpipe(traffic);
     int result = REAL(vdprintf)(traffic->fd, format, arguments);
-    transfer_wrote(traffic, result);
+    transfer_wrote(traffic, result, TRANSFER_UNKNOWN);
     return result;
 }
 
@@ -268,7 +266,7 @@ static int print_checked(struct traffic *traffic, int flag, const char *format, 
         return (int)instead;
     transfer_hold_sigpipe(traffic);
     int result = REAL(__vdprintf_chk)(traffic->fd, flag, format, arguments);
-    transfer_wrote(traffic, result);
+    transfer_wrote(traffic, result, TRANSFER_UNKNOWN);
     return result;
 }
 

@@ -36,6 +36,8 @@ struct standing {
     uint64_t sent, received, unacked;
     uint64_t idle_us;          /* since the last byte was sent or received */
     bool used;                 /* by this process */
+    enum event_last last;      /* which way the last bytes went that this process moved through the descriptor */
+    uint64_t asked;            /* what its last write there was offered, where it took less; else 0 */
     enum tcp_state peer_state; /* of its peer, if that was asked for, is on this host and has a descriptor */
 };
 

@@ -8,6 +8,13 @@ void event_set_socket(struct event *event, const struct identity *identity) {
     event->role = identity->role;
 }
 
+void event_set_asked(struct event *event, uint64_t asked) {
+    if (asked == 0)
+        return;
+    event->has |= HAS_ASKED;
+    event->asked = asked;
+}
+
 /* Less is not worth the words. */
 enum { IDLE_TOLD_US = 1000000 };
 
@@ -25,6 +32,8 @@ void event_set_standing(struct event *event, const struct standing *standing) {
     event->unacked = standing->unacked;
     event->used = standing->used ? USED_YES : USED_NO;
     event->peer_state = standing->peer_state;
+    event->last = standing->last;
+    event_set_asked(event, standing->asked);
     if (standing->idle_us >= IDLE_TOLD_US) {
         event->has |= HAS_IDLE;
         event->idle_us = standing->idle_us;

@@ -80,6 +80,9 @@ enum event_sigpipe {
 /* Whether the process itself had read from the connection or written to it. */
 enum event_used { USED_UNSET, USED_NO, USED_YES };
 
+/* Which way the last bytes went that the process itself moved through the connection. */
+enum event_last { LAST_UNSET, LAST_READ, LAST_WRITE, LAST_COUNT };
+
 /* The numbers of enum in net/tcp_states.h, which TCP_INFO and inet_diag report; 0 is "not known". */
 enum tcp_state {
     STATE_UNSET,
@@ -131,6 +134,7 @@ enum event_has {
     HAS_IN_STATE = 1 << 17,
     HAS_BACKLOG = 1 << 18,
     HAS_EXPIRES = 1 << 19,
+    HAS_ASKED = 1 << 20,
 };
 
 struct event {
@@ -172,6 +176,7 @@ struct event {
     uint64_t expires_us;  /* of an orphan: until the kernel tries again, or forgets it */
     enum event_sigpipe sigpipe;
     enum event_used used;
+    enum event_last last;
     enum tcp_state peer_state; /* of the peer's end just before, if it is on this host and has a descriptor */
 
     int child;
@@ -198,7 +203,11 @@ struct event {
     const char *rule;
     uint64_t matched, fired; /* in this process */
     bool fired_nowhere;      /* nor in any other of the session, so far */
-    /* end; lost: of a release, bytes that the peer never acknowledged */
+    /*
+     * end; lost: of a release, bytes that the peer never acknowledged; asked: how often the kernel was. Of another
+     * event it is, with HAS_ASKED, the bytes that the call, or at an end the last write before it, wanted to move where
+     * it moved fewer.
+     */
     uint64_t events, lost, asked, contradicted;
 };
 

@@ -73,6 +73,8 @@ static const char *const sigpipe_names[SIGPIPE_COUNT] = {
     [SIGPIPE_BLOCKED] = "blocked", [SIGPIPE_SUPPRESSED] = "suppressed",
 };
 
+static const char *const last_names[LAST_COUNT] = {[LAST_READ] = "read", [LAST_WRITE] = "write"};
+
 /* EWOULDBLOCK, EDEADLOCK and ENOTSUP are other names of numbers in this list. */
 static const char *const errno_names[] = {
     [EPERM] = "EPERM",
@@ -248,6 +250,10 @@ const char *how_name(int how) {
 
 const char *sigpipe_name(enum event_sigpipe sigpipe) {
     return NAME_AT(sigpipe_names, sigpipe);
+}
+
+const char *last_name(enum event_last last) {
+    return NAME_AT(last_names, last);
 }
 
 const char *errno_name(int error) {

@@ -16,7 +16,7 @@ enum part {
 };
 
 struct packed {
-    uint8_t mark, op, parts, role, fin, why, sigpipe, used, state_before, state_after, peer_state, holders_named;
+    uint8_t mark, op, parts, role, fin, why, sigpipe, used, last, state_before, state_after, peer_state, holders_named;
     int32_t pid, tid;
     uint32_t has;
     uint64_t time_us, duration_us;
@@ -26,7 +26,7 @@ struct packed {
     uint64_t cookie;
     struct address local, remote;
     uint32_t refs_before, refs_after, holder_count, pending;
-    uint64_t unread, unsent, sent, received, unacked, idle_us;
+    uint64_t unread, unsent, sent, received, unacked, idle_us, asked;
     int32_t child;
     uint32_t shared;
     uint64_t caller_offset;
@@ -92,6 +92,7 @@ static uint8_t parts_of(const struct event *event) {
     FIELD(why)            \
     FIELD(sigpipe)        \
     FIELD(used)           \
+    FIELD(last)           \
     FIELD(state_before)   \
     FIELD(state_after)    \
     FIELD(peer_state)     \
@@ -119,6 +120,7 @@ static uint8_t parts_of(const struct event *event) {
     FIELD(received)       \
     FIELD(unacked)        \
     FIELD(idle_us)        \
+    FIELD(asked)          \
     FIELD(child)          \
     FIELD(shared)         \
     FIELD(caller_offset)
@@ -201,10 +203,10 @@ static bool is_family(uint8_t family) {
 static bool has_sense(const struct packed *packed) {
     return packed->mark == MARK && packed->op < OP_COUNT && is_of_socket((enum event_op)packed->op) &&
            packed->role < ROLE_COUNT && packed->fin < FIN_COUNT && packed->why < WHY_COUNT &&
-           packed->sigpipe < SIGPIPE_COUNT && packed->used <= USED_YES && packed->state_before < STATE_COUNT &&
-           packed->state_after < STATE_COUNT && packed->peer_state < STATE_COUNT && is_family(packed->local.family) &&
-           is_family(packed->remote.family) && packed->holders_named <= HOLDERS_SHOWN &&
-           packed->holders_named <= packed->holder_count;
+           packed->sigpipe < SIGPIPE_COUNT && packed->used <= USED_YES && packed->last < LAST_COUNT &&
+           packed->state_before < STATE_COUNT && packed->state_after < STATE_COUNT &&
+           packed->peer_state < STATE_COUNT && is_family(packed->local.family) && is_family(packed->remote.family) &&
+           packed->holders_named <= HOLDERS_SHOWN && packed->holders_named <= packed->holder_count;
 }
 
 static void take_fixed(const struct packed *packed, struct event *event) {

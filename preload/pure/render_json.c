@@ -326,6 +326,9 @@ static void connection_members(struct line *line, const struct event *event) {
         member_seconds(line, HEAD("expires"), event->expires_us);
     if (event->used != USED_UNSET)
         member_bool(line, HEAD("used"), event->used == USED_YES);
+    member_plain(line, HEAD("last"), last_name(event->last));
+    if (event->has & HAS_ASKED)
+        member_unsigned(line, HEAD("asked"), event->asked);
     member_plain(line, HEAD("peer_state"), state_name(event->peer_state));
     member_plain(line, HEAD("sigpipe"), sigpipe_name(event->sigpipe));
     member_caller(line, event);

@@ -19,12 +19,17 @@
  */
 struct slot {
     _Atomic uint32_t version;
-    _Atomic uint8_t kind; /* enum slot_kind */
-    _Atomic uint8_t seen; /* enum seen */
-    _Atomic bool made;    /* SLOT_UNKNOWN: by a socket() that was seen */
-    _Atomic bool was_tcp; /* SLOT_OTHER: closed, and `identity` is what it was */
+    _Atomic uint8_t kind;   /* enum slot_kind */
+    _Atomic uint8_t seen;   /* enum seen */
+    _Atomic bool made;      /* SLOT_UNKNOWN: by a socket() that was seen */
+    _Atomic bool was_tcp;   /* SLOT_OTHER: closed, and `identity` is what it was */
+    _Atomic uint32_t asked; /* by the last write, where that took less; at most UINT32_MAX */
+    _Atomic uint8_t last;   /* enum event_last, or LAST_MIXED */
     struct identity identity;
 };
+
+/* Which way the last bytes went cannot be known from this slot alone: for good. */
+enum { LAST_MIXED = LAST_COUNT };
 
 enum { CHUNK_SLOTS = 1024, CHUNKS = 1024 };
 
@@ -85,6 +90,8 @@ static void slot_write(struct slot *slot, enum slot_kind kind, const struct iden
     atomic_store_explicit(&slot->seen, seen, memory_order_relaxed);
     atomic_store_explicit(&slot->made, false, memory_order_relaxed);
     atomic_store_explicit(&slot->was_tcp, false, memory_order_relaxed);
+    atomic_store_explicit(&slot->asked, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->last, LAST_UNSET, memory_order_relaxed);
     atomic_store_explicit(&slot->kind, kind, memory_order_release);
     atomic_store_explicit(&slot->version, version + 2, memory_order_release);
 }
@@ -169,6 +176,8 @@ static bool learn(int fd, struct identity *identity) {
         if (identity->role == ROLE_UNKNOWN && !made)
             atomic_store(socket_odd_options, true);
         table_set(fd, identity);
+        if (!made)
+            table_mark_mixed(fd);
         return true;
     case SOCKET_OTHER:
         table_set_other(fd);
@@ -234,6 +243,42 @@ void table_mark_used(int fd) {
         atomic_fetch_or(&slot->seen, SEEN_USE);
 }
 
+static void turn(struct slot *slot, enum event_last last) {
+    const uint8_t was = atomic_load_explicit(&slot->last, memory_order_relaxed);
+    if (was != last && was != LAST_MIXED && !process_is_borrowed())
+        atomic_store_explicit(&slot->last, last, memory_order_relaxed);
+}
+
+void table_mark_mixed(int fd) {
+    struct slot *slot = slot_of(fd);
+    if (slot && !process_is_borrowed())
+        atomic_store_explicit(&slot->last, LAST_MIXED, memory_order_relaxed);
+}
+
+void table_mark_read(int fd) {
+    struct slot *slot = slot_of(fd);
+    if (slot)
+        turn(slot, LAST_READ);
+}
+
+void table_mark_last(int fd, enum event_last last, size_t asked) {
+    struct slot *slot = slot_of(fd);
+    if (!slot || process_is_borrowed())
+        return;
+    const uint32_t most = asked > UINT32_MAX ? UINT32_MAX : (uint32_t)asked;
+    if (last != LAST_UNSET)
+        turn(slot, last);
+    if (atomic_load_explicit(&slot->asked, memory_order_relaxed) != most)
+        atomic_store_explicit(&slot->asked, most, memory_order_relaxed);
+}
+
+enum event_last table_last(int fd, uint64_t *asked) {
+    struct slot *slot = slot_of(fd);
+    *asked = slot ? atomic_load_explicit(&slot->asked, memory_order_relaxed) : 0;
+    const uint8_t last = slot ? atomic_load_explicit(&slot->last, memory_order_relaxed) : LAST_UNSET;
+    return last == LAST_MIXED ? LAST_UNSET : (enum event_last)last;
+}
+
 bool table_was_tcp(int fd, struct identity *identity) {
     struct slot *slot = slot_of(fd);
     return slot && atomic_load_explicit(&slot->was_tcp, memory_order_relaxed) && !process_is_borrowed() &&
@@ -254,8 +299,11 @@ void table_forked(void) {
         /* Only where it changes something: a page that is written to is copied. */
         if (atomic_load_explicit(&slot->was_tcp, memory_order_relaxed))
             atomic_store_explicit(&slot->was_tcp, false, memory_order_relaxed);
-        if (atomic_load_explicit(&slot->seen, memory_order_relaxed) & SEEN_USE)
-            atomic_fetch_and_explicit(&slot->seen, (uint8_t)~SEEN_USE, memory_order_relaxed);
+        if (!(atomic_load_explicit(&slot->seen, memory_order_relaxed) & SEEN_USE))
+            continue;
+        atomic_fetch_and_explicit(&slot->seen, (uint8_t)~SEEN_USE, memory_order_relaxed);
+        turn(slot, LAST_UNSET);
+        atomic_store_explicit(&slot->asked, 0, memory_order_relaxed);
     }
 }
 

@@ -63,6 +63,16 @@ void table_mark_seen(uint64_t cookie, unsigned seen);
 /* Bytes go through this descriptor: SEEN_USE, of it alone. */
 void table_mark_used(int fd);
 
+/*
+ * Which way the last bytes went through this descriptor, and what its last write was offered, where that took less (0:
+ * it took all). A store where it is news, else a load and a compare.
+ */
+void table_mark_read(int fd);
+void table_mark_last(int fd, enum event_last last, size_t asked); /* LAST_UNSET: a write that took nothing */
+enum event_last table_last(int fd, uint64_t *asked);
+/* Bytes may go through another descriptor of the connection's too: nobody knows any more which went last. */
+void table_mark_mixed(int fd);
+
 /* The number was a TCP socket's when this process closed it, and was not seen to be anything since. */
 bool table_was_tcp(int fd, struct identity *identity);
 /* It is something else now, or was. */

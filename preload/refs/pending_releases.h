@@ -1,7 +1,7 @@
 /*
  * Releases that are still to come: a thread was inside a call on a socket when the last descriptor was closed, and will
- * tell of the end when its call returns (calls/late_release.h). And the numbers that were closed lately, on which such a
- * thread may have called. The session's processes share both: the last descriptor may have been another's, and the
+ * tell of the end when its call returns (calls/late_release.h). And the numbers that were closed lately, on which such
+ * a thread may have called. The session's processes share both: the last descriptor may have been another's, and the
  * number may have been closed long before. Lock-free, async-signal-safe.
  */
 #ifndef CLOSETRACE_PENDING_RELEASES_H

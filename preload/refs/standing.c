@@ -13,6 +13,7 @@ void standing_of(int fd, const struct identity *identity, bool for_close, struct
     unsigned seen = table_seen(fd);
     struct before *before = &standing->before;
     standing->used = seen & SEEN_USE;
+    standing->last = table_last(fd, &standing->asked);
     if (asked && before->state != STATE_CLOSE)
         return;
     /* In CLOSE the kernel's numbers do not tell a connection that is over from a socket that was something else. */
@@ -31,4 +32,20 @@ void standing_count_unread(const struct identity *identity, struct standing *sta
         before->state == STATE_CLOSE_WAIT || before->state == STATE_LAST_ACK || before->state == STATE_CLOSING;
     if (answer.found && answer.receive_queue > before->unread + has_fin)
         before->unread = answer.receive_queue - has_fin;
+}
+
+/* Its peer has ended its direction, and nothing was sent since its last bytes came. */
+static bool owes_answer(const struct standing *standing) {
+    if (standing->before.state != STATE_CLOSE_WAIT || standing->received == 0)
+        return false;
+    return standing->last == LAST_READ || (standing->last == LAST_UNSET && !standing->sent && !standing->unsent);
+}
+
+void standing_look_at_peer(const struct identity *identity, struct standing *standing, struct scratch *scratch) {
+    struct diag_answer peer;
+    if (!owes_answer(standing) || !log_settings.verify || !diag_prepare(identity, standing->before.state, scratch))
+        return;
+    diag_look_up_peer(identity, scratch, &peer);
+    if (peer.found && peer.inode)
+        standing->peer_state = peer.state;
 }

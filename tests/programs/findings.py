@@ -190,6 +190,69 @@ def abort():
     asked(lambda connection: None, half_closes)
 
 
+def abort_by_shutdown():
+    asked(lambda connection: connection.shutdown(socket.SHUT_RDWR), half_closes)
+
+
+def abort_after_greeting():
+    def serve(server):
+        server.sendall(b"220 hello")
+        while server.recv(100):
+            pass
+        server.close()
+
+    client, server = pair()
+    thread = threading.Thread(target=serve, args=(server,))
+    thread.start()
+    assert client.recv(100) == b"220 hello"
+    client.sendall(b"request")
+    half_closes(client)
+    thread.join()
+    client.close()
+
+
+def abort_eof_unread():
+    client, server = pair()
+    client.sendall(b"request")
+    assert server.recv(100) == b"request"
+    client.shutdown(socket.SHUT_WR)
+    poll = select.poll()
+    poll.register(server, select.POLLRDHUP)
+    poll.poll()
+    server.close()
+    waits_for_eof(client)
+
+
+def abort_by_exit():
+    client, server = pair()
+    client.sendall(b"request")
+
+    def serves():
+        client.close()
+        while server.recv(100):
+            pass
+
+    child = child_of(serves)
+    server.close()
+    half_closes(client)
+    os.waitpid(child, 0)
+    client.close()
+
+
+def answered_through_a_duplicate():
+    """As under inetd: the request is read from one descriptor, the answer written to another."""
+    client, server = pair()
+    client.sendall(b"request")
+    client.shutdown(socket.SHUT_WR)
+    answers = server.dup()
+    while server.recv(100):
+        pass
+    answers.sendall(b"answer")
+    answers.close()
+    server.close()
+    assert client.recv(100) == b"answer"
+
+
 def half_close_answered():
     asked(lambda connection: connection.sendall(b"answer"), half_closes)
 
@@ -319,6 +382,11 @@ SCENES = {
     "reset_without_data": lambda: reset(False),
     "closed_after_reading_all": closed_after_reading_all,
     "abort": abort,
+    "abort_by_shutdown": abort_by_shutdown,
+    "abort_after_greeting": abort_after_greeting,
+    "abort_eof_unread": abort_eof_unread,
+    "abort_by_exit": abort_by_exit,
+    "answered_through_a_duplicate": answered_through_a_duplicate,
     "half_close_answered": half_close_answered,
     "aborted_by_client": aborted_by_client,
     "sink": sink,

@@ -38,6 +38,8 @@ static void the_words_of_the_contract(void) {
     CHECK_TEXT(how_name(SHUT_RD), "SHUT_RD");
     CHECK_TEXT(how_name(SHUT_RDWR), "SHUT_RDWR");
     CHECK_TEXT(sigpipe_name(SIGPIPE_FATAL), "fatal");
+    CHECK_TEXT(last_name(LAST_WRITE), "write");
+    CHECK(!last_name(LAST_UNSET) && !last_name(LAST_COUNT));
 }
 
 static void no_word_for_what_is_not_there(void) {

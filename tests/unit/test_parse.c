@@ -58,6 +58,9 @@ static void bytes(void) {
     event.sent = UINT64_MAX;
     event.idle_us = 10000001;
     event.used = USED_NO;
+    event.last = LAST_READ;
+    event.has |= HAS_ASKED;
+    event.asked = 70000;
     event.peer_state = STATE_FIN_WAIT2;
     check_again(&event);
     event.has |= HAS_LOST | HAS_IN_STATE | HAS_BACKLOG | HAS_EXPIRES;
