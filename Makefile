@@ -39,7 +39,7 @@ MAP = preload/libclosetrace.map
 PURE := $(patsubst %.c,%,$(sort $(wildcard preload/pure/*.c cli/reader/*.c cli/analysis/*.c)))
 SOURCES := $(sort $(wildcard preload/*.c preload/*/*.c preload/arch/$(ARCH)/*.S))
 OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(SOURCES)))
-COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard cli/*.c cli/input/*.c cli/run/*.c cli/show/*.c)))
+COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard cli/*.c cli/input/*.c cli/run/*.c cli/show/*.c cli/terminal/*.c)))
 MANPAGES := $(sort $(wildcard docs/*.1 docs/*.3 docs/*.7))
 
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))

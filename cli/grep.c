@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "command.h"
+#include "pure/utf8.h"
 #include "show/output.h"
 #include "reader/match.h"
 #include "reader/parse.h"
 #include "input/trace.h"
+#include "terminal/say.h"
 
 enum { GREP_FOUND = 0, GREP_NONE = 1, GREP_TROUBLE = 2 };
 
@@ -17,7 +19,8 @@ const char *const grep_options[] = {"--follow", "--max-count", "--count", "--qui
 static const char help[] =
     "Usage: closetrace grep FILE [OPTION...] KEY=VALUE...\n"
     "\n"
-    "Prints the events of a trace that meet all the conditions, each line as it is. FILE - is standard input.\n"
+    "Prints the events of a trace that meet all the conditions, each line as it is (what a terminal would obey is\n"
+    "escaped). FILE - is standard input.\n"
     "\n"
     "  -f, --follow   go on as the file grows\n"
     "  -m, --max-count N   stop after N\n"
@@ -65,6 +68,32 @@ static bool all_hold(const struct search *search, const struct event *event, con
     return true;
 }
 
+/* What a terminal would obey is escaped where JSON can do so, and else a blank. */
+static void print_character(const char *bytes, size_t length, uint32_t code, bool in_string) {
+    if (code == UTF8_INVALID)
+        fputs(UTF8_REPLACEMENT, stdout);
+    else if (!utf8_is_control(code))
+        fwrite(bytes, 1, length, stdout);
+    else if (in_string)
+        printf("\\u%04x", (unsigned)code);
+    else
+        putchar(' ');
+}
+
+/* As it is, as long as that is JSON. */
+static void print_line(const struct json_text *line) {
+    bool in_string = false, escaped = false;
+    for (size_t at = 0; at < line->length;) {
+        uint32_t code;
+        const size_t length = utf8_next(line->start + at, line->length - at, &code);
+        print_character(line->start + at, length, code, in_string);
+        in_string = in_string != (code == '"' && !escaped);
+        escaped = in_string && code == '\\' && !escaped;
+        at += length;
+    }
+    putchar('\n');
+}
+
 /* Until it ends, has failed, or enough was found. */
 static enum trace_result search_on(struct search *search, struct trace *trace) {
     static char store[1 << 16];
@@ -75,10 +104,8 @@ static enum trace_result search_on(struct search *search, struct trace *trace) {
         if (!all_hold(search, &event, &line, store, sizeof store))
             continue;
         search->found++;
-        if (!search->quiet && !search->count_only) {
-            fwrite(line.start, 1, line.length, stdout);
-            putchar('\n');
-        }
+        if (!search->quiet && !search->count_only)
+            print_line(&line);
     }
     return search->found < search->max ? result : TRACE_EVENT;
 }
@@ -104,7 +131,7 @@ static bool read_max(const char *text, struct search *search) {
     search->max = text ? strtoull(text, &end, 10) : 0;
     if (text && *text >= '0' && *text <= '9' && *end == '\0' && search->max > 0)
         return true;
-    fputs("closetrace grep: -m takes a number of 1 or more\n", stderr);
+    say("closetrace grep: -m takes a number of 1 or more");
     return false;
 }
 
@@ -113,7 +140,7 @@ static bool read_match(const char *text, struct search *search) {
     struct parse_error error;
     if (match_parse(text, &search->matches[search->match_count++], &error))
         return true;
-    fprintf(stderr, "closetrace grep: %s\n", error.message);
+    say("closetrace grep: %s", error.message);
     return false;
 }
 
@@ -144,8 +171,7 @@ static bool read_arguments(int argc, char **argv, struct search *search) {
             return false;
     }
     if (!search->name || search->match_count == 0)
-        fputs("closetrace grep: a file and at least one KEY=VALUE are needed: closetrace grep FILE fin=withheld\n",
-              stderr);
+        say("closetrace grep: a file and at least one KEY=VALUE are needed: closetrace grep FILE fin=withheld");
     return search->name && search->match_count > 0;
 }
 

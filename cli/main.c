@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "command.h"
+#include "terminal/say.h"
+#include "terminal/standard_fds.h"
 
 static int help(FILE *out) {
     fputs("Usage: closetrace SUBCOMMAND [ARG...]\n"
@@ -15,6 +17,9 @@ static int help(FILE *out) {
 }
 
 int main(int argc, char **argv) {
+    if (!standard_fds_take())
+        return EXIT_FAILED;
+    say_begin();
     if (argc < 2)
         return help(stderr);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
@@ -28,6 +33,6 @@ int main(int argc, char **argv) {
     for (const struct subcommand *row = subcommands; row->name; row++)
         if (strcmp(argv[1], row->name) == 0)
             return row->run(argc - 1, argv + 1);
-    fprintf(stderr, "closetrace: there is no subcommand \"%s\": run, print, report or grep\n", argv[1]);
+    say("closetrace: there is no subcommand \"%s\": run, print, report or grep", argv[1]);
     return EXIT_FAILED;
 }

@@ -7,6 +7,7 @@
 #include "show/output.h"
 #include "pure/render.h"
 #include "input/trace.h"
+#include "terminal/say.h"
 
 const char *const print_options[] = {"--follow", "--help", "-f", "-h", NULL};
 
@@ -60,13 +61,13 @@ int command_print(int argc, char **argv) {
             unknown_option(argv[0], argv[i], print_options);
             return EXIT_FAILED;
         } else if (name) {
-            fputs("closetrace print: one file at a time (closetrace report takes several)\n", stderr);
+            say("closetrace print: one file at a time (closetrace report takes several)");
             return EXIT_FAILED;
         } else
             name = argv[i];
     }
     if (!name) {
-        fputs("closetrace print: of which file? closetrace print FILE, or - for standard input\n", stderr);
+        say("closetrace print: of which file? closetrace print FILE, or - for standard input");
         return EXIT_FAILED;
     }
     return print(name, follow);

@@ -8,6 +8,7 @@
 #include "show/ladder.h"
 #include "show/output.h"
 #include "show/report_words.h"
+#include "terminal/say.h"
 #include "input/trace.h"
 
 const char *const report_options[] = {"--fail", "--connection", "--help", "-h", NULL};
@@ -124,9 +125,8 @@ static int draw(struct job *job, const struct report_style *style) {
         return EXIT_FAILED;
     read_all(job, NULL, ladder);
     if (!job->broken && ladder_print(ladder, stdout, style) == 0) {
-        fputs("closetrace report: no connection has the address ", stderr);
-        print_safely(stderr, job->connection, 0);
-        fputs(" (ADDRESS:PORT, as in 127.0.0.1:80 or [::1]:80)\n", stderr);
+        say("closetrace report: no connection has the address %s (ADDRESS:PORT, as in 127.0.0.1:80 or [::1]:80)",
+            job->connection);
         job->broken = true;
     }
     ladder_free(ladder);
@@ -151,7 +151,7 @@ static bool read_arguments(int argc, char **argv, struct job *job) {
         else if (strncmp(argv[i], connection, length) == 0 && argv[i][length] == '=')
             job->connection = argv[i] + length + 1;
         else if (strcmp(argv[i], connection) == 0) {
-            fputs("closetrace report: --connection needs ADDRESS:PORT\n", stderr);
+            say("closetrace report: --connection needs ADDRESS:PORT");
             return false;
         } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
             unknown_option(argv[0], argv[i], report_options);
@@ -160,7 +160,7 @@ static bool read_arguments(int argc, char **argv, struct job *job) {
             job->names[job->count++] = argv[i];
     }
     if (job->count == 0)
-        fputs("closetrace report: of which file? closetrace report FILE..., or - for standard input\n", stderr);
+        say("closetrace report: of which file? closetrace report FILE..., or - for standard input");
     return job->count > 0;
 }
 

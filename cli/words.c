@@ -13,6 +13,7 @@
 #include "pure/settings.h"
 #include "reader/match.h"
 #include "reader/parse.h"
+#include "terminal/say.h"
 
 static const char *subcommand_at(unsigned i) {
     return subcommands[i].name;
@@ -151,7 +152,7 @@ int list_words(const char *name) {
     if (!name)
         show(list_name);
     else if (!found && !show_values(name)) {
-        fprintf(stderr, "closetrace --list: there is no list \"%s\"; without a name the lists are listed\n", name);
+        say("closetrace --list: there is no list \"%s\"; without a name the lists are listed", name);
         return EXIT_FAILED;
     }
     return output_flush() ? EXIT_OK : EXIT_FAILED;

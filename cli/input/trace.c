@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "terminal/say.h"
+
 enum {
     LINE_MAX_SIZE = 1 << 16,
     BUFFER_SIZE = 1 << 18, /* holds a line of the largest size, and much more in one read */
@@ -32,7 +34,7 @@ struct trace {
 static void *allocate(size_t size) {
     void *memory = calloc(1, size);
     if (!memory) {
-        fputs("closetrace: out of memory\n", stderr);
+        say("closetrace: out of memory");
         exit(125);
     }
     return memory;
@@ -48,7 +50,7 @@ struct trace *trace_open(const char *name) {
         errno = EISDIR;
     }
     if (fd < 0) {
-        fprintf(stderr, "closetrace: %s: %s\n", name, strerror(errno));
+        say("closetrace: %s: %s", name, strerror(errno));
         return NULL;
     }
     struct trace *trace = allocate(sizeof *trace);
@@ -77,7 +79,7 @@ static void notice_truncation(struct trace *trace) {
     const off_t at = lseek(trace->fd, 0, SEEK_CUR);
     if (at < 0 || fstat(trace->fd, &status) != 0 || status.st_size >= at)
         return;
-    fprintf(stderr, "closetrace: %s: it has become shorter; reading it from its beginning\n", trace->name);
+    say("closetrace: %s: it has become shorter; reading it from its beginning", trace->name);
     lseek(trace->fd, 0, SEEK_SET);
     trace->start = trace->end = 0;
     trace->line_number = 0;
@@ -96,7 +98,7 @@ static bool fill(struct trace *trace, bool follow) {
         count = read(trace->fd, trace->buffer + trace->end, sizeof trace->buffer - trace->end);
     while (count < 0 && errno == EINTR);
     if (count < 0) {
-        fprintf(stderr, "closetrace: %s: %s\n", trace->name, strerror(errno));
+        say("closetrace: %s: %s", trace->name, strerror(errno));
         return fail(trace);
     }
     trace->end += (size_t)count;
@@ -104,8 +106,8 @@ static bool fill(struct trace *trace, bool follow) {
 }
 
 static void tell(struct trace *trace, uint64_t line, const struct event_wrong *wrong) {
-    fprintf(stderr, "closetrace: %s:%llu: %s, at character %zu\n", trace->name, (unsigned long long)line,
-            wrong->message, wrong->offset + 1);
+    say("closetrace: %s:%llu: %s, at character %zu", trace->name, (unsigned long long)line, wrong->message,
+        wrong->offset + 1);
 }
 
 /* Before the first event it is kept back: perhaps this is no trace at all. */
@@ -130,13 +132,11 @@ static bool is_time_of_day(const char *text, size_t length) {
 
 static void say_no_trace(struct trace *trace) {
     if (trace->looks_like_text)
-        fprintf(stderr,
-                "closetrace: %s: text lines; only JSON lines can be read (CLOSETRACE_FORMAT=json writes them)\n",
-                trace->name);
+        say("closetrace: %s: text lines; only JSON lines can be read (CLOSETRACE_FORMAT=json writes them)",
+            trace->name);
     else
-        fprintf(stderr,
-                "closetrace: %s: not a trace (JSON lines, as CLOSETRACE_FORMAT=json writes them); line %llu: %s\n",
-                trace->name, (unsigned long long)trace->kept_line[0], trace->kept[0].message);
+        say("closetrace: %s: not a trace (JSON lines, as CLOSETRACE_FORMAT=json writes them); line %llu: %s",
+            trace->name, (unsigned long long)trace->kept_line[0], trace->kept[0].message);
 }
 
 /* The buffer's next line, without its newline. False: there is none, yet or at all. */
@@ -226,8 +226,7 @@ enum trace_result trace_next(struct trace *trace, bool follow, struct event *eve
 bool trace_close(struct trace *trace) {
     const bool whole = trace->wrong == 0 && !trace->failed;
     if (!trace->failed && trace->wrong > TOLD_MAX)
-        fprintf(stderr, "closetrace: %s: %llu more such lines\n", trace->name,
-                (unsigned long long)(trace->wrong - TOLD_MAX));
+        say("closetrace: %s: %llu more such lines", trace->name, (unsigned long long)(trace->wrong - TOLD_MAX));
     if (trace->fd != STDIN_FILENO)
         close(trace->fd);
     free(trace->store.memory);

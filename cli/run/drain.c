@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "pure/pack.h"
 #include "pure/render.h"
 #include "reader/parse.h"
+#include "terminal/say.h"
 
 enum { BUFFER_SIZE = 1 << 18 };
 
@@ -26,18 +28,40 @@ bool drain_begin(struct drain *drain, const char *path, bool json) {
     return drain->buffer && drain->fd >= 0;
 }
 
+static unsigned long long count_lines(const char *text, size_t length) {
+    unsigned long long lines = 0;
+    for (const char *end = text + length; (text = memchr(text, '\n', (size_t)(end - text))); text++)
+        lines++;
+    return lines;
+}
+
+/* What there is of a line whose rest found no room is taken back, if nobody has written behind it. */
+static void take_back(int fd, const char *text, size_t written) {
+    const char *newline = memrchr(text, '\n', written);
+    const off_t torn = (off_t)(newline ? text + written - newline - 1 : (ptrdiff_t)written);
+    struct stat status;
+    if (torn > 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size == lseek(fd, 0, SEEK_CUR) &&
+        ftruncate(fd, status.st_size - torn) != 0)
+        say("closetrace: the last line of the trace is cut off");
+}
+
+static void fail(struct drain *drain, size_t written) {
+    const char *newline = memrchr(drain->buffer, '\n', written);
+    const size_t whole = newline ? (size_t)(newline + 1 - drain->buffer) : 0;
+    drain->failed = true;
+    say("closetrace: the trace cannot be written: %s", strerror(errno));
+    take_back(drain->fd, drain->buffer, written);
+    drain->lost += count_lines(drain->buffer + whole, drain->length - whole);
+}
+
 void drain_flush(struct drain *drain) {
     size_t at = 0;
     while (at < drain->length && !drain->failed) {
         ssize_t written = write(drain->fd, drain->buffer + at, drain->length - at);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0) {
-            drain->failed = true;
-            fprintf(stderr, "closetrace: the trace cannot be written: %s\n", strerror(errno));
-        } else {
+        if (written >= 0)
             at += (size_t)written;
-        }
+        else if (errno != EINTR)
+            fail(drain, at);
     }
     drain->length = 0;
 }
@@ -50,6 +74,10 @@ static size_t as_text(const struct drain *drain, const struct event *event, char
 void drain_event(struct drain *drain, const struct event *event) {
     if (drain->each)
         drain->each(event, drain->context);
+    if (drain->failed) {
+        drain->lost++;
+        return;
+    }
     if (BUFFER_SIZE - drain->length < RENDER_LINE_MAX)
         drain_flush(drain);
     char *line = drain->buffer + drain->length;

@@ -10,9 +10,10 @@
 
 struct drain {
     int fd;
-    bool json;   /* else text */
-    bool color;  /* of the text */
-    bool failed; /* something could not be written: said once, with the reason */
+    bool json;               /* else text */
+    bool color;              /* of the text */
+    bool failed;             /* something could not be written: said once, with the reason; nothing is, from then on */
+    unsigned long long lost; /* events that were not */
     char *buffer;
     size_t length;
     unsigned long long busy_since_ms; /* a place in the ring is being written by busy_pid since then */

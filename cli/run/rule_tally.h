@@ -5,23 +5,23 @@
 #ifndef CLOSETRACE_RULE_TALLY_H
 #define CLOSETRACE_RULE_TALLY_H
 
-#include <stdio.h>
-
 #include "pure/event.h"
 
 struct rule_tally {
+    const char *const *rules; /* the session's, NULL at its end: no others are counted, whatever events say */
     struct tallied {
-        char *rule;
         uint64_t matched;
         bool fired;
-        struct tallied *next;
-    } * rules; /* in the order in which they were given */
+    } * counts;
 };
+
+/* False: there is no memory. */
+bool rule_tally_begin(struct rule_tally *tally, const char *const *rules);
 
 void rule_tally_event(struct rule_tally *tally, const struct event *event);
 
 /* A line for each that never fired. */
-void rule_tally_print(const struct rule_tally *tally, FILE *out);
+void rule_tally_say(const struct rule_tally *tally);
 
 void rule_tally_free(struct rule_tally *tally);
 

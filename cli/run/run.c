@@ -20,15 +20,18 @@
 #include "killed.h"
 #include "parking.h"
 #include "processes.h"
+#include "inherited.h"
 #include "reach.h"
 #include "run_options.h"
 #include "run_summary.h"
 #include "session_host.h"
+#include "terminal/say.h"
 
 /* epoll's data: a place in the roster, or one of these. */
 enum { FROM_SIGNALS = ROSTER_SIZE, FROM_JOIN };
 
 struct run {
+    struct inherited inherited;
     struct run_options options;
     struct session_host host;
     struct drain drain;
@@ -60,7 +63,7 @@ static const char usage[] =
     "own.\n";
 
 static int fail(const char *what) {
-    fprintf(stderr, "closetrace run: %s: %s\n", what, strerror(errno));
+    say("closetrace run: %s: %s", what, strerror(errno));
     return EXIT_FAILED;
 }
 
@@ -84,12 +87,11 @@ static bool set_preload(struct run *run) {
     char library[PATH_MAX], *resolved;
     const char *before = run_options_get(&run->options, "LD_PRELOAD");
     if (!find_library(library, sizeof library) || !(resolved = realpath(library, NULL))) {
-        fputs("closetrace run: libclosetrace.so is not there: it belongs beside the command, or in ../lib\n", stderr);
+        say("closetrace run: libclosetrace.so is not there: it belongs beside the command, or in ../lib");
         return false;
     }
     if (strpbrk(resolved, " :")) {
-        fprintf(stderr, "closetrace run: %s: LD_PRELOAD takes no blanks and colons: put the library elsewhere\n",
-                resolved);
+        say("closetrace run: %s: LD_PRELOAD takes no blanks and colons: put the library elsewhere", resolved);
         return false;
     }
     char *value;
@@ -122,39 +124,36 @@ static int check_command(const char *name) {
     char path[PATH_MAX], program[PATH_MAX];
     if (!reach_find(name, path, sizeof path)) {
         int status = errno == ENOENT || errno == ENOTDIR ? 127 : 126;
-        fprintf(stderr, "closetrace run: %s: %s\n", name, strerror(errno));
+        say("closetrace run: %s: %s", name, strerror(errno));
         return status;
     }
     const char *obstacle = reach_obstacle(path, program, sizeof program);
     if (!obstacle)
         return 0;
-    fprintf(stderr, "closetrace run: %s cannot be traced: %s\n", program, obstacle);
+    say("closetrace run: %s cannot be traced: %s", program, obstacle);
     return EXIT_FAILED;
 }
 
 /* Signals that are passed on. A terminal's stop is not among them: it stops the command like any program. */
 static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH, SIGALRM};
 
-static bool catch_signals(struct run *run, sigset_t *before) {
+static bool catch_signals(struct run *run) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
         sigaddset(&set, passed_on[i]);
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = FROM_SIGNALS};
-    return sigprocmask(SIG_BLOCK, &set, before) == 0 &&
+    return sigprocmask(SIG_BLOCK, &set, NULL) == 0 &&
            (run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) >= 0 &&
            epoll_ctl(run->epoll, EPOLL_CTL_ADD, run->signals, &event) == 0;
 }
 
 /* What becomes of a child before it is the program: nothing but its environment differs from ours. */
-static void become(struct run *run, int report, const sigset_t *mask, const struct sigaction *sigpipe,
-                   const struct rlimit *files) {
-    sigaction(SIGPIPE, sigpipe, NULL);
-    setrlimit(RLIMIT_NOFILE, files);
-    sigprocmask(SIG_SETMASK, mask, NULL);
+static void become(struct run *run, int report) {
     if (run->options.program_stderr >= 0)
         dup2(run->options.program_stderr, STDERR_FILENO);
+    inherited_give_back(&run->inherited);
     execvpe(run->options.command[0], run->options.command, run->options.environment);
     int reason = errno;
     ssize_t unused = write(report, &reason, sizeof reason);
@@ -163,21 +162,15 @@ static void become(struct run *run, int report, const sigset_t *mask, const stru
 }
 
 /* 0, or the status to exit with. */
-static int start(struct run *run, const sigset_t *mask) {
+static int start(struct run *run) {
     int report[2], reason;
-    struct sigaction ignored = {.sa_handler = SIG_IGN}, sigpipe;
-    struct rlimit files, raised;
     if (pipe2(report, O_CLOEXEC) != 0)
         return fail("pipe");
-    sigaction(SIGPIPE, &ignored, &sigpipe);
-    getrlimit(RLIMIT_NOFILE, &files);
-    raised = (struct rlimit){files.rlim_max, files.rlim_max}; /* a pidfd for each process, and what is parked */
-    setrlimit(RLIMIT_NOFILE, &raised);
     pid_t child = fork();
     if (child < 0)
         return fail("fork");
     if (child == 0)
-        become(run, report[1], mask, &sigpipe, &files);
+        become(run, report[1]);
     close(report[1]);
     run->processes.command = child;
     ssize_t got = read(report[0], &reason, sizeof reason);
@@ -185,7 +178,7 @@ static int start(struct run *run, const sigset_t *mask) {
     if (got != sizeof reason)
         return 0;
     waitpid(child, NULL, 0);
-    fprintf(stderr, "closetrace run: %s: %s\n", run->options.command[0], strerror(reason));
+    say("closetrace run: %s: %s", run->options.command[0], strerror(reason));
     return reason == ENOENT ? 127 : 126;
 }
 
@@ -267,25 +260,26 @@ static void tell_what_was_missed(const struct run *run) {
     unsigned long long dropped = atomic_load(&run->host.session->ring.dropped),
                        torn = atomic_load(&run->host.session->ring.abandoned);
     for (const struct unreached *program = run->processes.unreached; program; program = program->next)
-        fprintf(stderr, "closetrace: %s (process %d%s) ran without the library: what it did is not in the trace\n",
-                program->name, program->pid, program->count > 1 ? " and others" : "");
+        say("closetrace: %s (process %d%s) ran without the library: what it did is not in the trace", program->name,
+            program->pid, program->count > 1 ? " and others" : "");
     if (dropped)
-        fprintf(stderr, "closetrace: %llu events were lost: they came faster than they could be written\n", dropped);
+        say("closetrace: %llu events were lost: they came faster than they could be written", dropped);
     if (torn)
-        fprintf(stderr, "closetrace: %llu events were lost with the processes that wrote them\n", torn);
+        say("closetrace: %llu events were lost with the processes that wrote them", torn);
+    if (run->drain.lost)
+        say("closetrace: %llu events were lost: the trace could not be written", run->drain.lost);
 }
 
 static bool begin(struct run *run) {
     struct epoll_event join = {.events = EPOLLIN, .data.u64 = FROM_JOIN};
     run->epoll = epoll_create1(EPOLL_CLOEXEC);
-    return run->epoll >= 0 && session_host_begin(&run->host) &&
+    return run->epoll >= 0 && session_host_begin(&run->host, &run->inherited) &&
            processes_begin(&run->processes, &run->host.session->roster, run->epoll) &&
            epoll_ctl(run->epoll, EPOLL_CTL_ADD, run->host.listener, &join) == 0;
 }
 
 int command_run(int argc, char **argv) {
     static struct run run;
-    sigset_t mask;
     enum options_result read = run_options_read(argc, argv, &run.options);
     if (read == OPTIONS_HELP)
         return fputs(usage, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
@@ -294,11 +288,13 @@ int command_run(int argc, char **argv) {
     int status = check_command(run.options.command[0]);
     if (status)
         return status;
+    inherited_keep(&run.inherited);
     if (!drain_begin(&run.drain, run.options.output, run.options.json))
         return fail(run.options.output ? run.options.output : "standard error");
-    run_summary_begin(&run.drain, run.options.output);
+    run_summary_begin(&run.drain, &run.options);
     if (!begin(&run))
-        return fail("the session cannot be made");
+        return fail(errno == EFBIG ? "the session cannot be made: its memory is more than ulimit -f allows"
+                                   : "the session cannot be made");
     killed_begin(run.host.session);
     parking_begin(run.host.session, &run.drain);
     run.processes.died = died;
@@ -306,15 +302,15 @@ int command_run(int argc, char **argv) {
     run.processes.context = &run;
     if (!set_environment(&run))
         return EXIT_FAILED;
-    if (!catch_signals(&run, &mask))
+    if (!catch_signals(&run))
         return fail("signals");
-    status = start(&run, &mask);
+    status = start(&run);
     if (status)
         return status;
     follow(&run);
     session_host_end(&run.host);
     drain_ring(&run.drain, &run.host.session->ring, true);
-    run_summary_end(&run.drain, run.options.output);
+    run_summary_end(&run.drain, &run.options);
     tell_what_was_missed(&run);
     return WIFSIGNALED(run.processes.command_status) ? 128 + WTERMSIG(run.processes.command_status)
                                                      : WEXITSTATUS(run.processes.command_status);

@@ -14,6 +14,7 @@
 #include "kernel/regular_file.h"
 #include "pure/complaint.h"
 #include "pure/rules.h"
+#include "terminal/say.h"
 
 extern char **environ;
 
@@ -47,17 +48,12 @@ static const struct {
 
 enum { OPTIONS_KNOWN = sizeof options_known / sizeof *options_known };
 
-static bool wrong(const char *format, const char *what) {
-    fputs("closetrace run: ", stderr);
-    fprintf(stderr, format, what);
-    fputc('\n', stderr);
-    return false;
-}
+#define wrong(...) (say("closetrace run: " __VA_ARGS__), false)
 
 static void *need(void *memory) {
     if (memory)
         return memory;
-    fputs("closetrace: there is no memory\n", stderr);
+    say("closetrace: there is no memory");
     exit(EXIT_FAILED);
 }
 
@@ -107,7 +103,7 @@ static void copy_environment(struct run_options *options) {
 static bool set_output(struct run_options *options, const char *value) {
     char folder[PATH_MAX];
     if (value[0] == '\0')
-        return wrong("-o%s: the name of a file is missing", "");
+        return wrong("-o: the name of a file is missing");
     if (value[0] == '|' || value[0] == '!')
         return wrong("-o \"%s\": a trace goes into a file; print it from there (closetrace print FILE -f)", value);
     if (value[0] == '/')
@@ -125,8 +121,7 @@ static bool set_messages(struct run_options *options, const char *value) {
     if (file >= 0 && options->program_stderr < 0)
         options->program_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (file < 0 || options->program_stderr < 0 || dup2(file, STDERR_FILENO) < 0) {
-        fprintf(stderr, "closetrace run: --messages %s: %s\n", value, strerror(errno));
-        return false;
+        return wrong("--messages %s: %s", value, strerror(errno));
     }
     close(file);
     return true;
@@ -190,10 +185,8 @@ static bool set_expression(struct run_options *options, const char *expression) 
     else {
         const char *nearest =
             nearest_word(expression, length, run_expression, sizeof expressions / sizeof *expressions);
-        fprintf(stderr,
-                "closetrace run: -e %.*s=: there is no such expression%s%s%s: trace, only, inject, fault, verify\n",
-                (int)length, expression, nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
-        return false;
+        return wrong("-e %.*s=: there is no such expression%s%s%s: trace, only, inject, fault, verify", (int)length,
+                     expression, nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
     }
     return true;
 }
@@ -204,12 +197,9 @@ const char *run_option(unsigned i) {
 
 static bool unknown(const char *argument) {
     const char *nearest = nearest_word(argument, strcspn(argument, "="), run_option, OPTIONS_KNOWN);
-    fprintf(stderr, "closetrace run: there is no option %s", argument);
     if (nearest)
-        fprintf(stderr, ", did you mean %s?\n", nearest);
-    else
-        fputs("; closetrace run --help lists them\n", stderr);
-    return false;
+        return wrong("there is no option %s, did you mean %s?", argument, nearest);
+    return wrong("there is no option %s; closetrace run --help lists them", argument);
 }
 
 /* Which option the argument is, and its value where it stands in the same one: --seed=7, -e, -etrace=... */
@@ -261,12 +251,10 @@ static bool carry_out(struct reading *reading, enum option option, const char *v
         reading->help = true;
         return true;
     case OPTION_ATTACH:
-        return wrong("-p%s: a running program cannot be preloaded: start it with closetrace run; "
-                     "ss -tanp shows what holds its connections now",
-                     "");
+        return wrong("-p: a running program cannot be preloaded: start it with closetrace run; "
+                     "ss -tanp shows what holds its connections now");
     case OPTION_COUNT:
-        return wrong("-c%s: there is no counting of calls: closetrace report FILE says what became of every connection",
-                     "");
+        return wrong("-c: there is no counting of calls: closetrace report FILE says what became of every connection");
     }
     return false;
 }
@@ -292,8 +280,7 @@ static bool read_options(struct reading *reading, int argc, char **argv) {
             return false;
     }
     reading->options->command = argv + i;
-    return reading->help || i < argc ||
-           wrong("%s", "a COMMAND is missing: closetrace run [OPTION...] COMMAND [ARG...]");
+    return reading->help || i < argc || wrong("a COMMAND is missing: closetrace run [OPTION...] COMMAND [ARG...]");
 }
 
 static bool refuse(const struct settings_error *error) {
@@ -317,6 +304,7 @@ static bool read_rules(struct run_options *options) {
         all = longer;
     }
     run_options_set(options, "CLOSETRACE_INJECT", rules.count > 0 ? all : NULL);
+    options->rules = rules.texts;
     free(all);
     return true;
 }

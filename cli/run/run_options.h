@@ -13,6 +13,7 @@ struct run_options {
     char **command;     /* argv */
     char **environment; /* the program's; NULL at its end */
     size_t environment_count;
+    const char *const *rules; /* their texts; NULL at its end */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_WRONG };

@@ -12,15 +12,16 @@
 #include "show/report_words.h"
 #include "rule_tally.h"
 #include "input/trace.h"
+#include "terminal/say.h"
 
 struct account {
     struct analysis *analysis;
     struct rule_tally rules;
 };
 
-static struct account *new_account(void) {
+static struct account *new_account(const struct run_options *options) {
     struct account *account = calloc(1, sizeof *account);
-    if (!account)
+    if (!account || !rule_tally_begin(&account->rules, options->rules))
         exit(EXIT_FAILED);
     account->analysis = analysis_new();
     return account;
@@ -37,16 +38,16 @@ static bool can_be_read_again(const struct drain *drain, const char *path) {
     return path && drain->json && fstat(drain->fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-void run_summary_begin(struct drain *drain, const char *path) {
-    if (can_be_read_again(drain, path))
+void run_summary_begin(struct drain *drain, const struct run_options *options) {
+    if (can_be_read_again(drain, options->output))
         return;
     drain->each = account_event;
-    drain->context = new_account();
+    drain->context = new_account(options);
 }
 
-static struct account *read_again(const char *path) {
-    struct account *account = new_account();
-    struct trace *trace = trace_open(path);
+static struct account *read_again(const struct run_options *options) {
+    struct account *account = new_account(options);
+    struct trace *trace = trace_open(options->output);
     struct event event;
     struct json_text line;
     while (trace && trace_next(trace, false, &event, &line) == TRACE_EVENT)
@@ -70,8 +71,12 @@ static void log_findings(struct drain *drain, const struct analysis *analysis) {
     drain_flush(drain);
 }
 
-void run_summary_end(struct drain *drain, const char *path) {
-    struct account *account = drain->each ? drain->context : read_again(path);
+static bool is_filtered(const struct run_options *options) {
+    return run_options_get(options, "CLOSETRACE_TRACE") || run_options_get(options, "CLOSETRACE_ONLY");
+}
+
+void run_summary_end(struct drain *drain, const struct run_options *options) {
+    struct account *account = drain->each ? drain->context : read_again(options);
     const struct analysis *analysis = account->analysis;
     struct report_style style = {.color = output_in_color(STDERR_FILENO)};
     analysis_end(account->analysis);
@@ -80,8 +85,10 @@ void run_summary_end(struct drain *drain, const char *path) {
         findings_print(analysis, stderr, &style, false);
         fputs("closetrace: ", stderr);
         summary_print(analysis, stderr);
+    } else if (totals.events == 0) {
+        say("closetrace: no TCP socket was seen%s", is_filtered(options) ? " that meets trace= and only=" : "");
     }
-    rule_tally_print(&account->rules, stderr);
+    rule_tally_say(&account->rules);
     log_findings(drain, analysis);
     rule_tally_free(&account->rules);
     analysis_free(account->analysis);

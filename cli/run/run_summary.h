@@ -3,14 +3,15 @@
 #define CLOSETRACE_RUN_SUMMARY_H
 
 #include "drain.h"
+#include "run_options.h"
 
 /*
- * Before anything is drained. A trace that can be read again (path: a file of JSON lines) is looked into at the end,
- * so that it costs nothing while the program runs; every other as it comes.
+ * Before anything is drained. A trace that can be read again (a file of JSON lines) is looked into at the end, so that
+ * it costs nothing while the program runs; every other as it comes.
  */
-void run_summary_begin(struct drain *drain, const char *path);
+void run_summary_begin(struct drain *drain, const struct run_options *options);
 
-/* On standard error, a line each; findings go into the trace as well. Nothing is said of a program without TCP. */
-void run_summary_end(struct drain *drain, const char *path);
+/* On standard error, a line each; findings go into the trace as well. */
+void run_summary_end(struct drain *drain, const struct run_options *options);
 
 #endif

@@ -24,12 +24,16 @@ static bool make_name(char *name, size_t size) {
     return true;
 }
 
-static bool make_memory(struct session_host *host, const char *name) {
+static bool make_memory(struct session_host *host, const char *name, const struct inherited *inherited) {
     char file[64];
     snprintf(file, sizeof file, SESSION_FILE_PREFIX "%s", name);
     host->memory = memfd_create(file, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (host->memory < 0 || ftruncate(host->memory, sizeof *host->session) != 0 ||
-        fcntl(host->memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    inherited_raise_size(inherited);
+    const bool sized = host->memory >= 0 && ftruncate(host->memory, sizeof *host->session) == 0;
+    const int reason = errno;
+    inherited_lower_size(inherited);
+    errno = reason;
+    if (!sized || fcntl(host->memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
         return false;
     void *memory =
         mmap(NULL, sizeof *host->session, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, host->memory, 0);
@@ -52,10 +56,10 @@ static bool open_join_socket(struct session_host *host, const char *name) {
            listen(host->listener, 1024) == 0;
 }
 
-bool session_host_begin(struct session_host *host) {
+bool session_host_begin(struct session_host *host, const struct inherited *inherited) {
     char name[32];
     *host = (struct session_host){.memory = -1, .listener = -1};
-    if (!make_name(name, sizeof name) || !make_memory(host, name) || !open_join_socket(host, name))
+    if (!make_name(name, sizeof name) || !make_memory(host, name, inherited) || !open_join_socket(host, name))
         return false;
     snprintf(host->where, sizeof host->where, "%d:%d:%s", getpid(), host->memory, name);
     return true;
@@ -74,7 +78,7 @@ static int parent_of(int pid) {
 /* Only our own tree is let in. */
 static bool is_descendant(int pid) {
     enum { GENERATIONS_MAX = 4096 };
-    for (int i = 0; pid > 1 && i < GENERATIONS_MAX; i++, pid = parent_of(pid))
+    for (int i = 0; pid > 0 && i < GENERATIONS_MAX; i++, pid = parent_of(pid))
         if (pid == getpid())
             return true;
     return false;
@@ -93,17 +97,18 @@ static bool receive(int connection, struct session_request *request, int *fd) {
     struct pollfd ready = {.fd = connection, .events = POLLIN};
     char control[CMSG_SPACE(sizeof *fd)] __attribute__((aligned(8)));
     struct iovec part = {request, sizeof *request};
+    /* Room for one and no more (CMSG_SPACE() has it for two): the kernel closes what has none. */
     struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_LEN(sizeof *fd)};
     enum { PATIENCE_MS = 200 };
     *fd = -1;
     if (poll(&ready, 1, PATIENCE_MS) != 1)
         return false;
     ssize_t got = recvmsg(connection, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    struct cmsghdr *header = got >= 0 ? CMSG_FIRSTHDR(&message) : NULL;
     if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
         memcpy(fd, CMSG_DATA(header), sizeof *fd);
-    return got == sizeof *request;
+    return got == sizeof *request && !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
 }
 
 static void send_memory(int connection, int memory) {

@@ -5,6 +5,7 @@
 #ifndef CLOSETRACE_SESSION_HOST_H
 #define CLOSETRACE_SESSION_HOST_H
 
+#include "inherited.h"
 #include "pure/session_layout.h"
 
 struct session_host {
@@ -15,7 +16,7 @@ struct session_host {
 };
 
 /* False: errno says why. */
-bool session_host_begin(struct session_host *host);
+bool session_host_begin(struct session_host *host, const struct inherited *inherited);
 
 /*
  * Answers one program that asks at the join socket. Where it brings a connection to be parked, park() takes the

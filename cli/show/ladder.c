@@ -5,6 +5,7 @@
 
 #include "output.h"
 #include "pure/names.h"
+#include "terminal/say.h"
 
 enum { CELL_SIZE = 96, WIRE_SIZE = 16, NARROW = 28, WIDE = 56 };
 

@@ -11,6 +11,7 @@
 
 #include "output/timezone.h"
 #include "pure/complaint.h"
+#include "terminal/say.h"
 
 bool output_in_color(int fd) {
     const char *no = getenv("NO_COLOR");
@@ -52,7 +53,7 @@ int32_t local_offset(uint64_t time_us) {
 bool output_flush(void) {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return true;
-    fprintf(stderr, "closetrace: standard output: %s\n", strerror(errno));
+    say("closetrace: standard output: %s", strerror(errno));
     return false;
 }
 
@@ -69,5 +70,5 @@ void unknown_option(const char *subcommand, const char *word, const char *const 
     while (options[count])
         count++;
     complain_of_word(&error, 0, "no such option:", word, strlen(word), word_at, count);
-    fprintf(stderr, "closetrace %s: %s\n", subcommand, error.message);
+    say("closetrace %s: %s", subcommand, error.message);
 }

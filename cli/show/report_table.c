@@ -4,6 +4,7 @@
 
 #include "pure/names.h"
 #include "report_words.h"
+#include "terminal/say.h"
 
 enum column { CONNECTION, LIFE, TO_SERVER, TO_CLIENT, FIRST, CLIENT_END, SERVER_END, REFERENCES, COLUMNS };
 

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-#include "pure/line.h"
-#include "pure/utf8.h"
+#include "terminal/say.h"
 
 enum { INDENT = 4 };
 
@@ -23,25 +22,6 @@ void connection_text(const struct endpoint *endpoint, char text[CONNECTION_TEXT_
         snprintf(text, CONNECTION_TEXT_SIZE, "%s -> %s", remote, local);
     else
         snprintf(text, CONNECTION_TEXT_SIZE, "%s -> %s", local, remote);
-}
-
-/* Up to so many characters; each is taken for one column. */
-static size_t first_characters(const char *text, size_t length, unsigned columns) {
-    size_t at = 0;
-    uint32_t code;
-    for (unsigned i = 0; i < columns && at < length; i++)
-        at += utf8_next(text + at, length - at, &code);
-    return at;
-}
-
-void print_safely(FILE *out, const char *text, unsigned columns) {
-    char buffer[4096];
-    struct line line;
-    line_init(&line, buffer, sizeof buffer);
-    line_printable(&line, text, strlen(text));
-    line_back(&line, line.length);
-    const size_t shown = columns > 0 ? first_characters(buffer, line.length, columns) : line.length;
-    fwrite(buffer, 1, shown, out);
 }
 
 static const char *word_of(const struct finding *finding) {

@@ -17,9 +17,6 @@ struct report_style {
 enum { CONNECTION_TEXT_SIZE = 2 * ADDRESS_TEXT_SIZE + 4 };
 void connection_text(const struct endpoint *endpoint, char text[CONNECTION_TEXT_SIZE]);
 
-/* The text, control characters made visible; at most columns characters of it (0: all). */
-void print_safely(FILE *out, const char *text, unsigned columns);
-
 /* width 0: one line each: "finding fin-withheld CONNECTION: evidence; evidence". On a terminal the evidence is below.
  * notes: those too. */
 void findings_print(const struct analysis *analysis, FILE *out, const struct report_style *style, bool notes);

@@ -1,0 +1,80 @@
+#!/usr/bin/env bats
+# closetrace run where it is narrow: closed standard descriptors, small limits, as process 1. And what it says, which is
+# made of names and rules that come from anybody.
+
+# shellcheck disable=SC2016,SC2154 # what stands in single quotes is for the shells that are traced; bats sets stderr
+
+bats_require_minimum_version 1.5.0
+
+CLOSETRACE=${CLOSETRACE:-$BATS_TEST_DIRNAME/../closetrace}
+
+setup() {
+  cd "$BATS_TEST_TMPDIR" || return
+  cat >tcp.py <<'PYTHON'
+import socket, sys
+for i in range(int(sys.argv[1]) if len(sys.argv) > 1 else 1):
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    server, _ = listener.accept()
+    client.close()
+    server.close()
+    listener.close()
+PYTHON
+}
+
+all_json() { jq -e -n '[inputs | type == "object"] | all' "$1"; }
+
+@test "closed: nothing of the command's own gets the numbers 0, 1 and 2" {
+  for closed in '0<&-' '1>&-' '2>&-' '1>&- 2>&-' '0<&- 1>&- 2>&-'; do
+    bash -c '"$1" run bash -c "/usr/bin/python3 tcp.py; readlink /proc/\$PPID/fd/{0,1,2} >seen; ls /proc/\$\$/fd >its" '"$closed" - "$CLOSETRACE"
+    [ "$(wc -l <seen)" = 3 ]
+    run ! grep -E 'memfd|anon_inode|socket' seen
+    bash -c "bash -c 'ls /proc/\$\$/fd >bare' $closed"
+    diff its bare
+  done
+}
+
+@test "closed: the trace is no standard error" {
+  bash -c '"$1" run -o trace.json /usr/bin/python3 tcp.py 2>&-' - "$CLOSETRACE"
+  all_json trace.json
+  [ "$(grep -c '"op":"close"' trace.json)" = 3 ]
+}
+
+@test "process 1: a program that has changed its user is in the trace" {
+  chmod 755 .
+  run -0 unshare --pid --fork --kill-child --mount-proc "$CLOSETRACE" run -o trace.json -- \
+    sh -c 'exec setpriv --reuid=65534 --regid=65534 --clear-groups /usr/bin/python3 - <tcp.py'
+  [ "$(grep -c '"op":"close"' trace.json)" = 3 ]
+}
+
+@test "words: control characters in names, rules and paths are shown, not sent" {
+  cp /usr/bin/true $'\e[2Jtrue'
+  run -0 --separate-stderr "$CLOSETRACE" run -e $'inject=close:as=RST:comm=a\e[2Jb' env -i $'./\e[2Jtrue'
+  [[ $stderr == *'\033[2Jtrue (process '*') ran without the library'* ]]
+  [[ $stderr == *'never fired (it matched 0 times): close:as=RST:comm=a\033[2Jb'* ]]
+  [[ $stderr != *$'\e'* ]]
+  for words in 'run -e trace=\e' 'run --x\e' 'run -e \e=1' 'run ./\e' 'run -o /\e/\e true' 'run --messages=/\e/\e true' \
+    'print \e' 'print -\e' 'grep \e a=b' 'grep x \e=1' 'report \e' 'report --\e' '\e' '--list \e' 'run -e inject=@\e true'; do
+    # shellcheck disable=SC2046 # words
+    stderr=$("$CLOSETRACE" $(printf '%b' "$words") 2>&1 >/dev/null </dev/null) || :
+    [ -n "$stderr" ]
+    [[ $stderr != *$'\e'* ]]
+  done
+}
+
+@test "rules: one that never fired is named where there was no TCP; a file with a NUL is refused" {
+  for output in '' '-otrace.json'; do
+    # shellcheck disable=SC2086 # no word where it is empty
+    run -0 --separate-stderr "$CLOSETRACE" run $output -e inject=close:as=RST true
+    [ "$stderr" = 'closetrace: no TCP socket was seen
+closetrace: this rule never fired (it matched 0 times): close:as=RST' ]
+  done
+  run -0 --separate-stderr "$CLOSETRACE" run -e trace=none /usr/bin/python3 tcp.py
+  [ "$stderr" = 'closetrace: no TCP socket was seen that meets trace= and only=' ]
+  run -0 --separate-stderr "$CLOSETRACE" run -o trace.json -e inject=$'close:as=RST:comm=\xff*;close:delay_exit=1us:comm!=\xff' /usr/bin/python3 tcp.py
+  [ "$(grep -c 'never fired' <<<"$stderr")" = 1 ]
+  printf '# fine\nclose:as=RST\0:when=1\n' >rules
+  run -125 "$CLOSETRACE" run -e inject=@rules touch was-started
+  [[ $output == 'closetrace: CLOSETRACE_INJECT: rules:2: a NUL'* ]]
+  [ ! -e was-started ]
+}
