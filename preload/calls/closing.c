@@ -63,7 +63,7 @@ static void set_lingering(const struct closing *closing) {
 }
 
 /* While it waited anything may have happened to the number: the call is made on what stands there now. */
-static bool meet_faults(struct closing *closing) {
+static bool close_meets_rules(struct closing *closing) {
     struct fault_subject subject = {
         .family = RULE_CLOSE, .call = &closing->call, .fd = closing->fd, .how = -1, .identity = &closing->identity};
     if (!fault_meets(&subject))
@@ -75,7 +75,7 @@ static bool meet_faults(struct closing *closing) {
 }
 
 /* Just before the call. */
-static void convert(struct closing *closing) {
+static void convert_close(struct closing *closing) {
     const struct rule *rule = closing->call.rule;
     switch (fault_way(&closing->call)) {
     case WAY_HOLD:
@@ -103,7 +103,7 @@ static void prepare(struct closing *closing, int fd) {
     closing->parked.place = -1;
 }
 
-static void look(struct closing *closing) {
+static void look_at_socket(struct closing *closing) {
     closing->watched = log_wants_of(&closing->call, TRACE_END);
     if (!closing->watched)
         return;
@@ -121,12 +121,12 @@ bool closing_entering(struct closing *closing, int fd, const char *name, const v
     if (tcp) {
         closing->call = call_entering(name, caller);
         if (fault_armed(RULE_CLOSE))
-            tcp = meet_faults(closing);
+            tcp = close_meets_rules(closing);
     }
     if (tcp) {
-        look(closing);
+        look_at_socket(closing);
         if (closing->call.rule)
-            convert(closing);
+            convert_close(closing);
         if (!closing->stays)
             closing->ticket = table_closing(fd);
     }
@@ -140,7 +140,7 @@ bool closing_entering_of(struct closing *closing, int fd, const struct call *cal
     bool tcp = table_find(fd, true, &closing->identity);
     if (tcp) {
         closing->call = *call;
-        look(closing);
+        look_at_socket(closing);
         closing->ticket = table_closing(fd);
     }
     errno = saved;
@@ -166,7 +166,7 @@ static bool is_attached(const struct diag_answer *answer) {
 }
 
 /* One without a file that is found in CLOSE is just making place for its TIME_WAIT entry. */
-static void ask(const struct closing *closing, struct scratch *scratch, struct diag_answer *answer) {
+static void ask_kernel(const struct closing *closing, struct scratch *scratch, struct diag_answer *answer) {
     enum { TIMES = 3 };
     memset(answer, 0, sizeof *answer);
     for (int i = 0; i < TIMES && closing->can_ask; i++) {
@@ -211,7 +211,7 @@ static void find_references(const struct closing *closing, struct scratch *scrat
         if (references_total(references))
             return;
         struct diag_answer again;
-        ask(closing, scratch, &again);
+        ask_kernel(closing, scratch, &again);
         references->came_too_late = !is_attached(&again);
         if (references->came_too_late && is_closed_elsewhere(closing)) {
             *answer = again;
@@ -251,7 +251,7 @@ static void ask_again(const struct closing *closing, struct scratch *scratch, st
     for (int i = 0; i < TIMES && expected && after->asked && !after->found && !after->peer_known; i++) {
         struct diag_answer answer, peer;
         diag_look_up_peer(&closing->identity, scratch, &peer);
-        ask(closing, scratch, &answer);
+        ask_kernel(closing, scratch, &answer);
         *after = after_of(&answer);
         after->peer_known = peer.asked && peer.found;
         after->peer_state = peer.state;
@@ -297,8 +297,8 @@ static bool claims_the_end(const struct closing *closing, const struct reference
  * Others may have given it up, or shut it down, at the same moment: only one of us has ended it. For the rest it was
  * held by the first of those when they let go, which nobody can prove.
  */
-static void give_way(const struct closing *closing, const struct after *after, struct references *references,
-                     struct verdict *verdict) {
+static void close_gives_way(const struct closing *closing, const struct after *after, struct references *references,
+                            struct verdict *verdict) {
     uint64_t cookie = closing->identity.cookie;
     struct claim_winner winner;
     if (!claims_the_end(closing, references, after, verdict))
@@ -353,8 +353,8 @@ static void set_result(const struct call *call, enum event_op op, long result, i
     }
 }
 
-static struct event *fill(const struct closing *closing, enum event_op op, const struct verdict *verdict, long result,
-                          int error, struct scratch *scratch) {
+static struct event *close_event(const struct closing *closing, enum event_op op, const struct verdict *verdict,
+                                 long result, int error, struct scratch *scratch) {
     struct event *event = log_event(scratch, op, &closing->call);
     event->has |= HAS_FD;
     event->fd = closing->fd;
@@ -367,21 +367,21 @@ static struct event *fill(const struct closing *closing, enum event_op op, const
     return event;
 }
 
-static void report(struct closing *closing, enum event_op op, long result, int error, struct scratch *scratch) {
+static void report_close(struct closing *closing, enum event_op op, long result, int error, struct scratch *scratch) {
     struct diag_answer answer;
     struct references references;
     unsigned expected = 0;
     bool answered = ledger_count(closing->identity.cookie, &expected);
     session_expect_event();
-    ask(closing, scratch, &answer);
+    ask_kernel(closing, scratch, &answer);
     find_references(closing, scratch, &answer, &references);
     bool ledger_wrong = correct_ledger(closing, answered, expected, &answer, &references);
     struct after after = after_of(&answer);
     ask_again(closing, scratch, &after);
     struct remaining remaining = references_remaining(&references);
     struct verdict verdict = decide(closing, &remaining, &after);
-    give_way(closing, &after, &references, &verdict);
-    struct event *event = fill(closing, op, &verdict, result, error, scratch);
+    close_gives_way(closing, &after, &references, &verdict);
+    struct event *event = close_event(closing, op, &verdict, result, error, scratch);
     event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
     references_note(&references, closing->parked.place >= 0 ? 0 : 1, event); /* the parked one takes its place */
     if (verdict.why == WHY_LISTENING) {
@@ -409,7 +409,7 @@ static void report_stay(struct closing *closing, struct scratch *scratch) {
     remaining.known = remaining.parked = true;
     struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &closing->standing.before, &remaining);
     verdict.verified = log_settings.verify;
-    struct event *event = fill(closing, OP_CLOSE, &verdict, 0, 0, scratch);
+    struct event *event = close_event(closing, OP_CLOSE, &verdict, 0, 0, scratch);
     references_note(&references, 0, event);
     event->state_after = closing->standing.before.state;
     if (verdict.fin == FIN_WITHHELD)
@@ -446,7 +446,7 @@ long closing_exiting(struct closing *closing, long result, int error) {
         if (closing->stays)
             report_stay(closing, scratch);
         else
-            report(closing, OP_CLOSE, result, error, scratch);
+            report_close(closing, OP_CLOSE, result, error, scratch);
         scratch_give(scratch);
     }
     if (parked && !was_gone(result, error))
@@ -467,7 +467,7 @@ void closing_release(int fd, const struct identity *identity, const struct call 
     closing.call.done = clock_now();
     struct scratch *scratch = scratch_take();
     if (scratch) {
-        report(&closing, OP_RELEASE, result, 0, scratch);
+        report_close(&closing, OP_RELEASE, result, 0, scratch);
         scratch_give(scratch);
     }
     errno = saved;

@@ -106,7 +106,7 @@ void accepted(int listener, int fd, const struct sockaddr *peer, socklen_t lengt
     errno = saved;
 }
 
-static bool is_under_way(long result, int error) {
+static bool connect_is_under_way(long result, int error) {
     return result == 0 || error == EINPROGRESS || error == EINTR || error == EALREADY || error == EISCONN;
 }
 
@@ -115,7 +115,7 @@ void connected(int fd, const struct sockaddr *address, socklen_t length, long re
     int saved = errno;
     struct identity identity;
     if (table_find(fd, false, &identity)) {
-        if (is_under_way(result, error)) {
+        if (connect_is_under_way(result, error)) {
             socket_names(fd, &identity);
             /* In SYN_SENT it has no peer's name yet. The kernel has read the address, so it can be read. */
             if (identity.remote.family == ADDRESS_UNSET && address)

@@ -9,7 +9,7 @@ __thread struct double_close_last double_close_last = {.fd = -2};
 
 static __thread struct twice kept;
 
-static bool continues(int fd, const void *caller) {
+static bool is_next_number(int fd, const void *caller) {
     const int distance = fd - double_close_last.fd;
     return double_close_last.caller == caller && (distance == 1 || distance == -1);
 }
@@ -31,14 +31,14 @@ static void go_on(int fd, const void *caller) {
 
 void double_close_note(int fd, const void *caller) {
     int saved = errno;
-    settle(continues(fd, caller));
+    settle(is_next_number(fd, caller));
     go_on(fd, caller);
     errno = saved;
 }
 
 bool double_close_entering(struct twice *twice, int fd, const void *caller) {
     int saved = errno;
-    const bool sweeps = continues(fd, caller);
+    const bool sweeps = is_next_number(fd, caller);
     settle(sweeps);
     go_on(fd, caller);
     twice->was_tcp = table_on && table_was_tcp(fd, &twice->identity);

@@ -10,7 +10,7 @@
 #include "refs/end_claims.h"
 #include "refs/references.h"
 
-static struct verdict say(enum event_fin fin, enum event_why why, bool verified) {
+static struct verdict said(enum event_fin fin, enum event_why why, bool verified) {
     return (struct verdict){.fin = fin, .why = why, .verified = verified};
 }
 
@@ -29,19 +29,19 @@ static struct verdict judge(const struct pending_release *pending, const struct 
     enum event_why why = had_left ? WHY_AFTER_SHUTDOWN : WHY_LAST_REFERENCE;
     /* Its RST leaves when the peer has acknowledged the FIN. */
     if (answer->found && before->linger2_negative && answer->state == STATE_FIN_WAIT1)
-        return say(FIN_RESET, WHY_LINGER2, false);
+        return said(FIN_RESET, WHY_LINGER2, false);
     if (answer->found)
-        return say(answer->fin_unsent ? FIN_QUEUED : orderly, why, true);
+        return said(answer->fin_unsent ? FIN_QUEUED : orderly, why, true);
     if (reset || (result < 0 && errno == ECONNRESET))
-        return say(FIN_NONE, WHY_PEER_RESET, true);
+        return said(FIN_NONE, WHY_PEER_RESET, true);
     diag_look_up_peer(&pending->identity, scratch, &peer);
     if (peer.found)
-        return say(orderly, why, true);
+        return said(orderly, why, true);
     if (before->linger_zero)
-        return say(FIN_RESET, WHY_LINGER_ZERO, result == 0);
+        return said(FIN_RESET, WHY_LINGER_ZERO, result == 0);
     if (before->linger2_negative && before->state != STATE_CLOSE_WAIT && result <= 0)
-        return say(FIN_RESET, WHY_LINGER2, false);
-    return result > 0 ? say(FIN_RESET, WHY_UNREAD_DATA, false) : say(orderly, why, result == 0);
+        return said(FIN_RESET, WHY_LINGER2, false);
+    return result > 0 ? said(FIN_RESET, WHY_UNREAD_DATA, false) : said(orderly, why, result == 0);
 }
 
 /* Who closed it at the same moment may have said already that he ended it. */
@@ -66,7 +66,7 @@ static bool is_held(const struct pending_release *pending, const struct diag_ans
     return references.row.descriptors > references.row.believed || (references.in_flight && !references.partial);
 }
 
-static void report(const struct pending_release *pending, const struct call *call, long result, bool reset) {
+static void report_release(const struct pending_release *pending, const struct call *call, long result, bool reset) {
     struct diag_answer answer;
     struct scratch *scratch = scratch_take();
     if (!scratch)
@@ -100,7 +100,7 @@ void release_happened(const char *call, const void *caller, long result, bool re
     for (unsigned at = 0; release_settle(tid, &at, &pending);) {
         struct call done = call_entering(call, caller);
         errno = saved;
-        report(&pending, &done, result, reset);
+        report_release(&pending, &done, result, reset);
     }
     errno = saved;
 }

@@ -54,7 +54,7 @@ static bool is_candidate(int fd) {
     return process_is_borrowed() || table_kind(fd) != SLOT_OTHER;
 }
 
-static bool find(int fd, struct identity *identity) {
+static bool find_socket_at(int fd, struct identity *identity) {
     if (!process_is_borrowed())
         return table_find(fd, true, identity);
     return socket_kind(fd) == SOCKET_TCP &&
@@ -110,7 +110,7 @@ static bool closes_on_exec(int fd) {
 
 enum descriptors { ALL, CLOSED_ON_EXEC, LEFT_ACROSS_EXEC };
 
-static bool is_wanted(enum descriptors which, int fd) {
+static bool is_chosen(enum descriptors which, int fd) {
     return which == ALL || closes_on_exec(fd) == (which == CLOSED_ON_EXEC);
 }
 
@@ -120,7 +120,7 @@ static bool gather(struct sweep *sweep, enum descriptors which) {
         return false;
     for (int fd = 0, end = numbers(); fd < end; fd++) {
         struct identity identity;
-        if (!is_candidate(fd) || !find(fd, &identity) || !is_wanted(which, fd))
+        if (!is_candidate(fd) || !find_socket_at(fd, &identity) || !is_chosen(which, fd))
             continue;
         struct swept *socket = socket_for(sweep, &identity, fd);
         if (!socket)
@@ -204,7 +204,7 @@ static void take_away(const struct sweep *sweep, size_t i, const struct search *
 }
 
 /* It is foreseen that our end will be the stream's. Nobody can have been before us: here is a descriptor still. */
-static void claim(const struct swept *socket, const struct verdict *verdict) {
+static void claim_end(const struct swept *socket, const struct verdict *verdict) {
     struct claim_winner nobody;
     if (verdict->fin != FIN_RESET && verdict->why != WHY_LAST_REFERENCE)
         return;
@@ -233,8 +233,8 @@ static void count_parked(struct event *event) {
 }
 
 /* status: the process's, or below 0. */
-static struct event *fill(const struct swept *socket, enum event_op op, const struct call *call, int status,
-                          struct scratch *scratch) {
+static struct event *leaving_event(const struct swept *socket, enum event_op op, const struct call *call, int status,
+                                   struct scratch *scratch) {
     struct event *event = log_event(scratch, op, call);
     event->has |= HAS_FD;
     event->fd = socket->fd;
@@ -258,7 +258,7 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     take_away(sweep, i, search, !exec, &references);
     references_count_in_flight(socket->identity.cookie, scratch, &references);
     references_look_at_calls(socket->identity.cookie, true, scratch, &references);
-    struct event *event = fill(socket, exec ? OP_EXEC : OP_EXIT, call, status, scratch);
+    struct event *event = leaving_event(socket, exec ? OP_EXEC : OP_EXIT, call, status, scratch);
     event_set_standing(event, &standing);
     unsigned gone = sweep->rows[i].descriptors - references.row.descriptors;
     references_note(&references, (int)gone, event);
@@ -267,7 +267,7 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     if (remaining.parked)
         count_parked(event);
     struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &standing.before, &remaining);
-    claim(socket, &verdict);
+    claim_end(socket, &verdict);
     event->fin = verdict.fin;
     event->why = verdict.why;
     if (verdict.why == WHY_LISTENING) {
@@ -298,7 +298,7 @@ static void count_references(struct search *search, struct sweep *sweep, struct 
     search->partial = search->partial || references_flights_unsure(scratch);
 }
 
-static void report(bool exec, const struct call *call, int status) {
+static void report_leaving(bool exec, const struct call *call, int status) {
     struct sweep sweep;
     if (!log_wants_of(call, exec ? TRACE_END | TRACE_REFS : TRACE_END) || !gather(&sweep, exec ? CLOSED_ON_EXEC : ALL))
         return;
@@ -314,10 +314,10 @@ static void report(bool exec, const struct call *call, int status) {
 }
 
 /* The ledger: what is closed goes out of it, what is left open is out of its sight. */
-static void tell_ledger(bool back) {
+static void tell_ledger_of_exec(bool back) {
     struct identity identity;
     for (int fd = 0, end = numbers(); fd < end; fd++) {
-        if (!is_candidate(fd) || !find(fd, &identity))
+        if (!is_candidate(fd) || !find_socket_at(fd, &identity))
             continue;
         if (!closes_on_exec(fd))
             ledger_escaped(identity.cookie);
@@ -331,9 +331,9 @@ static void tell_ledger(bool back) {
 void leaving_exec(const struct call *call) {
     int saved = errno;
     double_close_flush();
-    report(true, call, -1);
+    report_leaving(true, call, -1);
     park_ends(call);
-    tell_ledger(false);
+    tell_ledger_of_exec(false);
     flight_meet_strangers();
     errno = saved;
 }
@@ -341,12 +341,12 @@ void leaving_exec(const struct call *call) {
 void leaving_exec_failed(const struct call *call, int error) {
     int saved = errno;
     struct sweep sweep;
-    tell_ledger(true);
+    tell_ledger_of_exec(true);
     park_goes_on(call, error);
     if (log_wants(TRACE_END | TRACE_REFS) && gather(&sweep, CLOSED_ON_EXEC)) {
         struct scratch *scratch = scratch_take();
         for (size_t i = 0; scratch && i < sweep.count; i++) {
-            struct event *event = fill(&sweep.sockets[i], OP_EXEC, call, -1, scratch);
+            struct event *event = leaving_event(&sweep.sockets[i], OP_EXEC, call, -1, scratch);
             event->has |= HAS_RET | HAS_ERRNO;
             event->ret = -1;
             event->error = error;
@@ -410,7 +410,7 @@ void leaving_end(const char *name, const void *caller, int status) {
     if (fault_armed(RULE_EXIT) && !by_signal && !atomic_load(&ended))
         meet_faults(&call);
     if (process_is_borrowed() || !atomic_exchange(&ended, true)) {
-        report(false, &call, status);
+        report_leaving(false, &call, status);
         double_close_flush();
         park_ends(&call);
         fault_end();

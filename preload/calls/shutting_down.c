@@ -34,7 +34,7 @@ static void stand(struct ending_call *ending) {
     look_closer(ending);
 }
 
-static bool begin(struct ending_call *ending, int fd, const struct call *call) {
+static bool ending_begins(struct ending_call *ending, int fd, const struct call *call) {
     int saved = errno;
     memset(ending, 0, sizeof *ending);
     bool tcp = table_find(fd, true, &ending->identity);
@@ -88,7 +88,7 @@ static void close_instead(struct ending_call *ending) {
     table_set_unknown(ending->fd);
 }
 
-static void convert(struct ending_call *ending) {
+static void convert_shutdown(struct ending_call *ending) {
     const struct rule *rule = ending->call.rule;
     enum rule_way way = fault_way(&ending->call);
     ending->off = way == WAY_RST || way == WAY_CLOSE || way == WAY_NONE || fault_replaces(&ending->call);
@@ -105,7 +105,7 @@ static void convert(struct ending_call *ending) {
     }
 }
 
-static bool meet_faults(struct ending_call *ending, int how) {
+static bool shutdown_meets_rules(struct ending_call *ending, int how) {
     struct identity identity;
     if (!table_find(ending->fd, true, &identity))
         return false;
@@ -120,19 +120,19 @@ bool shutdown_entering(struct ending_call *ending, int fd, int how, const char *
     int saved = errno;
     if (fault_armed(RULE_SHUTDOWN)) {
         struct ending_call met = {.call = call, .fd = fd};
-        if (meet_faults(&met, how))
+        if (shutdown_meets_rules(&met, how))
             call = met.call;
     }
-    bool tcp = begin(ending, fd, &call);
+    bool tcp = ending_begins(ending, fd, &call);
     ending->how = ending->real_how = how;
     if (tcp && call.rule)
-        convert(ending);
+        convert_shutdown(ending);
     errno = saved;
     return tcp;
 }
 
-static struct event *fill(const struct ending_call *ending, enum event_op op, const struct verdict *verdict,
-                          long result, int error, struct scratch *scratch) {
+static struct event *ending_event(const struct ending_call *ending, enum event_op op, const struct verdict *verdict,
+                                  long result, int error, struct scratch *scratch) {
     struct event *event = log_event(scratch, op, &ending->call);
     event->has |= HAS_FD | HAS_RET;
     event->fd = ending->fd;
@@ -176,7 +176,7 @@ static struct after stand_after(const struct ending_call *ending, struct standin
 }
 
 /* Others may have done the same at the same moment: for all but the first it was done already. */
-static void give_way(const struct ending_call *ending, struct verdict *verdict) {
+static void ending_gives_way(const struct ending_call *ending, struct verdict *verdict) {
     struct claim_winner winner;
     uint64_t cookie = ending->identity.cookie;
     if (verdict->why == WHY_SHUTDOWN && !claims_take(cookie, CLAIM_SHUTDOWN, ending->fd, &winner)) {
@@ -201,9 +201,9 @@ static void report_shutdown(struct ending_call *ending, long result, int error, 
         verdict_decide(ENDING_SHUTDOWN, ending->real_how, &ending->standing.before, &nobody, &after);
     if (verdict.why == WHY_LISTENING && ending->real_how == SHUT_WR)
         ending->standing.before.pending = 0; /* a listener goes on listening */
-    give_way(ending, &verdict);
+    ending_gives_way(ending, &verdict);
     references_count(socket_inode(ending->fd), ending->identity.cookie, scratch, &references);
-    struct event *event = fill(ending, OP_SHUTDOWN, &verdict, result, error, scratch);
+    struct event *event = ending_event(ending, OP_SHUTDOWN, &verdict, result, error, scratch);
     event->state_after = after.state;
     references_note(&references, 0, event);
     log_emit(scratch);
@@ -224,7 +224,7 @@ static void report_nothing(struct ending_call *ending, struct scratch *scratch) 
     struct verdict verdict = verdict_predict(kind, ending->how, &ending->standing.before, &ours);
     verdict.verified = log_settings.verify;
     references_count(socket_inode(ending->fd), ending->identity.cookie, scratch, &references);
-    struct event *event = fill(ending, OP_SHUTDOWN, &verdict, 0, 0, scratch);
+    struct event *event = ending_event(ending, OP_SHUTDOWN, &verdict, 0, 0, scratch);
     event->state_after = ending->standing.before.state;
     references_note(&references, 0, event);
     log_emit(scratch);
@@ -238,10 +238,10 @@ static void report_disconnect(struct ending_call *ending, enum event_op op, long
         diag_look_up(&ending->identity, scratch, &answer);
     struct after after = {.asked = answer.asked, .found = answer.found, .state = answer.state};
     struct verdict verdict = verdict_decide(ENDING_DISCONNECT, 0, &ending->standing.before, &nobody, &after);
-    give_way(ending, &verdict);
+    ending_gives_way(ending, &verdict);
     struct references references;
     references_count(socket_inode(ending->fd), ending->identity.cookie, scratch, &references);
-    struct event *event = fill(ending, op, &verdict, result, error, scratch);
+    struct event *event = ending_event(ending, op, &verdict, result, error, scratch);
     references_note(&references, 0, event);
     event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
     log_emit(scratch);
@@ -285,7 +285,7 @@ long shutdown_exiting(struct ending_call *ending, long result, int error) {
 }
 
 void shutting_shut(struct ending_call *ending, int fd, int how, const struct call *call) {
-    if (!begin(ending, fd, call))
+    if (!ending_begins(ending, fd, call))
         return;
     ending->how = ending->real_how = how;
     long result = probe(SYS_shutdown, fd, how, 0, 0, 0, 0);
@@ -296,7 +296,7 @@ void shutting_shut(struct ending_call *ending, int fd, int how, const struct cal
 }
 
 void shutting_reset(struct ending_call *ending, int fd, const struct call *call) {
-    if (!begin(ending, fd, call))
+    if (!ending_begins(ending, fd, call))
         return;
     can_ask(ending);
     bool reset = socket_disconnect(fd);
@@ -311,7 +311,7 @@ void shutting_reset(struct ending_call *ending, int fd, const struct call *call)
 }
 
 bool disconnect_entering(struct ending_call *ending, int fd, const struct call *call) {
-    bool tcp = begin(ending, fd, call);
+    bool tcp = ending_begins(ending, fd, call);
     if (tcp)
         can_ask(ending);
     return tcp;

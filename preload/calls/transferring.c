@@ -30,8 +30,8 @@ bool transfer_entering(struct traffic *traffic, int fd, const char *name, const 
     return true;
 }
 
-static struct event *fill(const struct traffic *traffic, enum event_op op, long result, int error,
-                          struct scratch *scratch) {
+static struct event *transfer_event(const struct traffic *traffic, enum event_op op, long result, int error,
+                                    struct scratch *scratch) {
     struct event *event = log_event(scratch, op, &traffic->call);
     event->has |= HAS_FD | HAS_RET;
     event->fd = traffic->fd;
@@ -51,7 +51,7 @@ static void emit(struct traffic *traffic, enum event_op op, long result, int err
     if (!scratch)
         return;
     traffic->call.done = clock_now();
-    struct event *event = fill(traffic, op, result, error, scratch);
+    struct event *event = transfer_event(traffic, op, result, error, scratch);
     event->state_after = state;
     event->sigpipe = sigpipe;
     log_emit(scratch);
@@ -92,7 +92,7 @@ static void after_fault(struct traffic *traffic, enum event_op op, long result, 
 }
 
 /* Only what the kernel says of this very connection is told: the number may be another's by now. */
-static bool is_still_it(struct traffic *traffic) {
+static bool is_same_connection(struct traffic *traffic) {
     uint64_t cookie = traffic->identity.cookie;
     return table_find(traffic->fd, true, &traffic->identity) && traffic->identity.cookie == cookie;
 }
@@ -108,7 +108,7 @@ static bool peer_has_ended(enum tcp_state state) {
 }
 
 static void see_end(struct traffic *traffic) {
-    if (!log_wants(TRACE_EOF) || (table_seen(traffic->fd) & SEEN_EOF) || !is_still_it(traffic))
+    if (!log_wants(TRACE_EOF) || (table_seen(traffic->fd) & SEEN_EOF) || !is_same_connection(traffic))
         return;
     enum tcp_state state = state_now(traffic);
     if (!peer_has_ended(state))
@@ -118,7 +118,7 @@ static void see_end(struct traffic *traffic) {
 }
 
 static void see_reset(struct traffic *traffic, long result) {
-    if (!log_wants(TRACE_EOF) || !is_still_it(traffic))
+    if (!log_wants(TRACE_EOF) || !is_same_connection(traffic))
         return;
     table_mark_seen(traffic->identity.cookie, SEEN_RESET);
     emit(traffic, OP_RESET, result, ECONNRESET, state_now(traffic), SIGPIPE_UNSET);
@@ -161,7 +161,7 @@ static void release_sigpipe(struct traffic *traffic) {
 /* EPIPE: told before the signal is let loose, since the process may die of it. */
 static void see_refused(struct traffic *traffic, long result) {
     enum event_sigpipe effect = effect_of_sigpipe(traffic);
-    if (log_wants(TRACE_EOF | TRACE_DATA) && is_still_it(traffic))
+    if (log_wants(TRACE_EOF | TRACE_DATA) && is_same_connection(traffic))
         emit(traffic, OP_WRITE, result, EPIPE, state_now(traffic), effect);
     if (effect == SIGPIPE_FATAL)
         leaving_end("SIGPIPE", NULL, -1);

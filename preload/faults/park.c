@@ -36,7 +36,7 @@ struct record {
 static struct record *records;
 static struct pollfd *polled; /* one more, for park_thread_poll() */
 static _Atomic int releasing; /* the keeper ends one just now, and has not told of it yet */
-static int *places;           /* of those that are polled */
+static int *polled_places;    /* of those that are polled */
 
 static park_release *end_parked;
 static void work(void);
@@ -56,7 +56,7 @@ void park_start(park_release *release) {
 /* One mapping for all, on first need. */
 static bool have_memory(void) {
     static _Atomic(void *) memory;
-    enum { EACH = sizeof *records + sizeof *polled + sizeof *places };
+    enum { EACH = sizeof *records + sizeof *polled + sizeof *polled_places };
     void *made = atomic_load(&memory), *none = NULL;
     if (!made) {
         made = memory_map((size_t)(OWN_GUESTS + 1) * EACH, false);
@@ -68,7 +68,7 @@ static bool have_memory(void) {
     if (made) {
         records = made;
         polled = (void *)(records + OWN_GUESTS + 1);
-        places = (void *)(polled + OWN_GUESTS + 1);
+        polled_places = (void *)(polled + OWN_GUESTS + 1);
     }
     return made;
 }
@@ -128,7 +128,7 @@ void park_begin(const struct parked *parked) {
     park_thread_wake();
 }
 
-static bool claim(struct record *record) {
+static bool claim_record(struct record *record) {
     int expected = PARKED;
     return atomic_compare_exchange_strong(&record->state, &expected, LEAVING);
 }
@@ -155,7 +155,7 @@ static void release(int place) {
     struct record *record = &records[place];
     int fd = own_guest(place);
     atomic_store(&releasing, 1);
-    if (!claim(record)) {
+    if (!claim_record(record)) {
         atomic_store(&releasing, 0);
         return;
     }
@@ -184,7 +184,7 @@ static int collect(size_t *count) {
             continue;
         }
         polled[*count] = (struct pollfd){.fd = own_guest(place), .events = record->events};
-        places[(*count)++] = place;
+        polled_places[(*count)++] = place;
     }
     if (nearest == UINT64_MAX)
         return -1;
@@ -215,7 +215,7 @@ static void work(void) {
     park_thread_poll(polled, count, wait);
     for (size_t i = 0; i < count; i++)
         if (polled[i].revents)
-            release(places[i]);
+            release(polled_places[i]);
     release_those_due();
 }
 
@@ -262,7 +262,7 @@ void park_ends(const struct call *call) {
         return;
     let_keeper_finish();
     for (int place = 0, end = own_guests_end(); place < end; place++) {
-        struct scratch *scratch = claim(&records[place]) ? scratch_take() : NULL;
+        struct scratch *scratch = claim_record(&records[place]) ? scratch_take() : NULL;
         if (!scratch)
             continue;
         foresee(place, call, scratch);

@@ -7,7 +7,7 @@
 #include "session/session.h"
 #include "calls/leaving.h"
 
-static struct call begin(const char *name, const char *path, const void *caller) {
+static struct call exec_entering(const char *name, const char *path, const void *caller) {
     struct call call = {0};
     if (table_on) {
         call = call_entering(name, caller);
@@ -18,7 +18,7 @@ static struct call begin(const char *name, const char *path, const void *caller)
 }
 
 /* An exec that comes back has failed. */
-static int failed(const struct call *call, int result) {
+static int exec_failed(const struct call *call, int result) {
     if (call->name) {
         session_exec_failed();
         leaving_exec_failed(call, errno);
@@ -27,33 +27,33 @@ static int failed(const struct call *call, int result) {
 }
 
 HOOKED int execve(const char *path, char *const argv[], char *const environment[]) {
-    struct call call = begin("execve", path, CALLER);
-    return failed(&call, REAL(execve)(path, argv, environment));
+    struct call call = exec_entering("execve", path, CALLER);
+    return exec_failed(&call, REAL(execve)(path, argv, environment));
 }
 
 HOOKED int execv(const char *path, char *const argv[]) {
-    struct call call = begin("execv", path, CALLER);
-    return failed(&call, REAL(execv)(path, argv));
+    struct call call = exec_entering("execv", path, CALLER);
+    return exec_failed(&call, REAL(execv)(path, argv));
 }
 
 HOOKED int execvp(const char *file, char *const argv[]) {
-    struct call call = begin("execvp", file, CALLER);
-    return failed(&call, REAL(execvp)(file, argv));
+    struct call call = exec_entering("execvp", file, CALLER);
+    return exec_failed(&call, REAL(execvp)(file, argv));
 }
 
 HOOKED int execvpe(const char *file, char *const argv[], char *const environment[]) {
-    struct call call = begin("execvpe", file, CALLER);
-    return failed(&call, REAL(execvpe)(file, argv, environment));
+    struct call call = exec_entering("execvpe", file, CALLER);
+    return exec_failed(&call, REAL(execvpe)(file, argv, environment));
 }
 
 HOOKED int fexecve(int fd, char *const argv[], char *const environment[]) {
-    struct call call = begin("fexecve", NULL, CALLER);
-    return failed(&call, REAL(fexecve)(fd, argv, environment));
+    struct call call = exec_entering("fexecve", NULL, CALLER);
+    return exec_failed(&call, REAL(fexecve)(fd, argv, environment));
 }
 
 HOOKED int execveat(int directory, const char *path, char *const argv[], char *const environment[], int flags) {
-    struct call call = begin("execveat", path, CALLER);
-    return failed(&call, REAL(execveat)(directory, path, argv, environment, flags));
+    struct call call = exec_entering("execveat", path, CALLER);
+    return exec_failed(&call, REAL(execveat)(directory, path, argv, environment, flags));
 }
 
 /* execl and its like: their arguments become an array on the stack, as in libc. */
@@ -84,15 +84,15 @@ static void collect_arguments(char **argv, const char *first, size_t count, va_l
 HOOKED int execl(const char *path, const char *first, ...) {
     ARRAY_OF_ARGUMENTS;
     va_end(arguments);
-    struct call call = begin("execl", path, CALLER);
-    return failed(&call, REAL(execv)(path, argv));
+    struct call call = exec_entering("execl", path, CALLER);
+    return exec_failed(&call, REAL(execv)(path, argv));
 }
 
 HOOKED int execlp(const char *file, const char *first, ...) {
     ARRAY_OF_ARGUMENTS;
     va_end(arguments);
-    struct call call = begin("execlp", file, CALLER);
-    return failed(&call, REAL(execvp)(file, argv));
+    struct call call = exec_entering("execlp", file, CALLER);
+    return exec_failed(&call, REAL(execvp)(file, argv));
 }
 
 HOOKED int execle(const char *path, const char *first, ...) {
@@ -100,6 +100,6 @@ HOOKED int execle(const char *path, const char *first, ...) {
     (void)va_arg(arguments, char *); /* the array's NULL */
     char *const *environment = va_arg(arguments, char *const *);
     va_end(arguments);
-    struct call call = begin("execle", path, CALLER);
-    return failed(&call, REAL(execve)(path, argv, environment));
+    struct call call = exec_entering("execle", path, CALLER);
+    return exec_failed(&call, REAL(execve)(path, argv, environment));
 }

@@ -16,7 +16,7 @@ struct place {
 #define HOOK(symbol) {#symbol, NULL, offsetof(struct real, symbol)},
 #define TWIN(symbol, of)
 #define OLD(symbol, of, version) {#symbol, #version, offsetof(struct real, of)},
-static const struct place places[REAL_COUNT] = {
+static const struct place real_places[REAL_COUNT] = {
 #include "hooks.def"
 };
 #undef HOOK
@@ -29,7 +29,7 @@ static long not_there(void) {
 }
 
 void *real_find(enum real_symbol symbol) {
-    const struct place *place = &places[symbol];
+    const struct place *place = &real_places[symbol];
     void **slot = (void **)((char *)&real + place->offset);
     if (!*slot) {
         void *found = place->version ? dlvsym(RTLD_NEXT, place->name, place->version) : dlsym(RTLD_NEXT, place->name);

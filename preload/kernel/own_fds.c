@@ -181,7 +181,7 @@ static long duplicate_for_guest(int fd) {
     return high;
 }
 
-static void settle(struct guest *guest, int fd) {
+static void settle_guest(struct guest *guest, int fd) {
     int below = fd - INT_MAX, seen = atomic_load(&guests_lowest);
     while (below < seen && !atomic_compare_exchange_weak(&guests_lowest, &seen, below))
         ;
@@ -203,7 +203,7 @@ int own_keep(int fd) {
             return -1;
         }
         atomic_store(&guest->moves, 0);
-        settle(guest, (int)high);
+        settle_guest(guest, (int)high);
         return place;
     }
     return -1;
@@ -219,7 +219,7 @@ static void guest_makes_way(int place, int fd) {
     struct guest *guest = &guests[place];
     long other = atomic_fetch_add(&guest->moves, 1) < GUEST_MOVES_MAX ? duplicate_for_guest(fd) : -1;
     if (other >= 0)
-        settle(guest, (int)other);
+        settle_guest(guest, (int)other);
 }
 
 static void guests_forked(void) {

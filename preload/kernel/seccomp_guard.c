@@ -61,7 +61,7 @@ unsigned sandbox_rising(uint64_t now) {
     return slot;
 }
 
-static void keep(struct kept_filter *filter, const struct sock_fprog *program) {
+static void keep_filter(struct kept_filter *filter, const struct sock_fprog *program) {
     unsigned first = atomic_load(&step_count);
     if (program->len > STEPS_MAX - first)
         return;
@@ -81,7 +81,7 @@ void sandbox_settled(unsigned slot, bool installed, const struct sock_fprog *pro
     if (slot >= FILTERS_MAX)
         return;
     if (program)
-        keep(&filters[slot], program);
+        keep_filter(&filters[slot], program);
     else
         filters[slot] = (struct kept_filter){.strict = true};
 }

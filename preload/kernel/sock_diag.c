@@ -90,8 +90,8 @@ static void address_kernel(struct request *request, size_t body) {
     request->header.nlmsg_seq = atomic_fetch_add(&sequence, 1);
 }
 
-static void fill(struct request *request, const struct address *local, const struct address *remote, uint32_t interface,
-                 uint64_t cookie) {
+static void fill_request(struct request *request, const struct address *local, const struct address *remote,
+                         uint32_t interface, uint64_t cookie) {
     address_kernel(request, sizeof request->body);
     request->body.sdiag_family = local->family == ADDRESS_V6 ? AF_INET6 : AF_INET;
     request->body.sdiag_protocol = IPPROTO_TCP;
@@ -198,7 +198,7 @@ static bool ask_once(int fd, struct request *request, struct scratch *scratch, s
 
 enum { TRIES = 8, TURNS = 200 };
 
-static void ask(struct request *request, struct scratch *scratch, struct diag_answer *answer) {
+static void ask_netlink(struct request *request, struct scratch *scratch, struct diag_answer *answer) {
     memset(answer, 0, sizeof *answer);
     int fd = own_descriptor(OWN_NETLINK);
     if (fd < 0)
@@ -219,16 +219,16 @@ static void ask(struct request *request, struct scratch *scratch, struct diag_an
 
 void diag_look_up(const struct identity *identity, struct scratch *scratch, struct diag_answer *answer) {
     struct request request;
-    fill(&request, &identity->local, &identity->remote, identity->interface, identity->cookie);
-    ask(&request, scratch, answer);
+    fill_request(&request, &identity->local, &identity->remote, identity->interface, identity->cookie);
+    ask_netlink(&request, scratch, answer);
 }
 
 void diag_look_up_peer(const struct identity *identity, struct scratch *scratch, struct diag_answer *answer) {
     struct request request;
-    fill(&request, &identity->remote, &identity->local, 0, 0);
+    fill_request(&request, &identity->remote, &identity->local, 0, 0);
     request.body.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
     request.body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-    ask(&request, scratch, answer);
+    ask_netlink(&request, scratch, answer);
     /* Without a cookie the kernel falls back to a listener on the port. */
     if (answer->found && answer->state == STATE_LISTEN)
         answer->found = false;
@@ -244,7 +244,7 @@ uint64_t diag_unix_peer(uint64_t inode, struct scratch *scratch) {
     request.unix_body.udiag_show = UDIAG_SHOW_PEER;
     request.unix_body.udiag_cookie[0] = INET_DIAG_NOCOOKIE;
     request.unix_body.udiag_cookie[1] = INET_DIAG_NOCOOKIE;
-    ask(&request, scratch, &answer);
+    ask_netlink(&request, scratch, &answer);
     return answer.found ? answer.inode : 0;
 }
 

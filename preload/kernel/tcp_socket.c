@@ -19,8 +19,8 @@
 #define SO_BINDTOIFINDEX 62
 #endif
 
-static atomic_bool ours;
-atomic_bool *socket_odd_options = &ours;
+static atomic_bool own_odd_options;
+atomic_bool *socket_odd_options = &own_odd_options;
 
 void socket_option_set(int level, int name) {
     if ((level == IPPROTO_TCP && (name == TCP_LINGER2 || name == TCP_REPAIR)) ||
@@ -47,7 +47,7 @@ uint64_t socket_cookie(int fd) {
     return option(fd, SOL_SOCKET, SO_COOKIE, &cookie, sizeof cookie) ? cookie : 0;
 }
 
-static void name(long call, int fd, struct address *address) {
+static void read_name(long call, int fd, struct address *address) {
     struct sockaddr_storage storage;
     socklen_t length = sizeof storage;
     memset(address, 0, sizeof *address);
@@ -56,11 +56,11 @@ static void name(long call, int fd, struct address *address) {
 }
 
 void socket_local_name(int fd, struct identity *identity) {
-    name(SYS_getsockname, fd, &identity->local);
+    read_name(SYS_getsockname, fd, &identity->local);
 }
 
 void socket_remote_name(int fd, struct identity *identity) {
-    name(SYS_getpeername, fd, &identity->remote);
+    read_name(SYS_getpeername, fd, &identity->remote);
 }
 
 void socket_names(int fd, struct identity *identity) {

@@ -29,8 +29,8 @@ static bool standard_error_usable;
 static struct file_identity standard_error;
 
 static bool to_file;
-static bool per_process;     /* the name has a %p */
-static char name[PATH_SIZE]; /* absolute, %p not replaced */
+static bool per_process;         /* the name has a %p */
+static char log_path[PATH_SIZE]; /* absolute, %p not replaced */
 
 static struct file_identity identity_of(int fd, const struct stat *status) {
     struct file_identity identity = {status->st_dev, status->st_ino, status->st_rdev, 0};
@@ -87,7 +87,7 @@ static long pipe_write(int fd, const char *text, size_t length) {
         unsupported = true;
     }
     long own =
-        own_open(SYS_open, (long)(fd == STDERR ? "/proc/self/fd/2" : name), O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
+        own_open(SYS_open, (long)(fd == STDERR ? "/proc/self/fd/2" : log_path), O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
     if (own < 0)
         return own;
     long result = plain_write((int)own, text, length);
@@ -162,7 +162,7 @@ static long open_log(int pid) {
     struct scratch *scratch = scratch_take(); /* not on the stack, which may be a handler's */
     if (!scratch)
         return -ENOMEM;
-    long fd = settings_output_path(name, pid, scratch->entries, sizeof scratch->entries)
+    long fd = settings_output_path(log_path, pid, scratch->entries, sizeof scratch->entries)
                   ? own_open(SYS_open, (long)scratch->entries, flags, 0666)
                   : -ENAMETOOLONG;
     scratch_give(scratch);
@@ -173,7 +173,7 @@ static long open_log(int pid) {
 static long try_directory(void) {
     char directory[PATH_SIZE];
     char *slash;
-    memcpy(directory, name, sizeof directory);
+    memcpy(directory, log_path, sizeof directory);
     slash = strrchr(directory, '/');
     slash[slash == directory] = '\0';
     return raw6(SYS_access, (long)directory, 02 | 01, 0, 0, 0, 0);
@@ -182,19 +182,19 @@ static long try_directory(void) {
 static bool make_absolute(const char *output, int *error) {
     size_t length = strlen(output), at = 0;
     if (output[0] != '/') {
-        long there = raw6(SYS_getcwd, (long)name, PATH_SIZE, 0, 0, 0, 0);
+        long there = raw6(SYS_getcwd, (long)log_path, PATH_SIZE, 0, 0, 0, 0);
         if (there <= 0) {
             *error = (int)-there;
             return false;
         }
         at = (size_t)there - 1;
-        name[at++] = '/';
+        log_path[at++] = '/';
     }
     if (at + length >= PATH_SIZE) {
         *error = ENAMETOOLONG;
         return false;
     }
-    memcpy(name + at, output, length + 1);
+    memcpy(log_path + at, output, length + 1);
     return true;
 }
 

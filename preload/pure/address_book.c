@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Cookies are given out in sequence, a batch a processor. */
-static size_t place_of(uint64_t cookie) {
+static size_t book_place(uint64_t cookie) {
     return cookie % ADDRESS_BOOK_SIZE;
 }
 
@@ -12,7 +12,7 @@ static size_t place_of(uint64_t cookie) {
 static const uint64_t BUSY = ~0ULL;
 
 void address_book_note(struct address_book *book, uint64_t cookie, const struct ends *ends) {
-    size_t place = place_of(cookie);
+    size_t place = book_place(cookie);
     uint64_t words[ENDS_WORDS] = {0}, before = atomic_load(&book->list[place].cookie);
     memcpy(words, ends, sizeof *ends);
     if (before == BUSY || !atomic_compare_exchange_strong(&book->list[place].cookie, &before, BUSY))
@@ -24,12 +24,12 @@ void address_book_note(struct address_book *book, uint64_t cookie, const struct 
 }
 
 void address_book_expect(const struct address_book *book, uint64_t cookie) {
-    __builtin_prefetch(&book->list[place_of(cookie)], 1);
+    __builtin_prefetch(&book->list[book_place(cookie)], 1);
 }
 
 bool address_book_find(struct address_book *book, uint64_t cookie, struct ends *ends) {
     uint64_t words[ENDS_WORDS];
-    size_t place = place_of(cookie);
+    size_t place = book_place(cookie);
     if (!cookie || atomic_load(&book->list[place].cookie) != cookie)
         return false;
     for (unsigned i = 0; i < ENDS_WORDS; i++)

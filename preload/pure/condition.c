@@ -60,7 +60,7 @@ const char *condition_key_name(enum condition_key key) {
     return (size_t)key < KEY_COUNT ? keys[key].name : NULL;
 }
 
-static const char *key_word(unsigned i) {
+static const char *condition_word(unsigned i) {
     return keys[i].name;
 }
 
@@ -219,7 +219,7 @@ static bool key_parse(const struct part *part, size_t length, struct condition *
             return true;
         }
     }
-    return complain_of_word(error, part->offset, "unknown condition", part->text, length, key_word, KEY_COUNT);
+    return complain_of_word(error, part->offset, "unknown condition", part->text, length, condition_word, KEY_COUNT);
 }
 
 static bool complain_of_operator(const struct part *part, size_t at, struct parse_error *error) {

@@ -43,7 +43,7 @@ struct out {
     bool cut;
 };
 
-static void put(struct out *out, const void *bytes, size_t length) {
+static void put_bytes(struct out *out, const void *bytes, size_t length) {
     if (length > (size_t)(out->end - out->at)) {
         out->cut = true;
         return;
@@ -54,7 +54,7 @@ static void put(struct out *out, const void *bytes, size_t length) {
 
 static void put_string(struct out *out, const char *text) {
     if (text)
-        put(out, text, strlen(text) + 1);
+        put_bytes(out, text, strlen(text) + 1);
 }
 
 /* It may fill its place, without a NUL. */
@@ -62,8 +62,8 @@ static void put_caller(struct out *out, const char module[CALLER_MODULE_SIZE]) {
     size_t length = strnlen(module, CALLER_MODULE_SIZE);
     if (length == 0)
         return;
-    put(out, module, length);
-    put(out, "", 1);
+    put_bytes(out, module, length);
+    put_bytes(out, "", 1);
 }
 
 static void put_holders(struct out *out, const struct event *event) {
@@ -72,7 +72,7 @@ static void put_holders(struct out *out, const struct event *event) {
         struct packed_holder packed = {
             .pid = holder->pid, .fd = holder->fd, .tid = holder->tid, .has_call = holder->call != NULL};
         memcpy(packed.comm, holder->comm, COMM_SIZE);
-        put(out, &packed, sizeof packed);
+        put_bytes(out, &packed, sizeof packed);
         put_string(out, holder->call);
     }
 }
@@ -131,7 +131,7 @@ static void put_fixed(struct out *out, const struct event *event) {
     EACH_FIELD(FIELD)
 #undef FIELD
     memcpy(packed.comm, event->comm, COMM_SIZE);
-    put(out, &packed, sizeof packed);
+    put_bytes(out, &packed, sizeof packed);
 }
 
 static bool is_of_socket(enum event_op op) {

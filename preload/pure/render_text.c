@@ -112,13 +112,13 @@ static const char *call_name(const struct event *event) {
 }
 
 /* Printable: an event may have been read from a file that anybody wrote. */
-static void call_word(struct line *line, const struct event *event) {
+static void word_of_call(struct line *line, const struct event *event) {
     const char *name = call_name(event);
     line_printable(line, name, strlen(name));
 }
 
 static void call_open(struct line *line, const struct event *event) {
-    call_word(line, event);
+    word_of_call(line, event);
     line_char(line, '(');
 }
 
@@ -190,14 +190,14 @@ static void recv_fd_call(struct line *line, const struct event *event) {
     event_socket(line, event);
 }
 
-static bool is_signal(const char *call) {
+static bool is_signal_name(const char *call) {
     return strncmp(call, "SIG", 3) == 0;
 }
 
 static void exit_call(struct line *line, const struct event *event) {
     const bool returns = strcmp(call_name(event), "return") == 0;
-    call_word(line, event);
-    if (!is_signal(call_name(event))) {
+    word_of_call(line, event);
+    if (!is_signal_name(call_name(event))) {
         line_char(line, returns ? ' ' : '(');
         if (event->has & HAS_STATUS)
             line_signed(line, event->status);
@@ -358,7 +358,7 @@ static const char *verdict_color(enum event_fin fin) {
 }
 
 /* A state that did not change is not news. */
-static void states(struct line *line, const struct event *event) {
+static void state_change(struct line *line, const struct event *event) {
     const char *before = state_name(event->state_before);
     const char *after = state_name(event->state_after);
     if (!after || event->state_before == event->state_after)
@@ -405,7 +405,7 @@ static void not_injected(struct line *line, const struct event *event) {
 static void after_the_verdict(struct line *line, const struct event *event, const struct text_style *style) {
     if (verdict_color(event->fin))
         paint(line, style, plain);
-    states(line, event);
+    state_change(line, event);
     injected(line, event->injected);
     not_injected(line, event);
 }

@@ -10,7 +10,7 @@ static uint64_t word_of(int pid, enum roster_state state) {
     return (uint64_t)state << 32 | (uint32_t)pid;
 }
 
-static enum roster_state state_of(uint64_t word) {
+static enum roster_state entry_state(uint64_t word) {
     return (enum roster_state)(word >> 32);
 }
 
@@ -19,7 +19,7 @@ static struct roster_entry *entry_at(struct roster *roster, int pid, unsigned i)
     return &roster->entries[((uint32_t)pid + i) % ROSTER_SIZE];
 }
 
-static struct roster_entry *find(struct roster *roster, int pid) {
+static struct roster_entry *find_entry(struct roster *roster, int pid) {
     for (unsigned i = 0; i < REACH; i++) {
         uint64_t word = atomic_load(&entry_at(roster, pid, i)->word);
         if (word && (int)(uint32_t)word == pid)
@@ -52,7 +52,7 @@ static struct roster_entry *enter(struct roster *roster, int pid, enum roster_st
 }
 
 void roster_note(struct roster *roster, int pid, enum roster_state state, const char *name) {
-    struct roster_entry *entry = find(roster, pid);
+    struct roster_entry *entry = find_entry(roster, pid);
     if (state == ROSTER_HERE)
         atomic_store(&roster->heard[pid % ROSTER_HEARD], pid);
     if (entry)
@@ -69,7 +69,7 @@ bool roster_has_heard(struct roster *roster, int pid) {
 }
 
 void roster_note_spawned(struct roster *roster, int pid, const char *name) {
-    if (!find(roster, pid) && !roster_has_heard(roster, pid))
+    if (!find_entry(roster, pid) && !roster_has_heard(roster, pid))
         roster_note(roster, pid, ROSTER_EXEC, name);
 }
 
@@ -82,13 +82,13 @@ enum roster_state roster_at(struct roster *roster, unsigned i, int *pid, char na
         memcpy(name + n * sizeof part, &part, sizeof part);
     }
     name[ROSTER_NAME - 1] = '\0';
-    return state_of(word);
+    return entry_state(word);
 }
 
 enum roster_state roster_gone(struct roster *roster, int pid) {
-    struct roster_entry *entry = find(roster, pid);
+    struct roster_entry *entry = find_entry(roster, pid);
     if (!entry)
         return ROSTER_FREE;
     uint64_t word = atomic_exchange(&entry->word, 0);
-    return state_of(word);
+    return entry_state(word);
 }

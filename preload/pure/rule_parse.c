@@ -58,7 +58,7 @@ static bool take_text(const struct reading *reading, struct value *value, const 
     return true;
 }
 
-static bool read_number(const struct reading *reading, struct value value, uint64_t max, uint64_t *number) {
+static bool read_unsigned(const struct reading *reading, struct value value, uint64_t max, uint64_t *number) {
     return take_number(reading, &value, max, number) && value.length == 0;
 }
 
@@ -93,7 +93,7 @@ static bool error_part(struct reading *reading, struct value value) {
         reading->rule->error = error;
         return true;
     }
-    if (!read_number(reading, value, RULE_ERRNO_MAX, &number) || number == 0)
+    if (!read_unsigned(reading, value, RULE_ERRNO_MAX, &number) || number == 0)
         return wrong(reading, value, "not an error:", "a name as in errno(3), EIO, or a number from 1 to 4095");
     reading->rule->error = (int)number;
     return true;
@@ -119,7 +119,7 @@ static bool retval_part(struct reading *reading, struct value value) {
     uint64_t number;
     const bool negative = take_text(reading, &rest, "-");
     const bool hex = take_text(reading, &rest, "0x");
-    if (!(hex ? hexadecimal(reading, rest, &number) : read_number(reading, rest, LONG_MAX, &number)))
+    if (!(hex ? hexadecimal(reading, rest, &number) : read_unsigned(reading, rest, LONG_MAX, &number)))
         return wrong(reading, value, "not a number:", "decimal digits, or 0x and hexadecimal ones");
     reading->rule->retval = negative ? -(long)number : (long)number;
     return true;
@@ -153,7 +153,7 @@ static bool signal_part(struct reading *reading, struct value value) {
         reading->rule->signal = signal;
         return true;
     }
-    if (!read_number(reading, value, RULE_SIGNAL_MAX, &number) || number == 0)
+    if (!read_unsigned(reading, value, RULE_SIGNAL_MAX, &number) || number == 0)
         return wrong(reading, value, "not a signal:", "a name, SIGTERM, or a number from 1 to 64");
     reading->rule->signal = (int)number;
     return true;
@@ -260,7 +260,7 @@ static bool then_part(struct reading *reading, struct value value) {
 }
 
 static bool short_part(struct reading *reading, struct value value) {
-    return (read_number(reading, value, LONG_MAX, &reading->rule->most) && reading->rule->most > 0) ||
+    return (read_unsigned(reading, value, LONG_MAX, &reading->rule->most) && reading->rule->most > 0) ||
            wrong(reading, value, "not a number of bytes:", "1 or more");
 }
 

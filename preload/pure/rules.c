@@ -30,7 +30,7 @@ static bool add(const char *text, bool outlives, struct rules *rules, struct par
     return true;
 }
 
-static char *keep(const char *text, size_t length, struct rules *rules) {
+static char *keep_rule(const char *text, size_t length, struct rules *rules) {
     if (length >= sizeof rules->text - rules->used)
         return NULL;
     char *kept = rules->text + rules->used;
@@ -44,7 +44,7 @@ static bool too_long(size_t offset, struct parse_error *error) {
     return complain_plainly(error, offset, "the rules are longer than 64 kilobytes");
 }
 
-static void name_place(const char *path, unsigned number, struct rules *rules, struct settings_error *error) {
+static void name_rule_place(const char *path, unsigned number, struct rules *rules, struct settings_error *error) {
     struct line place;
     line_init(&place, rules->place, sizeof rules->place - 1);
     line_printable(&place, path, strlen(path));
@@ -104,7 +104,7 @@ static bool read_file(const char *path, size_t offset, const char *text, bool ou
         char *end = memchr(line, '\n', (size_t)(begin + length - line));
         if (end)
             *end = '\0';
-        name_place(path, number, rules, error);
+        name_rule_place(path, number, rules, error);
         if (!read_line(line, (size_t)((end ? end : begin + length) - line), outlives, rules, error))
             return false;
         line = end ? end + 1 : NULL;
@@ -124,7 +124,7 @@ bool rules_read(const char *text, bool outlives, rules_file_reader *reader, stru
         const size_t next = at + length;
         const char *begin = trim(text + at, &length);
         const size_t offset = (size_t)(begin - text);
-        const char *rule = keep(begin, length, rules);
+        const char *rule = keep_rule(begin, length, rules);
         error->text = text;
         if (!rule)
             return too_long(offset, &error->parse);

@@ -10,7 +10,7 @@
 
 enum { TRACE_DEFAULT = TRACE_OPEN | TRACE_REFS | TRACE_END | TRACE_EOF };
 
-static bool is_word(const char *text, size_t length, const char *word) {
+static bool equals_word(const char *text, size_t length, const char *word) {
     return strlen(word) == length && memcmp(text, word, length) == 0;
 }
 
@@ -80,7 +80,7 @@ static const char *trace_word(unsigned i) {
 static bool trace_class_read(const char *text, size_t offset, size_t length, unsigned *classes,
                              struct parse_error *error) {
     for (unsigned i = 0; i < TRACE_WORDS; i++) {
-        if (is_word(text + offset, length, trace_words[i].name)) {
+        if (equals_word(text + offset, length, trace_words[i].name)) {
             *classes = trace_words[i].classes;
             return true;
         }
@@ -200,7 +200,7 @@ static bool entry_read(const char *entry, unsigned *seen, struct settings *setti
     if (strncmp(entry, PREFIX, sizeof PREFIX - 1) != 0 || entry[name_length] == '\0')
         return true;
     for (unsigned i = 0; i < VARIABLES; i++)
-        if (is_word(entry, name_length, variables[i].name))
+        if (equals_word(entry, name_length, variables[i].name))
             return variable_read(i, entry + name_length + 1, seen, settings, error);
     return unknown_variable(entry, name_length, error);
 }

@@ -77,11 +77,11 @@ static bool is_used(struct row *row) {
     return turn != 0 && turn != BEING_WRITTEN;
 }
 
-static bool is_of(struct row *row, uint64_t cookie) {
+static bool row_is_of(struct row *row, uint64_t cookie) {
     return is_used(row) && (cookie == 0 || atomic_load(&row->cookie) == cookie);
 }
 
-static void raise_end(uint32_t i) {
+static void raise_rows_end(uint32_t i) {
     uint32_t end = atomic_load(&flights->end);
     while (i >= end && !atomic_compare_exchange_weak(&flights->end, &end, i + 1))
         ;
@@ -95,7 +95,7 @@ void flight_sent(uint64_t cookie, uint64_t receiver) {
             continue;
         atomic_store(&row->cookie, cookie);
         atomic_store(&row->receiver, receiver);
-        raise_end(i);
+        raise_rows_end(i);
         atomic_store(&row->turn, atomic_fetch_add(&flights->turns, 1) + 1);
         return;
     }
@@ -104,7 +104,7 @@ void flight_sent(uint64_t cookie, uint64_t receiver) {
 static struct row *oldest(uint64_t cookie, uint64_t receiver) {
     struct row *found = NULL, *row;
     for (uint32_t i = 0; (row = row_at(i)); i++)
-        if (is_of(row, cookie) && atomic_load(&row->receiver) == receiver &&
+        if (row_is_of(row, cookie) && atomic_load(&row->receiver) == receiver &&
             (!found || atomic_load(&row->turn) < atomic_load(&found->turn)))
             found = row;
     return found;
@@ -122,7 +122,7 @@ uint64_t flight_next_queue(uint64_t cookie, uint64_t after) {
     uint64_t next = 0;
     struct row *row;
     for (uint32_t i = 0; (row = row_at(i)); i++) {
-        uint64_t receiver = is_of(row, cookie) ? atomic_load(&row->receiver) : 0;
+        uint64_t receiver = row_is_of(row, cookie) ? atomic_load(&row->receiver) : 0;
         if (receiver > after && (next == 0 || receiver < next))
             next = receiver;
     }
@@ -143,7 +143,7 @@ unsigned flight_among_last(uint64_t cookie, uint64_t receiver, unsigned there) {
     unsigned count = 0;
     struct row *row;
     for (uint32_t i = 0; (row = row_at(i)); i++)
-        count += is_of(row, cookie) && atomic_load(&row->receiver) == receiver && younger(row) < there;
+        count += row_is_of(row, cookie) && atomic_load(&row->receiver) == receiver && younger(row) < there;
     return count;
 }
 
@@ -155,6 +155,6 @@ void flight_forget_older(uint64_t receiver, unsigned there) {
 void flight_over(uint64_t cookie) {
     struct row *row;
     for (uint32_t i = 0; (row = row_at(i)); i++)
-        if (is_of(row, cookie))
+        if (row_is_of(row, cookie))
             atomic_store(&row->turn, 0);
 }

@@ -55,11 +55,11 @@ enum { FREE = 0 };
 static const uint32_t UNBORN = 1U << 31; /* a child that is being made, by the process of that id */
 
 static struct ledger *ledger;
-static uint32_t self;                /* who this process is, see who_at(); 0: there was no place for it */
+static uint32_t self_who;            /* who this process is, see who_at(); 0: there was no place for it */
 static __thread uint32_t child_self; /* who the child is that this thread is making */
 
-static bool exchange(struct record *record, uint64_t cookie, uint64_t holder, uint64_t new_cookie,
-                     uint64_t new_holder) {
+static bool exchange_record(struct record *record, uint64_t cookie, uint64_t holder, uint64_t new_cookie,
+                            uint64_t new_holder) {
     struct machine_pair expected = {cookie, holder};
     return machine_exchange(record, &expected, (struct machine_pair){new_cookie, new_holder});
 }
@@ -88,7 +88,7 @@ static unsigned reach_of(uint64_t cookie) {
     return atomic_load(&bucket_at(cookie, 0)->strays) ? REACH : 1;
 }
 
-static struct record *find(uint64_t cookie, uint64_t holder, unsigned *distance) {
+static struct record *find_record(uint64_t cookie, uint64_t holder, unsigned *distance) {
     for (unsigned i = 0, reach = reach_of(cookie); i < reach; i++) {
         struct bucket *bucket = bucket_at(cookie, i);
         for (unsigned r = 0; r < BUCKET_RECORDS; r++) {
@@ -113,8 +113,8 @@ uint64_t ledger_changes(uint64_t cookie) {
 
 static bool take_out(uint64_t cookie, uint64_t holder) {
     unsigned distance;
-    struct record *record = find(cookie, holder, &distance);
-    if (!record || !exchange(record, cookie, holder, 0, 0))
+    struct record *record = find_record(cookie, holder, &distance);
+    if (!record || !exchange_record(record, cookie, holder, 0, 0))
         return false;
     changed(cookie);
     if (distance)
@@ -125,7 +125,8 @@ static bool take_out(uint64_t cookie, uint64_t holder) {
 /* Free places of a bucket are looked for only where something is put in, so a reader may pass a writer by. */
 static bool put_into(struct bucket *bucket, uint64_t cookie, uint64_t holder) {
     for (unsigned r = 0; r < BUCKET_RECORDS; r++)
-        if (atomic_load(&bucket->records[r].cookie) == 0 && exchange(&bucket->records[r], 0, 0, cookie, holder)) {
+        if (atomic_load(&bucket->records[r].cookie) == 0 &&
+            exchange_record(&bucket->records[r], 0, 0, cookie, holder)) {
             changed(cookie);
             return true;
         }
@@ -133,7 +134,7 @@ static bool put_into(struct bucket *bucket, uint64_t cookie, uint64_t holder) {
 }
 
 /* Below: who is alive. */
-static int pid_of(uint32_t who);
+static int pid_of_who(uint32_t who);
 static void forget_dead_in(uint64_t cookie);
 
 static bool put_somewhere(uint64_t cookie, uint64_t holder) {
@@ -149,7 +150,7 @@ static bool put_somewhere(uint64_t cookie, uint64_t holder) {
 
 static bool put_in(uint64_t cookie, uint64_t holder) {
     unsigned distance;
-    if (find(cookie, holder, &distance) || put_somewhere(cookie, holder))
+    if (find_record(cookie, holder, &distance) || put_somewhere(cookie, holder))
         return true;
     forget_dead_in(cookie);
     return put_somewhere(cookie, holder);
@@ -159,7 +160,7 @@ static bool put_in(uint64_t cookie, uint64_t holder) {
 static bool marks_of(uint64_t cookie, uint32_t *marks) {
     for (uint32_t m = 0; m <= MARK_ESCAPED; m++) {
         unsigned distance;
-        if (find(cookie, holder_of(SOCKET, (int)m), &distance)) {
+        if (find_record(cookie, holder_of(SOCKET, (int)m), &distance)) {
             *marks = m;
             return true;
         }
@@ -169,7 +170,7 @@ static bool marks_of(uint64_t cookie, uint32_t *marks) {
 
 void ledger_born(uint64_t cookie) {
     uint32_t marks;
-    if (ledger && self && !marks_of(cookie, &marks))
+    if (ledger && self_who && !marks_of(cookie, &marks))
         put_in(cookie, holder_of(SOCKET, 0));
 }
 
@@ -180,13 +181,13 @@ void ledger_escaped(uint64_t cookie) {
 
 void ledger_add(uint64_t cookie, int fd) {
     /* What cannot be put in is not known: the ledger must not answer for it any more. */
-    if (ledger && self && !put_in(cookie, holder_of(self, fd)))
+    if (ledger && self_who && !put_in(cookie, holder_of(self_who, fd)))
         take_out(cookie, holder_of(SOCKET, 0));
 }
 
 void ledger_remove(uint64_t cookie, int fd) {
-    if (ledger && self)
-        take_out(cookie, holder_of(self, fd));
+    if (ledger && self_who)
+        take_out(cookie, holder_of(self_who, fd));
 }
 
 /* Walks over all records of a socket, its own included. */
@@ -217,7 +218,7 @@ static bool walk_on(struct walk *walk) {
 }
 
 static void walk_take_out(const struct walk *walk) {
-    if (!exchange(walk->record, walk->cookie, walk->holder, 0, 0))
+    if (!exchange_record(walk->record, walk->cookie, walk->holder, 0, 0))
         return;
     changed(walk->cookie);
     if (walk->strayed)
@@ -231,7 +232,7 @@ bool ledger_next(uint64_t cookie, struct ledger_cursor *cursor, struct ledger_re
     walk.bucket = cursor->bucket;
     walk.place = cursor->place;
     while (walk_on(&walk)) {
-        int pid = pid_of((uint32_t)(walk.holder >> 32));
+        int pid = pid_of_who((uint32_t)(walk.holder >> 32));
         if (pid == 0)
             continue;
         *cursor = (struct ledger_cursor){walk.bucket, walk.place};
@@ -263,7 +264,7 @@ void ledger_strike(uint64_t cookie, const struct ledger_reference *reference) {
     if (!ledger)
         return;
     for (struct walk walk = walk_over(cookie); walk_on(&walk);)
-        if ((int)(uint32_t)walk.holder == reference->fd && pid_of((uint32_t)(walk.holder >> 32)) == reference->pid)
+        if ((int)(uint32_t)walk.holder == reference->fd && pid_of_who((uint32_t)(walk.holder >> 32)) == reference->pid)
             walk_take_out(&walk);
 }
 
@@ -278,7 +279,7 @@ static bool is_dead(int pid) {
 }
 
 /* The process's id; 0 if it is gone, or nobody; -1 for a child that is being made, as long as there is somebody to. */
-static int pid_of(uint32_t who) {
+static int pid_of_who(uint32_t who) {
     uint32_t place = who & (PLACES - 1);
     uint64_t entry = atomic_load(&ledger->places[place]);
     uint32_t pid = (uint32_t)entry;
@@ -323,7 +324,7 @@ static void name_place(uint32_t who, uint32_t pid) {
 }
 
 static bool is_left_behind(uint64_t holder) {
-    int pid = pid_of((uint32_t)(holder >> 32));
+    int pid = pid_of_who((uint32_t)(holder >> 32));
     return holder >> 32 != SOCKET && (pid == 0 || is_dead(pid));
 }
 
@@ -334,7 +335,7 @@ static void forget_dead_in(uint64_t cookie) {
         for (unsigned r = 0; r < BUCKET_RECORDS; r++) {
             struct record *record = &bucket->records[r];
             uint64_t there = atomic_load(&record->cookie), holder = atomic_load(&record->holder);
-            if (there && is_left_behind(holder) && exchange(record, there, holder, 0, 0) &&
+            if (there && is_left_behind(holder) && exchange_record(record, there, holder, 0, 0) &&
                 home_of(there) != (home_of(cookie) + i) % BUCKETS)
                 atomic_fetch_sub(&bucket_at(there, 0)->strays, 1);
         }
@@ -359,7 +360,7 @@ void ledger_start(void *memory, bool joined) {
     ledger = memory;
     if (joined)
         ledger_bury(process_id()); /* what this process was before an exec */
-    self = take_place((uint32_t)process_id());
+    self_who = take_place((uint32_t)process_id());
 }
 
 void ledger_forking(void (*descriptors)(void)) {
@@ -387,9 +388,9 @@ void ledger_forked(int child) {
 void ledger_started_child(void) {
     if (!ledger)
         return;
-    self = child_self;
+    self_who = child_self;
     child_self = 0;
-    name_place(self, (uint32_t)process_id());
+    name_place(self_who, (uint32_t)process_id());
 }
 
 void ledger_enter(void (*descriptors)(void)) {
@@ -397,15 +398,15 @@ void ledger_enter(void (*descriptors)(void)) {
         return;
     child_self = take_place((uint32_t)process_id());
     descriptors();
-    self = child_self;
+    self_who = child_self;
     child_self = 0;
 }
 
 void ledger_leave(void) {
     if (!ledger)
         return;
-    free_place(self);
-    self = 0;
+    free_place(self_who);
+    self_who = 0;
 }
 
 static uint32_t who_has(int pid, uint32_t *place) {

@@ -42,7 +42,7 @@ bool references_flights_unsure(struct scratch *scratch) {
     return there > 0 && (flight_met_strangers() || there > in_flight(0, scratch, &unreadable));
 }
 
-static enum looked look(const struct ledger_reference *reference, uint64_t inode, uint64_t cookie) {
+static enum looked look_at_reference(const struct ledger_reference *reference, uint64_t inode, uint64_t cookie) {
     if (reference->pid < 0)
         return LOOKED_UNREADABLE;
     if (reference->pid != process_id())
@@ -55,7 +55,7 @@ static enum looked look(const struct ledger_reference *reference, uint64_t inode
 /* Whether a reference of the ledger's is there. What cannot be looked at is believed as long as its process lives. */
 static bool is_there(const struct ledger_reference *reference, uint64_t inode, uint64_t cookie,
                      struct search_row *row) {
-    enum looked looked = look(reference, inode, cookie);
+    enum looked looked = look_at_reference(reference, inode, cookie);
     if (looked != LOOKED_UNREADABLE)
         return looked == LOOKED_THERE;
     bool lives = reference->pid < 0 || probe(SYS_kill, reference->pid, 0, 0, 0, 0, 0) != -ESRCH;

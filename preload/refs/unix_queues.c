@@ -27,7 +27,7 @@ struct queues {
     unsigned count;
 };
 
-static bool is_new(struct queues *queues, int pid, int fd) {
+static bool is_new_queue(struct queues *queues, int pid, int fd) {
     char path[PROC_PATH], link[PROC_LINK] = "";
     proc_descriptor_path(path, sizeof path, pid, "/fd/", fd);
     uint64_t inode = proc_inode_in(link, probe(SYS_readlink, (long)path, (long)link, PROC_LINK - 1, 0, 0, 0));
@@ -51,7 +51,8 @@ static unsigned in_flight_of(int pid, struct queues *queues, struct scratch *scr
     }
     for (int fd; (fd = listing_next(&descriptors)) >= 0;) {
         proc_descriptor_path(path, sizeof path, pid, "/fdinfo/", fd);
-        if (proc_read(path, scratch->text, 512) > 0 && (copies = scm_fds(scratch->text)) && is_new(queues, pid, fd))
+        if (proc_read(path, scratch->text, 512) > 0 && (copies = scm_fds(scratch->text)) &&
+            is_new_queue(queues, pid, fd))
             count += copies;
     }
     listing_close(&descriptors);
