@@ -106,7 +106,7 @@ static int report(struct job *job, const struct report_style *style) {
     analysis_end(analysis);
     const struct totals totals = analysis_totals(analysis);
     if (!job->broken) {
-        if (totals.connections > 0) {
+        if (totals.connections + totals.refused + totals.timed_out + totals.failed > 0) {
             connections_print(analysis, stdout, style);
             putchar('\n');
         }

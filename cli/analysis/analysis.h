@@ -29,21 +29,26 @@ struct endpoint {
 
     uint64_t first_us, last_us; /* the first and the last event */
     bool opened;                /* its connect or accept is in the trace */
-    bool failed;                /* its connect failed */
+    bool established;           /* and not merely under way */
+    bool failed;                /* its connect failed, */
+    enum event_why failed_why;  /* by the peer's RST, by a time-out; unset: by something else */
     bool listened;
     int opener;
     char opener_comm[COMM_SIZE];
 
     bool has_traffic;
     uint64_t sent, received;
+    bool snapshot; /* these were counted while data waited in the send buffer: more may have come and gone */
     unsigned max_refs;
 
-    uint64_t fin_us;   /* its FIN left, or was queued */
-    uint64_t rst_us;   /* an RST left */
-    uint64_t eof_us;   /* the peer's FIN was read */
-    uint64_t reset_us; /* the peer's RST was seen */
-    uint64_t shut_us;  /* the program shut its sending direction down */
-    uint64_t gone_us;  /* the last reference was given up */
+    uint64_t fin_us;      /* its FIN left, or was queued */
+    uint64_t rst_us;      /* an RST left */
+    uint64_t eof_us;      /* the peer's FIN was read */
+    uint64_t peer_fin_us; /* the peer's FIN had come by then: it was read, or the state proves it */
+    uint64_t reset_us;    /* the peer's RST was seen */
+    uint64_t shut_us;     /* the program shut its sending direction down */
+    uint64_t gone_us;     /* the last reference was given up */
+    enum event_why died;  /* what else ended it: timed-out, destroyed, over */
     bool shut_both;
     /* by what its sending direction ended */
     enum event_op end_op;
@@ -100,6 +105,7 @@ struct finding {
 
 struct totals {
     uint64_t events, lost, sockets, connections, fins, rsts, withheld;
+    uint64_t refused, timed_out, failed; /* connects; failed: of other reasons */
     uint64_t findings, possible, notes;
     uint64_t first_us, last_us;
 };
@@ -121,5 +127,7 @@ const char *finding_name(enum finding_kind kind);
 bool endpoint_stands(const struct endpoint *endpoint);
 /* It was a connection: neither a listener nor one that never had a peer. */
 bool endpoint_is_connection(const struct endpoint *endpoint);
+/* It was to become one, and did not. */
+bool endpoint_is_failed_connect(const struct endpoint *endpoint);
 
 #endif

@@ -5,6 +5,10 @@ bool endpoint_is_connection(const struct endpoint *endpoint) {
            !address_is_unspecified(&endpoint->local);
 }
 
+bool endpoint_is_failed_connect(const struct endpoint *endpoint) {
+    return endpoint->failed && !address_is_unspecified(&endpoint->remote);
+}
+
 bool endpoint_stands(const struct endpoint *endpoint) {
     if (!endpoint_is_connection(endpoint))
         return false;

@@ -25,8 +25,9 @@ void close_look(struct analysis *analysis, struct endpoint *endpoint, const stru
             store_keep(analysis, &endpoint->queue, event);
         endpoint->queue_resets = event->pending;
     }
-    if (event->op == OP_CLOSE && event->fin == FIN_WITHHELD && event->why == WHY_CALL_IN_PROGRESS &&
-        by_another_thread(event) && !endpoint->in_use)
+    const bool goes_on = (event->fin == FIN_WITHHELD && event->why == WHY_CALL_IN_PROGRESS) ||
+                         (event->why == WHY_LISTENING && event->state_after == STATE_LISTEN);
+    if (event->op == OP_CLOSE && goes_on && by_another_thread(event) && !endpoint->in_use)
         store_keep(analysis, &endpoint->in_use, event);
     if (event->op == OP_CLOSE && event->has & HAS_ERRNO && event->error == EBADF && !endpoint->twice)
         store_keep(analysis, &endpoint->twice, event);
@@ -65,10 +66,9 @@ static void draw_in_use(struct analysis *analysis, const struct endpoint *endpoi
         const struct holder *holder = &event->holders[i];
         if (holder->fd >= 0 || holder->tid == event->tid)
             continue;
-        finding_say(analysis, finding,
-                    "%s, by thread %d, while thread %d was inside %s on it: that goes on, and the FIN "
-                    "waits for it",
-                    words_of_call(event), event->tid, holder->tid, holder->call ? holder->call : "a call");
+        finding_say(analysis, finding, "%s, by thread %d, while thread %d was inside %s on it: that goes on, and %s",
+                    words_of_call(event), event->tid, holder->tid, holder->call ? holder->call : "a call",
+                    event->why == WHY_LISTENING ? "the port stays open until it returns" : "the FIN waits for it");
         break;
     }
     finding_say_caller(analysis, finding, event);

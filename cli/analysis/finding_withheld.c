@@ -80,20 +80,32 @@ static bool sent_it(const struct event *event) {
     return event->why == WHY_IN_FLIGHT;
 }
 
-/* How the process that had it last came by it. */
-static const char *origin(struct analysis *analysis, const struct event *gave_up, int pid, const char *comm) {
-    const struct process *process = store_process(analysis, pid, false);
-    if (sent_it(gave_up))
-        return "sent to it";
-    if (process && process->forked_us && process->forked_us <= gave_up->time_us) {
-        const bool other = process->execed || strncmp(comm, gave_up->comm, COMM_SIZE) != 0;
-        return other ? "forked, and left open across exec" : "forked";
-    }
-    return strncmp(comm, gave_up->comm, COMM_SIZE) != 0 ? "left open across exec" : "inherited or sent to it";
+/* It was another program than the one that gave it up, when it was seen to have it or at its end. */
+static bool became_another(const struct endpoint *endpoint, const struct process *process,
+                           const struct holder *holder) {
+    const struct event *gave_up = &endpoint->gave_up->event;
+    const struct event *late = endpoint->late ? &endpoint->late->event : NULL;
+    return (process && process->execed) || strncmp(holder->comm, gave_up->comm, COMM_SIZE) != 0 ||
+           (late && late->pid == holder->pid && strncmp(late->comm, gave_up->comm, COMM_SIZE) != 0);
 }
 
-static void say_holder(struct analysis *analysis, struct finding *finding, const struct event *gave_up) {
+/* How the process that had it last came by it. */
+static const char *origin(struct analysis *analysis, const struct endpoint *endpoint, const struct holder *holder) {
+    const struct event *gave_up = &endpoint->gave_up->event;
+    const struct process *process = store_process(analysis, holder->pid, false);
+    const bool another = became_another(endpoint, process, holder);
+    if (sent_it(gave_up))
+        return "sent to it";
+    if (endpoint->opened && endpoint->opener == holder->pid)
+        return endpoint->role == ROLE_SERVER ? "accepted it there" : "connected it there";
+    if (process && process->forked_us && process->forked_us <= gave_up->time_us)
+        return another ? "forked, and left open across exec" : "forked";
+    return another ? "left open across exec" : "inherited or sent to it";
+}
+
+static void say_holder(struct analysis *analysis, struct finding *finding, const struct endpoint *endpoint) {
     const enum certainty certainty = finding->certainty;
+    const struct event *gave_up = &endpoint->gave_up->event;
     if (gave_up->holders_named == 0) {
         finding_say(analysis, finding, "kept open by %s",
                     sent_it(gave_up) ? "a copy in flight in a unix socket" : "a reference that is no descriptor");
@@ -108,7 +120,7 @@ static void say_holder(struct analysis *analysis, struct finding *finding, const
                     COMM_SIZE, holder->comm, holder->call ? holder->call : "a call", more);
     else
         finding_say(analysis, finding, "kept open by %d %.*s fd %d (%s)%s%s", holder->pid, COMM_SIZE, holder->comm,
-                    holder->fd, origin(analysis, gave_up, holder->pid, holder->comm), more,
+                    holder->fd, origin(analysis, endpoint, holder), more,
                     certainty == CERTAIN ? ", which never touched it" : "; whether that worked on it it could not say");
 }
 
@@ -125,7 +137,7 @@ void withheld_draw(struct analysis *analysis, struct endpoint *endpoint) {
     struct finding *finding = finding_add(analysis, FINDING_FIN_WITHHELD, certainty_of(endpoint), endpoint, gave_up);
     finding_say(analysis, finding, "%s gave up the last descriptor of a process that had worked on it",
                 words_of_call(gave_up));
-    say_holder(analysis, finding, gave_up);
+    say_holder(analysis, finding, endpoint);
     if (endpoint->late)
         finding_say(analysis, finding, "the %s left %s late: %s",
                     endpoint->late->event.fin == FIN_RESET ? "RST" : "FIN", words_of_time(left - gave_up->time_us),

@@ -9,6 +9,9 @@
 void write_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
     if (event->op != OP_WRITE || !(event->has & HAS_ERRNO) || event->error != EPIPE || is_injected(event))
         return;
+    /* One that never had a peer, or that this side has taken from it; one that its own kernel has given up. */
+    if (address_is_unspecified(&event->remote) || endpoint->failed || endpoint->died)
+        return;
     if (endpoint->refusals++ > 0)
         return;
     store_keep(analysis, &endpoint->refused, event);

@@ -159,7 +159,7 @@ struct endpoint *store_endpoint(struct analysis *analysis, const struct event *e
         return endpoint;
     endpoint = store_take(analysis, sizeof *endpoint);
     endpoint->cookie = event->cookie;
-    endpoint->first_us = event->time_us;
+    endpoint->first_us = event->op == OP_ACCEPT ? event_ended_at(event) : event->time_us;
     put(&analysis->by_cookie, &cookie_chain, endpoint);
     if (analysis->last)
         analysis->last->next = endpoint;

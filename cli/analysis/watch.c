@@ -20,14 +20,19 @@ void analysis_free(struct analysis *analysis) {
     free(analysis);
 }
 
-static uint64_t ended_at(const struct event *event) {
-    return event->time_us + (event->has & HAS_DURATION ? event->duration_us : 0);
+/* A forked process has one `start`, in its parent's name, until it becomes another program. */
+static bool begins_another_program(struct analysis *analysis, const struct process *process,
+                                   const struct event *event) {
+    const struct process *parent = store_process(analysis, process->parent, false);
+    if (process->started_us > process->forked_us)
+        return process->execed || !process->ended_us;
+    return process->forked_us && parent && strncmp(parent->comm, event->comm, COMM_SIZE) != 0;
 }
 
 static void see_process(struct analysis *analysis, const struct event *event) {
     struct process *process = store_process(analysis, event->pid, true);
     if (event->op == OP_START) {
-        process->execed = process->started_us && !process->ended_us && strcmp(process->comm, event->comm) != 0;
+        process->execed = begins_another_program(analysis, process, event);
         process->started_us = event->time_us;
         process->ended_us = 0;
     } else if (event->op == OP_END)
@@ -44,7 +49,7 @@ static void see_process(struct analysis *analysis, const struct event *event) {
 }
 
 static void see_socket(struct endpoint *endpoint, const struct event *event) {
-    endpoint->last_us = ended_at(event);
+    endpoint->last_us = event_ended_at(event);
     if (event->local.family != ADDRESS_UNSET)
         endpoint->local = event->local;
     if (event->remote.family != ADDRESS_UNSET)
@@ -55,6 +60,7 @@ static void see_socket(struct endpoint *endpoint, const struct event *event) {
         endpoint->listened = true;
     if (event->has & HAS_TRAFFIC && event->sent >= endpoint->sent) {
         endpoint->has_traffic = true;
+        endpoint->snapshot = event->fin == FIN_QUEUED;
         endpoint->sent = event->sent;
         endpoint->received = event->received > endpoint->received ? event->received : endpoint->received;
     }
@@ -64,28 +70,43 @@ static void see_socket(struct endpoint *endpoint, const struct event *event) {
         endpoint->max_refs = event->refs_after;
 }
 
+static bool is_under_way(const struct event *event) {
+    return event->error == EINPROGRESS || event->error == EALREADY || event->error == EINTR;
+}
+
 static void see_opening(struct endpoint *endpoint, const struct event *event) {
-    const bool under_way = event->ret == 0 || !(event->has & HAS_ERRNO) || event->error == EINPROGRESS ||
-                           event->error == EISCONN || event->error == EALREADY || event->error == EINTR;
-    if (event->op == OP_CONNECT && event->ret < 0 && !under_way)
-        endpoint->failed = !endpoint->opened;
-    if (endpoint->opened || (event->op == OP_CONNECT && !under_way))
+    const bool refused = event->has & HAS_ERRNO && event->error != EISCONN;
+    if (event->op == OP_CONNECT && refused && !is_under_way(event)) {
+        endpoint->failed = !endpoint->established;
+        endpoint->failed_why = event->why;
+        return;
+    }
+    endpoint->established = endpoint->established || !refused;
+    endpoint->failed = false;
+    if (endpoint->opened)
         return;
     endpoint->opened = true;
-    endpoint->failed = false;
     endpoint->opener = event->pid;
     memcpy(endpoint->opener_comm, event->comm, COMM_SIZE);
+}
+
+/* The call gives up what it had of the socket, or shuts it down; any other only found it over. */
+static bool ends_something(const struct event *event) {
+    return event->op != OP_READ && event->op != OP_WRITE &&
+           (event->op != OP_CONNECT || event->why == WHY_DISCONNECT || event->why == WHY_AFTER_SHUTDOWN);
 }
 
 /* Its sending direction has ended, or was given up for good, by this event. */
 static void see_end(struct endpoint *endpoint, const struct event *event) {
     const uint64_t when = event->time_us;
+    if (!ends_something(event))
+        return;
     if ((event->fin == FIN_SENT || event->fin == FIN_QUEUED || event->why == WHY_LINGER2) && !endpoint->fin_us)
         endpoint->fin_us = when;
     if (event->fin == FIN_RESET && !endpoint->rst_us)
         endpoint->rst_us = when;
     if (event->op == OP_SHUTDOWN && event->how != SHUT_RD && event->fin != FIN_NONE && !endpoint->shut_us)
-        endpoint->shut_us = ended_at(event);
+        endpoint->shut_us = event_ended_at(event);
     if (event->op == OP_SHUTDOWN && event->how == SHUT_RDWR && event->fin != FIN_NONE)
         endpoint->shut_both = true;
     if (event->fin == FIN_WITHHELD)
@@ -112,11 +133,41 @@ static void take_back(struct endpoint *endpoint, const struct event *event) {
     endpoint->reset = endpoint->late = NULL;
 }
 
+/* States that a connection only comes to by its peer's FIN. */
+static bool proves_peer_fin(enum tcp_state state) {
+    return state == STATE_CLOSE_WAIT || state == STATE_LAST_ACK || state == STATE_CLOSING || state == STATE_TIME_WAIT;
+}
+
+/* In CLOSE_WAIT it was there before what the call has sent, else it came after that. */
+static uint64_t peer_fin_by(const struct event *event) {
+    const enum tcp_state before = event->state_before;
+    if (event->op == OP_EOF)
+        return event_ended_at(event);
+    if (before == STATE_CLOSE_WAIT || before == STATE_LAST_ACK)
+        return event->time_us - 1;
+    return proves_peer_fin(before) || proves_peer_fin(event->state_after) ? event_ended_at(event) + 1 : 0;
+}
+
 static void see_peer(struct endpoint *endpoint, const struct event *event) {
     if (event->op == OP_EOF && !endpoint->eof_us)
-        endpoint->eof_us = ended_at(event);
+        endpoint->eof_us = event_ended_at(event);
+    if (!endpoint->peer_fin_us)
+        endpoint->peer_fin_us = peer_fin_by(event);
     if (event->op == OP_RESET && !endpoint->reset_us)
-        endpoint->reset_us = ended_at(event);
+        endpoint->reset_us = event_ended_at(event);
+    if (event->why == WHY_TIMED_OUT || event->why == WHY_DESTROYED || (event->why == WHY_OVER && !endpoint->died))
+        endpoint->died = event->why;
+}
+
+/* A connect that was under way when its socket was given up, or of which the end says what became of it. */
+static void see_given_up_connect(struct endpoint *endpoint, const struct event *event) {
+    const bool never = event->why == WHY_NOT_CONNECTED || event->why == WHY_REFUSED || event->why == WHY_TIMED_OUT;
+    if (!endpoint->opened || endpoint->established || endpoint->role != ROLE_CLIENT || !never ||
+        event->state_before == STATE_LISTEN)
+        return;
+    endpoint->failed = true;
+    if (event->why != WHY_NOT_CONNECTED)
+        endpoint->failed_why = event->why;
 }
 
 static void see(struct analysis *analysis, const struct event *event) {
@@ -133,6 +184,7 @@ static void see(struct analysis *analysis, const struct event *event) {
     else if (event->op == OP_EXIT)
         endpoint->gone_us = event->time_us; /* killed; by what it ended nobody knows */
     see_peer(endpoint, event);
+    see_given_up_connect(endpoint, event);
 }
 
 void analysis_event(struct analysis *analysis, const struct event *event) {
@@ -141,8 +193,8 @@ void analysis_event(struct analysis *analysis, const struct event *event) {
         return;
     if (!totals->first_us || event->time_us < totals->first_us)
         totals->first_us = event->time_us;
-    if (ended_at(event) > totals->last_us)
-        totals->last_us = ended_at(event);
+    if (event_ended_at(event) > totals->last_us)
+        totals->last_us = event_ended_at(event);
     if (event->op == OP_END)
         totals->lost += event->lost;
     if (event->op != OP_START && event->op != OP_END)
@@ -175,11 +227,15 @@ static bool was_in_queue(struct analysis *analysis, const struct endpoint *endpo
 static void count(struct analysis *analysis, const struct endpoint *endpoint) {
     struct totals *totals = &analysis->totals;
     const struct endpoint *peer = endpoint->peer;
+    if (endpoint_is_failed_connect(endpoint))
+        ++*(endpoint->failed_why == WHY_REFUSED     ? &totals->refused
+            : endpoint->failed_why == WHY_TIMED_OUT ? &totals->timed_out
+                                                    : &totals->failed);
     if (!endpoint_is_connection(endpoint))
         return;
     totals->connections += endpoint_stands(endpoint);
     totals->fins += endpoint->fin_us != 0;
-    totals->fins += endpoint->eof_us && !(peer && peer->fin_us);
+    totals->fins += endpoint->peer_fin_us && !(peer && peer->fin_us);
     totals->rsts += endpoint->rst_us != 0;
     totals->rsts += came_by_rst(endpoint) && !(peer && peer->rst_us) && !was_in_queue(analysis, endpoint);
     totals->withheld += endpoint->gave_up && endpoint->late;

@@ -81,7 +81,8 @@ void run_summary_end(struct drain *drain, const struct run_options *options) {
     struct report_style style = {.color = output_in_color(STDERR_FILENO)};
     analysis_end(account->analysis);
     struct totals totals = analysis_totals(analysis);
-    if (totals.connections > 0 || analysis_findings(analysis)) {
+    const uint64_t tried = totals.connections + totals.refused + totals.timed_out + totals.failed;
+    if (tried > 0 || analysis_findings(analysis)) {
         findings_print(analysis, stderr, &style, false);
         fputs("closetrace: ", stderr);
         summary_print(analysis, stderr);

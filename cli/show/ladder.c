@@ -106,10 +106,9 @@ void ladder_event(struct ladder *ladder, const struct event *event) {
         ladder->room = room;
     }
     struct rung *rung = &ladder->rungs[ladder->count];
-    const bool comes = event->op == OP_EOF || event->op == OP_RESET || event->op == OP_ACCEPT;
     memset(rung, 0, sizeof *rung);
     rung->order = ladder->count++;
-    rung->time_us = event->time_us + (comes && event->has & HAS_DURATION ? event->duration_us : 0);
+    rung->time_us = event_happened_at(event);
     rung->cookie = event->cookie;
     rung->right = is_servers(event);
     rung->client = rung->right ? event->remote : event->local;

@@ -42,10 +42,12 @@ static void life_cell(char cell[CELL_SIZE], const struct pair *pair) {
 
 /* What one end sent the other received, less what was lost or not yet there. */
 static void bytes_cell(char cell[CELL_SIZE], const struct endpoint *from, const struct endpoint *to) {
-    if (from && from->has_traffic)
-        snprintf(cell, CELL_SIZE, "%llu", (unsigned long long)from->sent);
-    else if (to && to->has_traffic)
-        snprintf(cell, CELL_SIZE, "%llu", (unsigned long long)to->received);
+    const struct endpoint *sender = from && from->has_traffic ? from : NULL;
+    const struct endpoint *receiver = to && to->has_traffic ? to : NULL;
+    if (sender && !(sender->snapshot && receiver && !receiver->snapshot))
+        snprintf(cell, CELL_SIZE, "%llu%s", (unsigned long long)sender->sent, sender->snapshot ? "+" : "");
+    else if (receiver)
+        snprintf(cell, CELL_SIZE, "%llu%s", (unsigned long long)receiver->received, receiver->snapshot ? "+" : "");
     else
         snprintf(cell, CELL_SIZE, "?");
 }
@@ -53,7 +55,7 @@ static void bytes_cell(char cell[CELL_SIZE], const struct endpoint *from, const 
 /* When that end's FIN or RST is known to have left; seen: by the other one. */
 static uint64_t left_at(const struct endpoint *endpoint, const struct endpoint *other) {
     const uint64_t own = endpoint ? earlier(endpoint->fin_us, endpoint->rst_us) : 0;
-    return own ? own : other ? earlier(other->eof_us, other->reset_us) : 0;
+    return own ? own : other ? earlier(other->peer_fin_us, other->reset_us) : 0;
 }
 
 static void first_cell(char cell[CELL_SIZE], const struct pair *pair) {
@@ -72,23 +74,43 @@ static void first_cell(char cell[CELL_SIZE], const struct pair *pair) {
 static const char *what_left(const struct endpoint *endpoint) {
     if (endpoint->rst_us)
         return endpoint->fin_us ? "FIN, RST" : "RST";
-    return endpoint->fin_us ? endpoint->end_fin == FIN_QUEUED ? "FIN queued" : "FIN" : "nothing";
+    if (endpoint->fin_us)
+        return endpoint->end_fin == FIN_QUEUED ? "FIN queued" : "FIN";
+    switch (endpoint->died) {
+    case WHY_TIMED_OUT:
+        return "nothing, timed out";
+    case WHY_DESTROYED:
+        return "nothing, destroyed";
+    default:
+        return "nothing";
+    }
+}
+
+static const char *what_failed(const struct endpoint *endpoint) {
+    switch (endpoint->failed_why) {
+    case WHY_REFUSED:
+        return "refused";
+    case WHY_TIMED_OUT:
+        return "timed out";
+    default:
+        return "failed";
+    }
 }
 
 static void end_cell(char cell[CELL_SIZE], const struct endpoint *endpoint, const struct endpoint *other) {
     if (!endpoint) {
         const bool reset = other->reset_us != 0;
-        snprintf(cell, CELL_SIZE, "%s", reset ? "(RST)" : other->eof_us ? "(FIN)" : "?");
+        snprintf(cell, CELL_SIZE, "%s", reset ? "(RST)" : other->peer_fin_us ? "(FIN)" : "?");
         return;
     }
     if (endpoint->failed)
-        snprintf(cell, CELL_SIZE, "failed");
+        snprintf(cell, CELL_SIZE, "%s", what_failed(endpoint));
     else if (endpoint->shut_us && endpoint->fin_us && endpoint->fin_us <= endpoint->shut_us)
         snprintf(cell, CELL_SIZE, "shutdown %s%s", what_left(endpoint), endpoint->gone_us ? "" : ", open");
     else if (endpoint->end_fin)
         snprintf(cell, CELL_SIZE, "%s %s", op_name(endpoint->end_op), what_left(endpoint));
-    else if (other && (other->eof_us || other->reset_us))
-        snprintf(cell, CELL_SIZE, "%s", other->eof_us ? "(FIN)" : "(RST)");
+    else if (other && (other->peer_fin_us || other->reset_us))
+        snprintf(cell, CELL_SIZE, "%s", other->peer_fin_us ? "(FIN)" : "(RST)");
     else if (endpoint->gone_us)
         snprintf(cell, CELL_SIZE, "killed ?");
     else
@@ -99,7 +121,7 @@ static void references_cell(char cell[CELL_SIZE], const struct pair *pair) {
     const struct endpoint *a = pair->any, *b = a->peer;
     const struct endpoint *const late = a->late ? a : b && b->late ? b : NULL;
     unsigned most = b && b->max_refs > a->max_refs ? b->max_refs : a->max_refs;
-    const int used = snprintf(cell, CELL_SIZE, "%u", most);
+    const int used = most > 0 ? snprintf(cell, CELL_SIZE, "%u", most) : snprintf(cell, CELL_SIZE, "?");
     if (late)
         snprintf(cell + used, CELL_SIZE - (size_t)used, ", withheld %.3f s until %d %.*s",
                  (double)(late->late->event.time_us - late->gave_up->event.time_us) / 1e6, late->late->event.pid,
@@ -118,12 +140,16 @@ static void fill(struct row *row, const struct endpoint *endpoint) {
     references_cell(row->cells[REFERENCES], &pair);
 }
 
+static bool has_row(const struct endpoint *endpoint) {
+    return endpoint_stands(endpoint) || endpoint_is_failed_connect(endpoint);
+}
+
 static void measure(unsigned widths[COLUMNS], const struct endpoint *first) {
     struct row row;
     for (unsigned i = 0; i < COLUMNS; i++)
         widths[i] = (unsigned)strlen(titles[i]);
     for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next) {
-        if (!endpoint_stands(endpoint))
+        if (!has_row(endpoint))
             continue;
         fill(&row, endpoint);
         for (unsigned i = 0; i < COLUMNS; i++)
@@ -158,7 +184,7 @@ void connections_print(const struct analysis *analysis, FILE *out, const struct 
         snprintf(row.cells[i], CELL_SIZE, "%s", titles[i]);
     print_row(out, (const char(*)[CELL_SIZE])row.cells, widths, style->width);
     for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next) {
-        if (!endpoint_stands(endpoint))
+        if (!has_row(endpoint))
             continue;
         fill(&row, endpoint);
         print_row(out, (const char(*)[CELL_SIZE])row.cells, widths, style->width);

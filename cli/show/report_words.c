@@ -93,6 +93,12 @@ void summary_print(const struct analysis *analysis, FILE *out) {
     count_print(out, "", totals.connections, "connection", "connections");
     count_print(out, ", ", totals.fins, "FIN", "FINs");
     count_print(out, ", ", totals.rsts, "RST", "RSTs");
+    if (totals.refused > 0)
+        count_print(out, ", ", totals.refused, "connect refused", "connects refused");
+    if (totals.timed_out > 0)
+        count_print(out, ", ", totals.timed_out, "connect timed out", "connects timed out");
+    if (totals.failed > 0)
+        count_print(out, ", ", totals.failed, "connect failed", "connects failed");
     count_print(out, "; ", totals.findings, "finding", "findings");
     if (totals.possible > 0)
         count_print(out, ", ", totals.possible, "possible one", "possible ones");

@@ -61,6 +61,10 @@ enum event_why {
     WHY_DISCONNECT,
     WHY_LINGER2,
     WHY_AFTER_CLOSE,
+    WHY_TIMED_OUT,
+    WHY_DESTROYED,
+    WHY_OVER,
+    WHY_REFUSED,
     WHY_COUNT
 };
 
@@ -210,6 +214,14 @@ struct event {
      */
     uint64_t events, lost, asked, contradicted;
 };
+
+/* When its call came back. */
+static inline uint64_t event_ended_at(const struct event *event) {
+    return event->time_us + (event->has & HAS_DURATION ? event->duration_us : 0);
+}
+
+/* When it happened: what a call has waited for comes at its end, whatever else at its beginning. */
+uint64_t event_happened_at(const struct event *event);
 
 /* Makes *event an event of that kind with nothing in it. */
 void event_init(struct event *event, enum event_op op);

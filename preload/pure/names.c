@@ -38,6 +38,10 @@ static const char *const why_names[WHY_COUNT] = {
     [WHY_DISCONNECT] = "disconnect",
     [WHY_LINGER2] = "linger2",
     [WHY_AFTER_CLOSE] = "after-close",
+    [WHY_TIMED_OUT] = "timed-out",
+    [WHY_DESTROYED] = "destroyed",
+    [WHY_OVER] = "over",
+    [WHY_REFUSED] = "refused",
 };
 
 static const char *const role_names[ROLE_COUNT] = {

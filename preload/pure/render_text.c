@@ -39,7 +39,7 @@ static void right_aligned_pid(struct line *line, int pid) {
 
 static void prefix(struct line *line, const struct event *event, const struct text_style *style) {
     const char *end = memchr(event->comm, '\0', COMM_SIZE);
-    time_of_day(line, event->time_us, style->utc_offset);
+    time_of_day(line, event_happened_at(event), style->utc_offset);
     line_char(line, ' ');
     right_aligned_pid(line, event->pid);
     line_char(line, ' ');

@@ -238,11 +238,10 @@ unsigned event_classes(const struct event *event) {
     case OP_EOF:
     case OP_RESET:
         return TRACE_EOF | end;
+    case OP_READ:
     case OP_WRITE:
         if ((event->has & HAS_ERRNO) && event->error != EAGAIN && event->error != EINTR)
             return TRACE_DATA | TRACE_EOF | end;
-        return TRACE_DATA | end;
-    case OP_READ:
         return TRACE_DATA | end;
     default:
         return 0;

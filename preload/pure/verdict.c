@@ -10,7 +10,7 @@ enum phase {
     PHASE_OPEN,     /* its sending direction is open: a FIN is due */
     PHASE_FIN_SENT, /* its FIN has left, the socket is there still */
     PHASE_OVER,     /* it was connected, and both directions are ended in good order */
-    PHASE_DEAD,     /* it was connected, and was reset */
+    PHASE_DEAD,     /* it was connected, and was reset, or given up */
 };
 
 static enum phase phase_of(const struct before *before) {
@@ -82,16 +82,16 @@ static struct verdict last_reference_gone(const struct before *before, enum phas
 }
 
 /* What has no sending direction to end. */
-static struct verdict nothing_to_end(enum phase phase) {
+static struct verdict nothing_to_end(enum phase phase, const struct before *before) {
     switch (phase) {
     case PHASE_LISTENING:
         return say(FIN_NONE, WHY_LISTENING);
     case PHASE_OVER:
         return say(FIN_ALREADY, WHY_AFTER_SHUTDOWN);
     case PHASE_DEAD:
-        return say(FIN_NONE, WHY_PEER_RESET);
+        return say(FIN_NONE, before->death ? before->death : WHY_PEER_RESET);
     default:
-        return say(FIN_NONE, WHY_NOT_CONNECTED);
+        return say(FIN_NONE, before->death ? before->death : WHY_NOT_CONNECTED);
     }
 }
 
@@ -102,7 +102,7 @@ static bool is_open_or_fin_sent(enum phase phase) {
 static struct verdict predict_release(const struct before *before, const struct remaining *remaining, bool referenced) {
     enum phase phase = phase_of(before);
     if (!is_open_or_fin_sent(phase))
-        return nothing_to_end(phase);
+        return nothing_to_end(phase, before);
     if (!referenced)
         return last_reference_gone(before, phase);
     return phase == PHASE_OPEN ? say(FIN_WITHHELD, why_withheld(remaining)) : after_shutdown(before->fin_unsent);
@@ -111,7 +111,7 @@ static struct verdict predict_release(const struct before *before, const struct 
 static struct verdict predict_shutdown(int how, const struct before *before) {
     enum phase phase = phase_of(before);
     if (!is_open_or_fin_sent(phase))
-        return nothing_to_end(phase);
+        return nothing_to_end(phase, before);
     if (how == HOW_RD)
         return say(FIN_NONE, WHY_RECEIVE_SIDE);
     return phase == PHASE_OPEN ? say(FIN_SENT, WHY_SHUTDOWN) : after_shutdown(before->fin_unsent);
@@ -120,7 +120,7 @@ static struct verdict predict_shutdown(int how, const struct before *before) {
 static struct verdict predict_disconnect(const struct before *before) {
     enum phase phase = phase_of(before);
     if (!is_open_or_fin_sent(phase))
-        return nothing_to_end(phase);
+        return nothing_to_end(phase, before);
     if (before->repair)
         return say(FIN_NONE, WHY_DISCONNECT);
     return disconnect_resets(before->state) ? say(FIN_RESET, WHY_DISCONNECT) : say(FIN_ALREADY, WHY_AFTER_SHUTDOWN);

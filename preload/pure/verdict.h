@@ -25,6 +25,7 @@ struct before {
     bool fin_unsent;       /* it was shut down, and the FIN waits behind data in the send buffer */
     bool fin_would_wait;   /* the peer has no room for what is unsent, and a FIN behind it */
     bool was_connected;    /* its handshake had been done */
+    enum event_why death;  /* CLOSE: by what it had ended, where that was seen */
     unsigned pending;      /* LISTEN: connections in the accept queue */
 };
 

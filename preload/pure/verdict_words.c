@@ -122,6 +122,10 @@ static void reset(struct line *line, const struct event *event) {
 
 static void listening(struct line *line, const struct event *event) {
     line_text(line, ": listening");
+    if (event->holder_count > 0) {
+        line_text(line, ", held by ");
+        holders_words(line, event);
+    }
     if (!(event->has & HAS_PENDING) || event->pending == 0)
         return;
     line_text(line, ", ");
@@ -140,6 +144,18 @@ static void none(struct line *line, const struct event *event) {
         break;
     case WHY_PEER_RESET:
         line_text(line, ": reset by peer");
+        break;
+    case WHY_TIMED_OUT:
+        line_text(line, ": timed out");
+        break;
+    case WHY_DESTROYED:
+        line_text(line, ": destroyed on this host");
+        break;
+    case WHY_OVER:
+        line_text(line, ": over before");
+        break;
+    case WHY_REFUSED:
+        line_text(line, ": refused by peer");
         break;
     case WHY_RECEIVE_SIDE:
         line_text(line, ": SHUT_RD sends nothing");

@@ -132,7 +132,8 @@ static void every_word(void) {
     static const char *const whys[] = {
         NULL,          "last-reference", "shutdown",      "references", "call-in-progress", "unread-data",
         "linger-zero", "after-shutdown", "not-connected", "listening",  "peer-reset",       "in-flight",
-        "hidden",      "parked",         "receive-side",  "disconnect", "linger2",          "after-close"};
+        "hidden",      "parked",         "receive-side",  "disconnect", "linger2",          "after-close",
+        "timed-out",   "destroyed",      "over",          "refused"};
     static const char *const fins[] = {NULL, "sent", "queued", "withheld", "already", "reset", "none"};
     char wanted[100];
     for (int op = 0; op < OP_COUNT; op++) {

@@ -88,6 +88,27 @@ static void who_and_when(void) {
     CHECK_TEXT(line_of(&event), "22:13:20.000007    10 \\033[2J six\xef\xbf\xbdteen ch  close()\n");
 }
 
+/* What a call has waited for bears the time at which it came. */
+static void when_it_came(void) {
+    static const enum event_op come_at_the_end[] = {OP_EOF, OP_RESET, OP_ACCEPT, OP_RECV_FD};
+    struct event event = bare_event(OP_CLOSE, "close");
+    event.has = HAS_DURATION;
+    event.duration_us = 2000001;
+    CHECK(strncmp(line_of(&event), "14:03:22.123456 ", 16) == 0);
+    for (size_t i = 0; i < sizeof come_at_the_end / sizeof *come_at_the_end; i++) {
+        event.op = come_at_the_end[i];
+        CHECK(strncmp(line_of(&event), "14:03:24.123457 ", 16) == 0);
+    }
+    event.op = OP_CONNECT;
+    CHECK(strncmp(line_of(&event), "14:03:22.123456 ", 16) == 0);
+    ends(&event, FIN_NONE, WHY_TIMED_OUT, true);
+    CHECK(strncmp(line_of(&event), "14:03:24.123457 ", 16) == 0);
+    event.op = OP_READ;
+    CHECK(strncmp(line_of(&event), "14:03:24.123457 ", 16) == 0);
+    ends(&event, FIN_UNSET, WHY_UNSET, false);
+    CHECK(strncmp(line_of(&event), "14:03:22.123456 ", 16) == 0);
+}
+
 static void sockets(void) {
     struct event event = socket_event(OP_CLOSE, "close");
     event.local = v6(80);
@@ -379,6 +400,7 @@ int main(void) {
     errno = 4711;
     the_lines_of_the_contract();
     who_and_when();
+    when_it_came();
     sockets();
     opening();
     references();

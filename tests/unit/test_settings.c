@@ -184,6 +184,9 @@ static void classes_of_events(void) {
     struct event event = socket_event(OP_WRITE, "write");
     fails(&event, EPIPE);
     CHECK_NUMBER(event_classes(&event), TRACE_DATA | TRACE_EOF);
+    event.op = OP_READ;
+    fails(&event, ETIMEDOUT);
+    CHECK_NUMBER(event_classes(&event), TRACE_DATA | TRACE_EOF);
     fails(&event, EAGAIN);
     CHECK_NUMBER(event_classes(&event), TRACE_DATA);
     fails(&event, EINTR);

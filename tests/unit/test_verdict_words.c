@@ -70,6 +70,14 @@ static void nothing_to_end(void) {
     both(&event, "no FIN: not connected", "no FIN expected: not connected");
     event.why = WHY_PEER_RESET;
     both(&event, "no FIN: reset by peer", "no FIN expected: reset by peer");
+    event.why = WHY_TIMED_OUT;
+    both(&event, "no FIN: timed out", "no FIN expected: timed out");
+    event.why = WHY_DESTROYED;
+    both(&event, "no FIN: destroyed on this host", "no FIN expected: destroyed on this host");
+    event.why = WHY_OVER;
+    both(&event, "no FIN: over before", "no FIN expected: over before");
+    event.why = WHY_REFUSED;
+    both(&event, "no FIN: refused by peer", "no FIN expected: refused by peer");
     event.why = WHY_RECEIVE_SIDE;
     both(&event, "no FIN: SHUT_RD sends nothing", "no FIN expected: SHUT_RD sends nothing");
     event.why = WHY_LISTENING;
@@ -82,7 +90,12 @@ static void nothing_to_end(void) {
     event.pending = 1;
     both(&event, "no FIN: listening, 1 waiting connection reset",
          "no FIN expected: listening, 1 waiting connection to be reset");
-    event.why = WHY_UNSET;
+    event.pending = 0;
+    held_by(&event, 4712, "nginx", 6);
+    held_by_thread(&event, 4711, 4713, "nginx", "accept4");
+    both(&event, "no FIN: listening, held by 4712 nginx fd 6, thread 4713 is inside accept4",
+         "no FIN expected: listening, held by 4712 nginx fd 6, thread 4713 is inside accept4");
+    event = verdict(FIN_NONE, WHY_UNSET);
     both(&event, "no FIN", "no FIN expected");
     event.fin = FIN_UNSET;
     both(&event, "", "");
