@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# needs: root
 # docs/faults.md's examples: unmodified programs of Debian's, their connections ended otherwise.
 
 load helpers/netns

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# needs: root
 # Every family of calls and every action of a rule: what the program saw, what the log says, what left and when.
 
 load helpers/scene

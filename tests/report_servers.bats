@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# needs: root
 # What `closetrace report` finds in unmodified servers, and that it finds nothing in the same servers beside them that
 # do it right.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# needs: root
 # close() of the last reference in every state, disconnecting, and listeners: log against wire.
 
 load helpers/scene

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# needs: root
 # Processes that share connections, become other programs, and end: log against wire.
 
 load helpers/scene

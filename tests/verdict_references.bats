@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# needs: root
 # What holds a connection beside the descriptor that was closed, and what ends it then: log against wire.
 
 load helpers/scene

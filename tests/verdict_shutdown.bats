@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# needs: root
 # shutdown() in its three directions, and the close after it: log against wire.
 
 load helpers/scene
