@@ -30,10 +30,10 @@ serve() {
   shift
   [ -z "${RULES-}" ] || faults=("LD_PRELOAD=$PLACE/libclosetrace.so" CLOSETRACE_FORMAT=json "CLOSETRACE_OUTPUT=$PLACE/log.%p"
     CLOSETRACE_TRACE=none "CLOSETRACE_INJECT=$RULES")
-  ip netns exec "$NETNS" env "${faults[@]}" "$@" >"$PLACE/server.$port" 2>&1 3>&- &
+  nsenter "--net=/run/netns/$NETNS" env "${faults[@]}" "$@" >"$PLACE/server.$port" 2>&1 3>&- &
   servers+=($!)
   for _ in {1..500}; do
-    ip netns exec "$NETNS" ss -Hltn "sport = :$port" | grep -q . && return
+    nsenter "--net=/run/netns/$NETNS" ss -Hltn "sport = :$port" | grep -q . && return
     sleep 0.02
   done
   cat "$PLACE/server.$port"
@@ -44,13 +44,13 @@ serve() {
 with() {
   local rules=$1
   shift
-  run ip netns exec "$NETNS" env "LD_PRELOAD=$PLACE/libclosetrace.so" CLOSETRACE_FORMAT=json \
+  run nsenter "--net=/run/netns/$NETNS" env "LD_PRELOAD=$PLACE/libclosetrace.so" CLOSETRACE_FORMAT=json \
     "CLOSETRACE_OUTPUT=$PLACE/log" CLOSETRACE_TRACE=none "CLOSETRACE_INJECT=$rules" "$@"
   echo "$output"
 }
 
 bare() {
-  run ip netns exec "$NETNS" "$@"
+  run nsenter "--net=/run/netns/$NETNS" "$@"
   echo "$output"
 }
 

@@ -100,7 +100,7 @@ assert_lines() {
     prlimit --as=$limit "$PROGRAMS/ledger" plain >/dev/null 2>&1 && break
   done
   LOG=$BATS_TEST_TMPDIR/log
-  ip netns exec "$NETNS" prlimit --as=$((limit + 1000000)) env "LD_PRELOAD=$LIB" "CLOSETRACE_OUTPUT=$LOG" \
+  nsenter "--net=/run/netns/$NETNS" prlimit --as=$((limit + 1000000)) env "LD_PRELOAD=$LIB" "CLOSETRACE_OUTPUT=$LOG" \
     CLOSETRACE_FORMAT=json "$PROGRAMS/ledger" plain >"$BATS_TEST_TMPDIR/facts"
   jq -e -n '[inputs | select(.op == "close" and .role == "client") | [.fin, .refs_before, .refs_after, .verified]]
     == [["withheld", 2, 1, true], ["sent", 1, 0, true]]' "$LOG"
@@ -122,9 +122,9 @@ assert_lines() {
 @test "ledger: nothing stays behind, even if all are killed" {
   local before after left
   before=$(find /dev/shm /tmp -maxdepth 1 ! -name 'bats-*' ! -path "$BATS_TMPDIR*" | sort)
-  ip netns exec "$NETNS" env "LD_PRELOAD=$LIB" "CLOSETRACE_OUTPUT=$BATS_TEST_TMPDIR/log" \
+  nsenter "--net=/run/netns/$NETNS" env "LD_PRELOAD=$LIB" "CLOSETRACE_OUTPUT=$BATS_TEST_TMPDIR/log" \
     "$PROGRAMS/ledger" holder-lives >"$BATS_TEST_TMPDIR/facts"
-  LD_PRELOAD=$LIB CLOSETRACE_OUTPUT=$BATS_TEST_TMPDIR/log setsid ip netns exec "$NETNS" "$PROGRAMS/ledger" tree \
+  LD_PRELOAD=$LIB CLOSETRACE_OUTPUT=$BATS_TEST_TMPDIR/log setsid nsenter "--net=/run/netns/$NETNS" "$PROGRAMS/ledger" tree \
     >"$BATS_TEST_TMPDIR/tree" 3>&- &
   # shellcheck disable=SC2016 # another shell's
   timeout 20 bash -c 'until grep -q READY "$0"; do sleep 0.05; done' "$BATS_TEST_TMPDIR/tree"

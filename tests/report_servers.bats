@@ -19,7 +19,7 @@ setup_place() {
 
 # A client that is not traced.
 client() {
-  ip netns exec "$NETNS" /usr/bin/python3 - "$@" 3>&-
+  nsenter "--net=/run/netns/$NETNS" /usr/bin/python3 - "$@" 3>&-
 }
 
 findings() {
@@ -82,7 +82,7 @@ stream {
   }
 }
 END
-  ip netns exec "$NETNS" /usr/bin/python3 - 3>&- <<'PYTHON' &
+  nsenter "--net=/run/netns/$NETNS" /usr/bin/python3 - 3>&- <<'PYTHON' &
 import socket
 
 listener = socket.create_server(("127.0.0.1", 8081))
@@ -234,7 +234,7 @@ PYTHON
 
 # All three wait in its queue; or, where it accepts them ($1 = 1), all are over.
 came() {
-  [ "$(ip netns exec "$NETNS" ss -Htan state established 'dport = :8003' | wc -l)" = "$((3 - 3 * $1))" ] &&
+  [ "$(nsenter "--net=/run/netns/$NETNS" ss -Htan state established 'dport = :8003' | wc -l)" = "$((3 - 3 * $1))" ] &&
     { [ "$1" = 0 ] || [ "$(jq -s 'map(select(.op == "accept")) | length' "$LOG")" = 3 ]; }
 }
 
@@ -257,8 +257,8 @@ postgres() {
   "${sql[@]}" "${bin[-1]}/initdb" -D "$WORK/data" -A trust --no-sync --locale=C >"$PLACE/initdb" 2>&1
   RUN_AS=postgres serve postgres 5432 "${bin[-1]}/postgres" -D "$WORK/data" -c unix_socket_directories= \
     -c listen_addresses=127.0.0.1 -c fsync=off
-  until_true ip netns exec "$NETNS" "${bin[-1]}/pg_isready" -q -h 127.0.0.1
-  ip netns exec "$NETNS" psql -XAtq -h 127.0.0.1 -U postgres -c "copy (select 1) to program '$1'" postgres
+  until_true nsenter "--net=/run/netns/$NETNS" "${bin[-1]}/pg_isready" -q -h 127.0.0.1
+  nsenter "--net=/run/netns/$NETNS" psql -XAtq -h 127.0.0.1 -U postgres -c "copy (select 1) to program '$1'" postgres
   # It is over when the server's last descriptor of the connection is.
   until_true no_sleep
   stop postgres INT

@@ -28,7 +28,7 @@ capture_wait() {
 
 capture_start() {
   local netns=$1
-  ip netns exec "$netns" tcpdump -i lo -nn -Z root -s 128 -B 4096 --immediate-mode -U \
+  nsenter "--net=/run/netns/$netns" tcpdump -i lo -nn -Z root -s 128 -B 4096 --immediate-mode -U \
     -w "$BATS_TEST_TMPDIR/$netns.pcap" "$capture_filter" 2>"$BATS_TEST_TMPDIR/$netns.tcpdump" >/dev/null 3>&- &
   echo "$! $netns" >>"$BATS_TEST_TMPDIR/captures"
   capture_wait grep -qs '^tcpdump: listening on' "$BATS_TEST_TMPDIR/$netns.tcpdump"
@@ -38,7 +38,7 @@ capture_start() {
 capture_stop() {
   local pid netns status=0
   while read -r pid netns; do
-    ip netns exec "$netns" bash -c 'echo "closetrace: the last one" >/dev/udp/127.0.0.1/9'
+    nsenter "--net=/run/netns/$netns" bash -c 'echo "closetrace: the last one" >/dev/udp/127.0.0.1/9'
     capture_wait grep -qs 'closetrace: the last one' "$BATS_TEST_TMPDIR/$netns.pcap" || status=1
     kill -INT "$pid"
     wait "$pid" || status=1

@@ -14,7 +14,7 @@ load helpers/scene
 load helpers/shown
 
 play_lesson() {
-  ip netns exec "$NETNS" env LESSON_BUILT=1 LESSON_PLAIN=1 "BUILD=${PROGRAMS%/tests/programs}" "LIB=$LIB" "$@" \
+  nsenter "--net=/run/netns/$NETNS" env LESSON_BUILT=1 LESSON_PLAIN=1 "BUILD=${PROGRAMS%/tests/programs}" "LIB=$LIB" "$@" \
     "$LESSON/run" 3>&-
 }
 

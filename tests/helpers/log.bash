@@ -55,7 +55,7 @@ trace() {
   shift
   [[ $program == */* ]] || program=$PROGRAMS/$program
   [ -x "$program" ] || { echo "$program is not built: make test-programs" && return 1; }
-  [ -z "${NETNS-}" ] || place=(ip netns exec "$NETNS")
+  [ -z "${NETNS-}" ] || place=(nsenter "--net=/run/netns/$NETNS")
 
   if [ -z "${KERNEL_ONLY-}" ]; then
     [ -e "$LIB" ] || { echo "$LIB is not built: make" && return 1; }

@@ -3,7 +3,7 @@
 # Needs root. For bats: names are unique, and what was made is written down in $BATS_TEST_TMPDIR/netns.
 #
 #   netns_create NAME        makes a namespace with lo up, and sets the variable NAME to its name
-#   netns_run NAME COMMAND   runs a command in it (its process id is the one of the command: ip exec()s it)
+#   netns_run NAME COMMAND   runs a command in it. (Not `ip netns exec`: that one mounts /sys anew, which fails in a chroot)
 #   netns_remove_all         removes every namespace that this test has made; for teardown
 
 netns_create() {
@@ -11,11 +11,13 @@ netns_create() {
   made=closetrace-$BASHPID-$RANDOM
   ip netns add "$made"
   echo "$made" >>"$BATS_TEST_TMPDIR/netns"
-  ip -n "$made" link set lo up
+  netns_run "$made" ip link set lo up
 }
 
 netns_run() {
-  ip netns exec "$@"
+  local name=$1
+  shift
+  nsenter "--net=/run/netns/$name" "$@"
 }
 
 netns_remove_all() {

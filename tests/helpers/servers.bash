@@ -89,7 +89,7 @@ own_log() {
 # The process becomes the program itself, with a session of its own (apache2 signals its process group) and the
 # signals that a background job ignores as in a foreground one.
 exec_here() {
-  local command=(setsid ip netns exec "$NETNS")
+  local command=(setsid nsenter "--net=/run/netns/$NETNS")
   [ -z "${RUN_AS-}" ] || command+=(setpriv "--reuid=$RUN_AS" "--regid=$(id -g "$RUN_AS")" --clear-groups)
   command+=(env --default-signal=INT --default-signal=QUIT)
   case $MODE in
@@ -122,11 +122,11 @@ ask_end() {
 }
 
 listens() {
-  [ -n "$(ip netns exec "$NETNS" ss -Hltn "sport = :$1")" ]
+  [ -n "$(nsenter "--net=/run/netns/$NETNS" ss -Hltn "sport = :$1")" ]
 }
 
 connections() {
-  ip netns exec "$NETNS" ss -Htan ${1:+state "$1"} | wc -l
+  nsenter "--net=/run/netns/$NETNS" ss -Htan ${1:+state "$1"} | wc -l
 }
 
 serve() {
@@ -160,7 +160,7 @@ killed() {
 
 # Nothing is under way any more: what is left of connections are TIME_WAITs, and orphans whose peer is gone.
 is_quiet() {
-  [ -z "$(ip netns exec "$NETNS" ss -Htan state connected exclude time-wait exclude fin-wait-2)" ]
+  [ -z "$(nsenter "--net=/run/netns/$NETNS" ss -Htan state connected exclude time-wait exclude fin-wait-2)" ]
 }
 
 only_capture_runs() {
