@@ -19,20 +19,24 @@ struct death {
     char name[ROSTER_NAME];
 };
 
+struct watched {
+    int pid, pidfd;
+    char name[ROSTER_NAME];
+};
+
+struct unreached {
+    char name[ROSTER_NAME];
+    unsigned count;
+    int pid; /* the first */
+    struct unreached *next;
+};
+
 struct processes {
     struct roster *roster;
     int epoll;
     unsigned long long changes_seen;
-    struct watched {
-        int pid, pidfd;
-        char name[ROSTER_NAME];
-    } * watched; /* by the place in the roster */
-    struct unreached {
-        char name[ROSTER_NAME];
-        unsigned count;
-        int pid; /* the first */
-        struct unreached *next;
-    } * unreached;
+    struct watched *watched; /* by the place in the roster */
+    struct unreached *unreached;
     pid_t command;
     bool command_ended;
     int command_status;                                     /* as waitpid() gives it */

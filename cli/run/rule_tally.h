@@ -7,12 +7,14 @@
 
 #include "pure/event.h"
 
+struct tallied {
+    uint64_t matched;
+    bool fired;
+};
+
 struct rule_tally {
     const char *const *rules; /* the session's, NULL at its end: no others are counted, whatever events say */
-    struct tallied {
-        uint64_t matched;
-        bool fired;
-    } * counts;
+    struct tallied *counts;
 };
 
 /* False: there is no memory. */

@@ -16,6 +16,7 @@ static bool is_epoll_set(int fd) {
     char path[PROC_PATH], link[PROC_LINK];
     proc_descriptor_path(path, sizeof path, process_id(), "/fd/", fd);
     long length = probe(SYS_readlink, (long)path, (long)link, sizeof link, 0, 0, 0);
+    // cppcheck-suppress uninitvar // the kernel has filled it in
     return length == sizeof wanted - 1 && memcmp(link, wanted, sizeof wanted - 1) == 0;
 }
 

@@ -35,8 +35,10 @@ long regular_file_read(const char *path, char *buffer, size_t size) {
     long fd = open_regular(path), length = 0, got = 1;
     if (fd < 0)
         return fd;
-    for (; got > 0 && (size_t)length<size; length += got> 0 ? got : 0)
+    while (got > 0 && size > (size_t)length) {
         got = probe(SYS_read, fd, (long)buffer + length, (long)size - length, 0, 0, 0);
+        length += got > 0 ? got : 0;
+    }
     probe(SYS_close, fd, 0, 0, 0, 0, 0);
     return got < 0 ? got : length;
 }

@@ -50,7 +50,7 @@ static bool format_read(const char *text, struct settings *settings, struct pars
     unsigned choice;
     if (!choice_read(text, "unknown format", format_word, &choice, error))
         return false;
-    settings->format = (enum settings_format)choice;
+    settings->format = choice ? FORMAT_JSON : FORMAT_TEXT;
     return true;
 }
 

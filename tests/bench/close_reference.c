@@ -53,6 +53,8 @@ int main(int argc, char **argv) {
             fail("setrlimit");
     }
     pid_t *children = calloc((size_t)processes, sizeof *children);
+    if (!children)
+        fail("calloc");
     for (int i = 0; i < processes; i++) {
         children[i] = fork();
         if (children[i] == 0) {

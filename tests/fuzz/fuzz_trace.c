@@ -47,7 +47,8 @@ static void check_round_trip(const struct event *event) {
     const size_t other = render_json(&again, second, sizeof second);
     if (length < RENDER_LINE_MAX - 256) /* else something was left out, and more or less may be the next time */
         MUST(length == other && memcmp(first, second, length) == 0);
-    check_safe(text, render_text(event, &style, text, sizeof text));
+    const size_t length_of_text = render_text(event, &style, text, sizeof text);
+    check_safe(text, length_of_text);
     free(store.memory);
 }
 

@@ -306,7 +306,7 @@ static long call_vfork(void) {
 
 static long call_posix_spawn(void) {
     pid_t child = -1;
-    char *const argv[] = {(char *)(uintptr_t) "true", NULL};
+    char name[] = "true", *const argv[] = {name, NULL};
     errno = posix_spawn(&child, "/bin/true", NULL, NULL, argv, environ);
     return errno ? -1 : child_of(child);
 }

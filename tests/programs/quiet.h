@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <sys/syscall.h>
 
+#include "arch/machine.h"
+
 static inline long quiet4(long number, long a, long b, long c, long d) {
-    long result;
-    register long r10 __asm__("r10") = d;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+    long result = raw6(number, a, b, c, d, 0, 0);
     if (result < 0)
         errno = (int)-result;
     return result < 0 ? -1 : result;

@@ -63,7 +63,7 @@ static void many_laps(void) {
         line[0] = (char)('a' + i % 26);
         if (!ring_put(ring, 7, line, length) || ring_peek(ring, &there, &there_length, &pid) != RING_LINE ||
             there_length != length || there[0] != line[0]) {
-            CHECK(!"a line was lost or changed");
+            FAILED("line %u was lost or changed", i);
             break;
         }
         ring_take(ring);
