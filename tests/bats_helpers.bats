@@ -19,7 +19,7 @@ run_bats() {
   while read -r name; do
     clean+=(-u "$name")
   done < <(compgen -v BATS_)
-  run timeout 100 env "${clean[@]}" "$@" "PATH=$BATS_SAVED_PATH" bats --tap "$file" 3>&- 4>&-
+  run timeout 100 env "${clean[@]}" "$@" "PATH=${PATH//"$BATS_LIBEXEC:"/}" bats --tap "$file" 3>&- 4>&-
 }
 
 # suite < TESTS: runs them (%test for @test, which this file's own bats would take for its own); $output is bats' TAP.
