@@ -80,7 +80,7 @@ $(LIB): $(OBJECTS) $(MAP) $(BUILD)/flags
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $(OBJECTS) $(LIBRARIES) $(LDLIBS)
 
 # The command shares the pure parts with the library, and looks at the kernel and the ledger with the library's eyes.
-LOOKING = $(patsubst %,$(BUILD)/preload/%.o,kernel/clock kernel/memory kernel/own_fds kernel/process kernel/procfs \
+LOOKING = $(patsubst %,$(BUILD)/preload/%.o,kernel/clock kernel/elf_symbol kernel/memory kernel/own_fds kernel/process kernel/procfs \
           kernel/regular_file kernel/scratch kernel/seccomp_guard kernel/sock_diag kernel/tcp_socket output/event_socket \
           output/timezone refs/ledger)
 $(COMMAND): $(COMMAND_OBJECTS) $(LOOKING) $(PURE:%=$(BUILD)/%.o) $(BUILD)/flags

@@ -1,6 +1,5 @@
 #include "after_fork.h"
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -71,7 +70,12 @@ static void parent_goes_on(void) {
     leaving_end("daemon", daemonizing_caller, 0);
 }
 
+/* What pthread_atfork() calls. Not in every libc. */
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *object)
+    __attribute__((weak));
+extern void *__dso_handle __attribute__((visibility("hidden")));
+
 void after_fork_start(void) {
     call_in_unseen_child = unseen;
-    pthread_atfork(after_fork_making, parent_goes_on, after_fork_started);
+    __register_atfork(after_fork_making, parent_goes_on, after_fork_started, &__dso_handle);
 }

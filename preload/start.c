@@ -28,7 +28,9 @@
 #include "refs/fd_table.h"
 #include "output/timezone.h"
 
-extern int __cxa_at_quick_exit(void (*function)(void *), void *object);
+/* Not in every libc. */
+extern int __cxa_at_quick_exit(void (*function)(void *), void *object) __attribute__((weak));
+#pragma weak on_exit
 
 enum { KEPT_SIZE = 131072, KEPT_MAX = 64 };
 
@@ -133,11 +135,23 @@ static bool read_settings(char **environment, struct settings *settings) {
     return false;
 }
 
+/*
+ * In a program that is run with privileges which its user has not (secure-execution mode, ld.so(8)) nothing that he
+ * chose counts: no setting is read, no file opened. And of a libc that is not glibc nothing is known. Both programs run
+ * as they would without us.
+ */
+static bool is_to_be_left_alone(void) {
+    return !gnu_get_libc_version || getauxval(AT_SECURE);
+}
+
 __attribute__((constructor)) static void start(int argc, char **argv, char **environment) {
     struct settings settings;
     struct text_style style = {0};
     (void)argc;
+    if (is_to_be_left_alone())
+        return;
     real_start();
+    clock_start();
     process_start();
     sink_start();
     if (!read_settings(environment, &settings))

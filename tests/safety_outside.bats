@@ -90,3 +90,23 @@ ends() {
   same safety_outside buffered-at-exit
   assert_log
 }
+
+# With rules for a read's way out and in, and for a parked connection, which is waited for.
+@test "outside: another library's clock is not asked, nor waited with" {
+  local other order begun=$EPOCHREALTIME ended
+  other=$(build_library safety_clock)
+  for order in "$LIB $other" "$other $LIB"; do
+    rm -f "$LOG"
+    traced "LD_PRELOAD=$order" CLOSETRACE_INJECT='shutdown:delay_enter=300ms:when=1;close:as=HOLD:hold=50ms:when=2' \
+      safety_output rounds 3
+    [ "$(status_of traced)" = 0 ]
+    assert_log
+    cat "$BATS_TEST_TMPDIR/traced.out"
+    grep -qx 'asked 0 waited 0' "$BATS_TEST_TMPDIR/traced.out"
+    ended=$EPOCHREALTIME
+    jq -se --argjson begun "$begun" --argjson ended "$ended" \
+      'map(select(.time < $begun or .time > $ended)) == [] and
+       (map(select(.op == "shutdown" and .injected)) | length == 1 and .[0].duration >= 0.3)' "$LOG" >/dev/null ||
+      log_fail "times that are not true"
+  done
+}

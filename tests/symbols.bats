@@ -79,3 +79,20 @@ setup() {
         nm -D --defined-only "$LIB" | grep -q " $name@$version\$"
     done <"$BATS_TEST_TMPDIR/old"
 }
+
+# What is looked up by name may be another preloaded library's. What the loader is asked before main, errno's place, the
+# standard streams (data), the finder of a caller's object, which is the loader's own.
+@test "symbols: nothing of libc is called by name but what is wrapped" {
+    nm -D --undefined-only "$LIB" | awk '{ sub("@.*", "", $2); print $2 }' | sort >"$BATS_TEST_TMPDIR/called"
+    printf '%s\n' dlsym dlvsym dladdr getauxval gnu_get_libc_version on_exit __cxa_at_quick_exit __register_atfork \
+        __errno_location stdin stdout stderr _dl_find_object \
+        __cxa_finalize __gmon_start__ _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable | sort >"$BATS_TEST_TMPDIR/known"
+    run comm -23 "$BATS_TEST_TMPDIR/called" "$BATS_TEST_TMPDIR/known"
+    [ -z "$output" ] || { echo "$output"; false; }
+}
+
+# musl has not got them: a program of its would not start with the library.
+@test "symbols: what not every libc has is a weak reference" {
+    run bash -c 'nm -D --undefined-only "$1" | awk "\$1 != \"w\" { sub(\"@.*\", \"\", \$2); print \$2 }" | sort | tr "\n" " "' bash "$LIB"
+    [ "$output" = "__errno_location dladdr dlsym getauxval stderr stdin stdout " ]
+}

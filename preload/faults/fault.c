@@ -9,6 +9,8 @@
 #include <time.h>
 
 #include "fault_count.h"
+#include "kernel/clock.h"
+#include "kernel/libc_real.h"
 #include "kernel/process.h"
 #include "kernel/regular_file.h"
 #include "kernel/seccomp_guard.h"
@@ -183,27 +185,14 @@ void fault_failed(struct call *call, const char *why) {
  * in one of our own. False: a sandbox does not let us.
  */
 static bool wait_for(uint64_t nanoseconds, bool cancellable) {
-    enum { SECOND = 1000000000 };
-    struct timespec until;
-    int saved = errno;
+    const uint64_t end = clock_running() + nanoseconds;
+    const struct timespec until = {.tv_sec = (time_t)(end / CLOCK_SECOND), .tv_nsec = (long)(end % CLOCK_SECOND)};
     long result;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(nanoseconds / SECOND);
-    until.tv_nsec += (long)(nanoseconds % SECOND);
-    if (until.tv_nsec >= SECOND) {
-        until.tv_nsec -= SECOND;
-        until.tv_sec++;
-    }
-    if (cancellable && !sandbox_up && !process_is_borrowed()) {
-        do
-            result = -clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
-        while (result == -EINTR);
-    } else {
-        do
-            result = probe(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, (long)&until, 0, 0, 0);
-        while (result == -EINTR);
-    }
-    errno = saved;
+    cancellable = cancellable && libc_nanosleep && !sandbox_up && !process_is_borrowed();
+    do
+        result = cancellable ? -libc_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL)
+                             : probe(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, (long)&until, 0, 0, 0);
+    while (result == -EINTR);
     return result == 0;
 }
 

@@ -41,13 +41,7 @@ static int *polled_places;    /* of those that are polled */
 static park_release *end_parked;
 static void work(void);
 
-enum { LOOK_EVERY_MS = 20, SECOND = 1000000000, MILLISECOND = 1000000, MICROSECOND = 1000 };
-
-static uint64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec;
-}
+enum { LOOK_EVERY_MS = 20, MILLISECOND = 1000000, MICROSECOND = 1000 };
 
 void park_start(park_release *release) {
     end_parked = release;
@@ -123,7 +117,7 @@ void park_begin(const struct parked *parked) {
     }
     park_thread_start(work);
     if (rule_has(record->rule, PART_HOLD))
-        record->until = now() + record->rule->hold;
+        record->until = clock_running() + record->rule->hold;
     atomic_store(&record->state, PARKED);
     park_thread_wake();
 }
@@ -170,7 +164,7 @@ static void release(int place) {
 
 /* Milliseconds until something is due, -1: for ever; fills polled and places. */
 static int collect(size_t *count) {
-    uint64_t time = now(), nearest = UINT64_MAX;
+    uint64_t time = clock_running(), nearest = UINT64_MAX;
     *count = 0;
     for (int place = 0, end = own_guests_end(); place < end; place++) {
         struct record *record = &records[place];
@@ -199,7 +193,7 @@ static bool is_over(const struct record *record, int fd) {
 }
 
 static void release_those_due(void) {
-    uint64_t time = now();
+    uint64_t time = clock_running();
     for (int place = 0, end = own_guests_end(); place < end; place++) {
         struct record *record = &records[place];
         if (atomic_load(&record->state) != PARKED)

@@ -101,13 +101,9 @@ HOOKED int kill(pid_t pid, int signal) {
  */
 HOOKED void abort(void) {
     if (table_on && signal_disposition(SIGABRT) != DISPOSITION_DEFAULT) {
-        sigset_t only;
-        sigemptyset(&only);
-        sigaddset(&only, SIGABRT);
-        sigprocmask(SIG_UNBLOCK, &only, NULL);
+        signal_unblock(SIGABRT);
         REAL(raise)(SIGABRT);
-        struct sigaction deadly = {.sa_handler = SIG_DFL};
-        sigaction(SIGABRT, &deadly, NULL);
+        signal_set_default(SIGABRT);
     }
     if (table_on)
         leaving_end("abort", CALLER, -1);

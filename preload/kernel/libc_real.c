@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "elf_symbol.h"
+
 struct real real;
 
 struct place {
@@ -23,6 +25,9 @@ static const struct place real_places[REAL_COUNT] = {
 #undef TWIN
 #undef OLD
 
+/* Not in every libc. */
+#pragma weak dlvsym
+
 static long not_there(void) {
     errno = ENOSYS;
     return -1;
@@ -32,22 +37,27 @@ void *real_find(enum real_symbol symbol) {
     const struct place *place = &real_places[symbol];
     void **slot = (void **)((char *)&real + place->offset);
     if (!*slot) {
-        void *found = place->version ? dlvsym(RTLD_NEXT, place->name, place->version) : dlsym(RTLD_NEXT, place->name);
+        void *found =
+            place->version && dlvsym ? dlvsym(RTLD_NEXT, place->name, place->version) : dlsym(RTLD_NEXT, place->name);
         *slot = found ? found : (void *)not_there;
     }
     return *slot;
 }
 
 static bool writes_are_libc;
+nanosleep_function *libc_nanosleep;
 
 static const void *object_of(const void *function) {
     Dl_info info;
     return dladdr(function, &info) ? info.dli_fbase : NULL;
 }
 
-/* qsort() is nobody's to wrap. */
+static const void *libc_base(void) {
+    return object_of((const void *)gnu_get_libc_version);
+}
+
 static bool is_libc(const void *function) {
-    const void *libc = object_of((const void *)qsort);
+    const void *libc = libc_base();
     return libc && object_of(function) == libc;
 }
 
@@ -56,6 +66,7 @@ void real_start(void) {
         real_find((enum real_symbol)symbol);
     writes_are_libc = is_libc((const void *)real.write) && is_libc((const void *)real.writev) &&
                       is_libc((const void *)real.send) && is_libc((const void *)real.sendmsg);
+    libc_nanosleep = (nanosleep_function *)elf_symbol(libc_base(), "clock_nanosleep");
 }
 
 bool real_writes_are_libc(void) {

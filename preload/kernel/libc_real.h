@@ -6,6 +6,7 @@
 #define CLOSETRACE_LIBC_REAL_H
 
 #include <stdbool.h>
+#include <time.h>
 
 #include "libc.h"
 
@@ -32,8 +33,18 @@ struct real {
 
 extern struct real real;
 
+/*
+ * glibc's. NULL: the loader has put us into a program of another libc, of which nothing is known: every reference that
+ * not all have is weak, so that it starts at all, and it is left alone.
+ */
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
+
 /* All of them. Before main. */
 void real_start(void);
+
+/* For waits of our own: libc's, whoever else has one of that name; a cancellation point. NULL: not found. */
+typedef int nanosleep_function(clockid_t clock, int flags, const struct timespec *time, struct timespec *left);
+extern nanosleep_function *libc_nanosleep;
 
 /* Whether write() and send() behind us are libc's own, and not those of another preloaded library. */
 bool real_writes_are_libc(void);

@@ -53,6 +53,16 @@ bool signal_block(int signal, uint64_t *old) {
     return probe(SYS_rt_sigprocmask, SIG_BLOCK, (long)&set, (long)old, KERNEL_SIGSET, 0, 0) == 0;
 }
 
+void signal_unblock(int signal) {
+    uint64_t set = 1ULL << (signal - 1);
+    probe(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&set, 0, KERNEL_SIGSET, 0, 0);
+}
+
+void signal_set_default(int signal) {
+    struct kernel_sigaction action = {.handler = SIG_DFL};
+    probe(SYS_rt_sigaction, signal, (long)&action, 0, KERNEL_SIGSET, 0, 0);
+}
+
 void signal_restore(const uint64_t *old) {
     probe(SYS_rt_sigprocmask, SIG_SETMASK, (long)old, 0, KERNEL_SIGSET, 0, 0);
 }

@@ -20,6 +20,10 @@ bool signal_ends_process(int signal);
 bool signal_block(int signal, uint64_t *old);
 void signal_restore(const uint64_t *old);
 
+/* For abort(): the signal gets through, and does by default what it does. */
+void signal_unblock(int signal);
+void signal_set_default(int signal);
+
 /* Sends SIGPIPE to this thread, with the siginfo that the kernel gives to a refused write: SI_USER, from itself. */
 void signal_raise_sigpipe(void);
 
