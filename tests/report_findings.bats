@@ -270,7 +270,7 @@ judged() {
     grep -q "^| \[$name\]($name.md) | " "$BATS_TEST_DIRNAME/../docs/findings/README.md"
     count=$((count + 1))
   done
-  [ "$count" = 9 ]
+  [ "$count" = 18 ]
 }
 
 @test "--connection: a ladder" {

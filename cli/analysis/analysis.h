@@ -33,12 +33,14 @@ struct endpoint {
     bool failed;                /* its connect failed, */
     enum event_why failed_why;  /* by the peer's RST, by a time-out; unset: by something else */
     bool listened;
-    int opener;
+    int opener, opener_tid, opened_as; /* opened_as: the descriptor; -1: not known */
     char opener_comm[COMM_SIZE];
+    bool injected; /* a fault rule was carried out on it */
 
     bool has_traffic;
     uint64_t sent, received;
     bool snapshot; /* these were counted while data waited in the send buffer: more may have come and gone */
+    uint64_t written; /* sent, or still in the send buffer, at its last event */
     unsigned max_refs;
 
     uint64_t fin_us;      /* its FIN left, or was queued */
@@ -53,20 +55,29 @@ struct endpoint {
     /* by what its sending direction ended */
     enum event_op end_op;
     enum event_fin end_fin;
-    int end_pid;
+    enum tcp_state end_state; /* just before */
+    int end_pid, end_tid, end_fd;
     char end_comm[COMM_SIZE];
 
-    struct kept *gave_up;  /* fin-withheld: by the last that worked on it */
-    struct kept *late;     /* and the end that came after that */
-    struct kept *reset;    /* reset-on-close */
-    struct kept *aborted;  /* half-close-as-abort */
-    struct kept *quiet;    /* close-wait, never-closed: the event at which it had been quiet */
-    uint64_t quiet_us;     /* for so long */
-    struct kept *twice;    /* double-close */
-    struct kept *in_use;   /* closed-in-use */
-    struct kept *refused;  /* write-after-end: the first */
-    unsigned refusals;     /* how many */
-    bool knew_reset;       /* when it wrote */
+    struct kept *gave_up;     /* fin-withheld: by the last that worked on it */
+    struct kept *late;        /* and the end that came after that */
+    struct kept *reset;       /* reset-on-close */
+    struct kept *aborted;     /* half-close-as-abort */
+    struct kept *quiet;       /* close-wait, never-closed: the event at which it had been quiet */
+    uint64_t quiet_us;        /* for so long */
+    struct kept *twice;       /* double-close */
+    struct kept *in_use;      /* closed-in-use */
+    struct kept *refused;     /* write-after-end: the first */
+    unsigned refusals;        /* how many */
+    bool knew_reset;          /* when it wrote */
+    struct kept *cut;         /* answer-cut: reset as an orphan */
+    struct kept *short_write; /* short-write */
+    struct kept *unread;      /* unread-at-end */
+    struct kept *raced;       /* request-after-fin: the reset that the request met */
+    struct kept *shared;      /* shared-connection: an end by a second process that had used it */
+    int used_by;              /* the first that had */
+    enum event_last used_for;
+    struct kept *held;     /* port-held: its process gave it up, and others hold it */
     unsigned queue_resets; /* queue-reset */
     struct kept *queue;
 
@@ -83,6 +94,15 @@ enum finding_kind {
     FINDING_CLOSED_IN_USE,
     FINDING_WRITE_AFTER_END,
     FINDING_QUEUE_RESET,
+    FINDING_ANSWER_CUT,
+    FINDING_SHORT_WRITE,
+    FINDING_UNREAD_AT_END,
+    FINDING_UPLOAD_CUT,
+    FINDING_REQUEST_AFTER_FIN,
+    FINDING_PORT_HELD,
+    FINDING_CLOSED_ANOTHERS,
+    FINDING_SHARED_CONNECTION,
+    FINDING_GAVE_UP,
     FINDING_COUNT
 };
 

@@ -16,6 +16,15 @@ static const char *const names[FINDING_COUNT] = {
     [FINDING_CLOSED_IN_USE] = "closed-in-use",
     [FINDING_WRITE_AFTER_END] = "write-after-end",
     [FINDING_QUEUE_RESET] = "queue-reset",
+    [FINDING_ANSWER_CUT] = "answer-cut",
+    [FINDING_SHORT_WRITE] = "short-write",
+    [FINDING_UNREAD_AT_END] = "unread-at-end",
+    [FINDING_UPLOAD_CUT] = "upload-cut",
+    [FINDING_REQUEST_AFTER_FIN] = "request-after-fin",
+    [FINDING_PORT_HELD] = "port-held",
+    [FINDING_CLOSED_ANOTHERS] = "closed-anothers",
+    [FINDING_SHARED_CONNECTION] = "shared-connection",
+    [FINDING_GAVE_UP] = "gave-up",
 };
 
 const char *finding_name(enum finding_kind kind) {
@@ -24,6 +33,12 @@ const char *finding_name(enum finding_kind kind) {
 
 bool is_injected(const struct event *event) {
     return event->injected || event->why == WHY_PARKED;
+}
+
+struct event event_of_end(const struct endpoint *endpoint) {
+    struct event event = {.time_us = endpoint->rst_us ? endpoint->rst_us : endpoint->gone_us, .pid = endpoint->end_pid};
+    memcpy(event.comm, endpoint->end_comm, COMM_SIZE);
+    return event;
 }
 
 bool by_signal(const struct event *event) {

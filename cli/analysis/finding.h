@@ -19,6 +19,9 @@ const char *words_of_time(uint64_t microseconds);
 /* "called from nginx+0x3a1b", where the event has a caller. */
 void finding_say_caller(struct analysis *analysis, struct finding *finding, const struct event *event);
 
+/* Who ended the endpoint, and when: for a finding that is about no event that was kept. */
+struct event event_of_end(const struct endpoint *endpoint);
+
 /* A signal ended the process: nothing that it did. */
 bool by_signal(const struct event *event);
 
@@ -37,6 +40,21 @@ void abort_draw(struct analysis *analysis, struct endpoint *endpoint);
 /* finding_quiet.c: close-wait, never-closed */
 void quiet_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event);
 void quiet_draw(struct analysis *analysis, struct endpoint *endpoint);
+/* finding_answer.c: answer-cut, short-write */
+void answer_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event);
+void answer_draw(struct analysis *analysis, struct endpoint *endpoint);
+/* finding_unread.c: unread-at-end */
+void unread_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event);
+void unread_draw(struct analysis *analysis, struct endpoint *endpoint);
+/* finding_relay.c: upload-cut; upload_is_cut(): then an RST by this end is a part of that. */
+bool upload_is_cut(const struct endpoint *endpoint);
+void relay_draw(struct analysis *analysis, struct endpoint *endpoint);
+/* finding_request.c: request-after-fin, gave-up */
+void request_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event);
+void request_draw(struct analysis *analysis, struct endpoint *endpoint);
+/* finding_shared.c: shared-connection, port-held */
+void shared_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event);
+void shared_draw(struct analysis *analysis, struct endpoint *endpoint);
 /* finding_write.c */
 void write_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event);
 void write_draw(struct analysis *analysis, struct endpoint *endpoint);

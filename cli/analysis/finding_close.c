@@ -83,13 +83,43 @@ static void draw_twice(struct analysis *analysis, const struct endpoint *endpoin
     finding_say_caller(analysis, finding, event);
 }
 
+/*
+ * The number that this thread closed twice had been given to another thread in between, whose connection the first of
+ * the two took away: the second thread finds it gone.
+ */
+static bool was_anothers(const struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
+    enum { LOOKED_AT = 10000 };
+    if (endpoint->opener_tid != event->tid || endpoint->end_tid == event->tid || endpoint->end_pid != event->pid ||
+        endpoint->opened_as != event->fd)
+        return false;
+    const struct endpoint *before = analysis->first;
+    for (unsigned i = 0; before && before != endpoint && i < LOOKED_AT; i++, before = before->next)
+        if (before->end_pid == event->pid && before->end_tid == endpoint->end_tid && before->end_fd == event->fd &&
+            before->gone_us && before->gone_us <= endpoint->first_us)
+            return true;
+    return false;
+}
+
+static void draw_anothers(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
+    struct finding *finding = finding_add(analysis, FINDING_CLOSED_ANOTHERS, CERTAIN, endpoint, event);
+    finding_say(analysis, finding, "a thread closed a connection that was another thread's");
+    finding_say(analysis, finding,
+                "thread %d had closed descriptor %d before, and closed it again: by then thread %d had got that number "
+                "for this connection",
+                endpoint->end_tid, event->fd, event->tid);
+    finding_say(analysis, finding, "%s failed with EBADF", words_of_call(event));
+    finding_say_caller(analysis, finding, event);
+}
+
 void close_draw(struct analysis *analysis, struct endpoint *endpoint) {
-    if (endpoint->reset)
+    if (endpoint->reset && !upload_is_cut(endpoint))
         draw_reset(analysis, endpoint, &endpoint->reset->event);
     if (endpoint->queue)
         draw_queue(analysis, endpoint, &endpoint->queue->event);
     if (endpoint->in_use)
         draw_in_use(analysis, endpoint, &endpoint->in_use->event);
-    if (endpoint->twice)
+    if (endpoint->twice && was_anothers(analysis, endpoint, &endpoint->twice->event))
+        draw_anothers(analysis, endpoint, &endpoint->twice->event);
+    else if (endpoint->twice)
         draw_twice(analysis, endpoint, &endpoint->twice->event);
 }

@@ -48,7 +48,8 @@ static void say_what_followed(struct analysis *analysis, struct finding *finding
 }
 
 void write_draw(struct analysis *analysis, struct endpoint *endpoint) {
-    if (!endpoint->refused)
+    const struct endpoint *peer = endpoint->peer;
+    if (!endpoint->refused || !endpoint_is_connection(endpoint) || endpoint->injected || (peer && peer->injected))
         return;
     const struct event *event = &endpoint->refused->event;
     const bool own = endpoint->shut_us && endpoint->shut_us <= event->time_us + event->duration_us;

@@ -10,6 +10,10 @@ void findings_look(struct analysis *analysis, struct endpoint *endpoint, const s
     abort_look(analysis, endpoint, event);
     quiet_look(analysis, endpoint, event);
     write_look(analysis, endpoint, event);
+    answer_look(analysis, endpoint, event);
+    unread_look(analysis, endpoint, event);
+    request_look(analysis, endpoint, event);
+    shared_look(analysis, endpoint, event);
 }
 
 static int by_time(const void *a, const void *b) {
@@ -44,6 +48,11 @@ void findings_draw(struct analysis *analysis) {
         abort_draw(analysis, endpoint);
         quiet_draw(analysis, endpoint);
         write_draw(analysis, endpoint);
+        answer_draw(analysis, endpoint);
+        unread_draw(analysis, endpoint);
+        relay_draw(analysis, endpoint);
+        request_draw(analysis, endpoint);
+        shared_draw(analysis, endpoint);
     }
     sort(analysis);
 }

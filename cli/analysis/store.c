@@ -194,6 +194,27 @@ struct listener *store_listener(struct analysis *analysis, const struct address 
     return listener;
 }
 
+static bool is_acceptor(const struct listener *listener, int pid) {
+    for (unsigned i = 0; i < listener->acceptor_count && i < ACCEPTORS_MAX; i++)
+        if (listener->acceptors[i] == pid)
+            return true;
+    return false;
+}
+
+void store_acceptor(struct analysis *analysis, const struct endpoint *endpoint, int pid) {
+    struct listener *listener = store_listener(analysis, &endpoint->local);
+    if (is_acceptor(listener, pid))
+        return;
+    if (listener->acceptor_count < ACCEPTORS_MAX)
+        listener->acceptors[listener->acceptor_count] = pid;
+    listener->acceptor_count++;
+}
+
+bool store_accepts(struct analysis *analysis, const struct address *local, int pid) {
+    const struct listener *listener = store_listener(analysis, local);
+    return listener->acceptor_count > ACCEPTORS_MAX || is_acceptor(listener, pid);
+}
+
 static bool overlap(const struct endpoint *a, const struct endpoint *b) {
     return a->first_us <= b->last_us + stale_us && b->first_us <= a->last_us + stale_us;
 }

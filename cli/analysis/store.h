@@ -23,8 +23,12 @@ struct table {
 };
 
 /* Where connections were accepted, and whether any of them was answered. */
+enum { ACCEPTORS_MAX = 16 };
+
 struct listener {
     struct address local;
+    int acceptors[ACCEPTORS_MAX]; /* processes that accepted there; the first so many */
+    unsigned acceptor_count;      /* in all */
     bool answered;
     unsigned queue_resets; /* of connections in its queue, that no client in the trace has felt yet */
     struct listener *next;
@@ -50,6 +54,11 @@ struct process *store_process(struct analysis *analysis, int pid, bool make);
 
 /* The local address, made where it is new. */
 struct listener *store_listener(struct analysis *analysis, const struct address *local);
+
+/* That process accepted the connection, so that it works on the listener. */
+void store_acceptor(struct analysis *analysis, const struct endpoint *endpoint, int pid);
+/* Whether it has accepted there, or may have: more have than are remembered. */
+bool store_accepts(struct analysis *analysis, const struct address *local, int pid);
 
 /* Finds every connection its other end. */
 void store_pair(struct analysis *analysis);

@@ -64,6 +64,10 @@ static void see_socket(struct endpoint *endpoint, const struct event *event) {
         endpoint->sent = event->sent;
         endpoint->received = event->received > endpoint->received ? event->received : endpoint->received;
     }
+    if (event->has & HAS_TRAFFIC && event->sent + event->unsent > endpoint->written)
+        endpoint->written = event->sent + event->unsent;
+    if (event->injected)
+        endpoint->injected = true;
     if ((event->has & HAS_REFS_BEFORE) && event->refs_before > endpoint->max_refs)
         endpoint->max_refs = event->refs_before;
     if ((event->has & HAS_REFS_AFTER) && event->refs_after > endpoint->max_refs)
@@ -74,7 +78,7 @@ static bool is_under_way(const struct event *event) {
     return event->error == EINPROGRESS || event->error == EALREADY || event->error == EINTR;
 }
 
-static void see_opening(struct endpoint *endpoint, const struct event *event) {
+static void see_opening(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
     const bool refused = event->has & HAS_ERRNO && event->error != EISCONN;
     if (event->op == OP_CONNECT && refused && !is_under_way(event)) {
         endpoint->failed = !endpoint->established;
@@ -87,6 +91,10 @@ static void see_opening(struct endpoint *endpoint, const struct event *event) {
         return;
     endpoint->opened = true;
     endpoint->opener = event->pid;
+    endpoint->opener_tid = event->tid;
+    endpoint->opened_as = event->op == OP_ACCEPT ? (int)event->ret : event->has & HAS_FD ? event->fd : -1;
+    if (event->op == OP_ACCEPT)
+        store_acceptor(analysis, endpoint, event->pid);
     memcpy(endpoint->opener_comm, event->comm, COMM_SIZE);
 }
 
@@ -117,7 +125,10 @@ static void see_end(struct endpoint *endpoint, const struct event *event) {
         return;
     endpoint->end_op = event->op;
     endpoint->end_fin = event->fin;
+    endpoint->end_state = event->state_before;
     endpoint->end_pid = event->pid;
+    endpoint->end_tid = event->tid;
+    endpoint->end_fd = event->has & HAS_FD ? event->fd : -1;
     memcpy(endpoint->end_comm, event->comm, COMM_SIZE);
 }
 
@@ -153,7 +164,7 @@ static void see_peer(struct endpoint *endpoint, const struct event *event) {
         endpoint->eof_us = event_ended_at(event);
     if (!endpoint->peer_fin_us)
         endpoint->peer_fin_us = peer_fin_by(event);
-    if (event->op == OP_RESET && !endpoint->reset_us)
+    if ((event->op == OP_RESET || event->has & HAS_AFTER_FIN) && !endpoint->reset_us)
         endpoint->reset_us = event_ended_at(event);
     if (event->why == WHY_TIMED_OUT || event->why == WHY_DESTROYED || (event->why == WHY_OVER && !endpoint->died))
         endpoint->died = event->why;
@@ -175,7 +186,7 @@ static void see(struct analysis *analysis, const struct event *event) {
     const bool failed = event->op == OP_CLOSE && event->has & HAS_ERRNO && event->error == EBADF;
     see_socket(endpoint, event);
     if (event->op == OP_CONNECT || event->op == OP_ACCEPT)
-        see_opening(endpoint, event);
+        see_opening(analysis, endpoint, event);
     findings_look(analysis, endpoint, event);
     if (event->op == OP_EXEC && event->has & HAS_RET && event->ret < 0)
         take_back(endpoint, event);

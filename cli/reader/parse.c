@@ -443,6 +443,7 @@ static const struct field fields[] = {
     {"fired_nowhere", read_bool, IN(fired_nowhere), 0, NULL},
     {"rule", read_string, IN(rule), 0, NULL},
     {"events", read_u64, IN(events), 0, NULL},
+    {"after_fin", read_seconds, IN(after_fin_us), HAS_AFTER_FIN, NULL},
     {"asked", read_u64, IN(asked), HAS_ASKED, NULL},
     {"contradicted", read_u64, IN(contradicted), 0, NULL},
 };

@@ -10,6 +10,7 @@
 #include "kernel/seccomp_guard.h"
 #include "kernel/signals.h"
 #include "leaving.h"
+#include "refs/standing.h"
 #include "shutting_down.h"
 #include "refs/fd_table.h"
 
@@ -25,6 +26,7 @@ bool transfer_entering(struct traffic *traffic, int fd, const char *name, const 
     traffic->told = false;
     traffic->shortened = false;
     traffic->asked = 0;
+    traffic->after_fin_us = 0;
     traffic->errno_before = saved;
     traffic->call = call_entering(name, caller);
     return true;
@@ -54,6 +56,10 @@ static void emit(struct traffic *traffic, enum event_op op, long result, int err
     struct event *event = transfer_event(traffic, op, result, error, scratch);
     event->state_after = state;
     event->sigpipe = sigpipe;
+    if (traffic->after_fin_us) {
+        event->has |= HAS_AFTER_FIN;
+        event->after_fin_us = traffic->after_fin_us;
+    }
     log_emit(scratch);
     scratch_give(scratch);
     traffic->told = true;
@@ -107,6 +113,19 @@ static bool peer_has_ended(enum tcp_state state) {
     return state != STATE_ESTABLISHED && state != STATE_FIN_WAIT1 && state != STATE_FIN_WAIT2;
 }
 
+/*
+ * EOF of a connection that is dead, though its own FIN has not left: a reset came after the peer's FIN (a reset before
+ * it is no EOF). Where our last bytes were sent after the last segment that the peer had sent in order, they are what
+ * the reset answered.
+ */
+static void look_for_reset_behind(struct traffic *traffic) {
+    struct standing standing;
+    standing_of(traffic->fd, &traffic->identity, false, &standing);
+    if (standing.known && standing.before.state == STATE_CLOSE && standing.before.was_connected &&
+        !standing.before.fin_sent && !(table_seen(traffic->fd) & SEEN_OWN_FIN))
+        traffic->after_fin_us = standing.after_last_us;
+}
+
 static void see_end(struct traffic *traffic) {
     if (!log_wants(TRACE_EOF) || (table_seen(traffic->fd) & SEEN_EOF) || !is_same_connection(traffic))
         return;
@@ -114,6 +133,8 @@ static void see_end(struct traffic *traffic) {
     if (!peer_has_ended(state))
         return;
     table_mark_seen(traffic->identity.cookie, SEEN_EOF);
+    if (state == STATE_CLOSE)
+        look_for_reset_behind(traffic);
     emit(traffic, OP_EOF, 0, 0, state, SIGPIPE_UNSET);
 }
 

@@ -14,11 +14,12 @@
 struct traffic {
     struct call call;
     int fd;
-    bool holds_sigpipe; /* SIGPIPE is blocked by us, for the time of the call */
-    bool may_raise;     /* the call was made without its SIGPIPE: it is ours to raise */
-    bool told;          /* an event of the call was logged */
-    bool shortened;     /* by a fault */
-    size_t asked;       /* what a write was offered, where it took less; else 0 */
+    bool holds_sigpipe;    /* SIGPIPE is blocked by us, for the time of the call */
+    bool may_raise;        /* the call was made without its SIGPIPE: it is ours to raise */
+    bool told;             /* an event of the call was logged */
+    bool shortened;        /* by a fault */
+    size_t asked;          /* what a write was offered, where it took less; else 0 */
+    uint64_t after_fin_us; /* a reset behind the peer's FIN: how long after that the last bytes were sent; else 0 */
     uint64_t old_mask;
     int errno_before; /* which a SIGPIPE handler sees */
     struct identity identity;

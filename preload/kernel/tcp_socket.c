@@ -160,6 +160,8 @@ bool socket_stand(int fd, enum event_role role, bool for_close, struct standing 
     if (before->was_connected)
         standing->idle_us = 1000ULL * (info.tcpi_last_data_sent < info.tcpi_last_data_recv ? info.tcpi_last_data_sent
                                                                                            : info.tcpi_last_data_recv);
+    if (info.tcpi_last_ack_recv > info.tcpi_last_data_sent)
+        standing->after_last_us = 1000ULL * (info.tcpi_last_ack_recv - info.tcpi_last_data_sent);
     standing->sent = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
     standing->received = info.tcpi_bytes_received - (counts_peer_fin(before->state) ? 1 : 0);
     bool fin_out =

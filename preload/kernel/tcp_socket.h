@@ -35,6 +35,7 @@ struct standing {
     uint64_t unsent; /* bytes in the send buffer that were never sent */
     uint64_t sent, received, unacked;
     uint64_t idle_us;          /* since the last byte was sent or received */
+    uint64_t after_last_us;    /* from the peer's last segment to our last bytes; 0: there was one after them */
     bool used;                 /* by this process */
     enum event_last last;      /* which way the last bytes went that this process moved through the descriptor */
     uint64_t asked;            /* what its last write there was offered, where it took less; else 0 */

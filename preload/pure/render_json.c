@@ -327,6 +327,8 @@ static void connection_members(struct line *line, const struct event *event) {
     if (event->used != USED_UNSET)
         member_bool(line, HEAD("used"), event->used == USED_YES);
     member_plain(line, HEAD("last"), last_name(event->last));
+    if (event->has & HAS_AFTER_FIN)
+        member_seconds(line, HEAD("after_fin"), event->after_fin_us);
     if (event->has & HAS_ASKED)
         member_unsigned(line, HEAD("asked"), event->asked);
     member_plain(line, HEAD("peer_state"), state_name(event->peer_state));

@@ -1,0 +1,80 @@
+/*
+ * request-after-fin: bytes were sent into a connection whose peer had ended it before, and met an RST: the keep-alive
+ * race, the dead connection out of a pool. gave-up: half-closed, then closed before the peer's end with nothing
+ * received.
+ *
+ * A connection that is dead when its EOF is read was reset after the peer's FIN; that the last bytes were sent after
+ * the FIN TCP_INFO tells (`after_fin`). Where both ends are in the trace, the peer's end tells.
+ */
+#include <errno.h>
+
+#include "analysis/finding.h"
+
+void request_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
+    const bool met = event->op == OP_RESET || (event->op == OP_EOF && event->has & HAS_AFTER_FIN) ||
+                     (event->op == OP_WRITE && event->has & HAS_ERRNO && event->error == EPIPE);
+    if (!met || endpoint->raced || endpoint->role != ROLE_CLIENT || is_injected(event) || endpoint->shut_us)
+        return;
+    if (endpoint->reset_us && event->op == OP_WRITE)
+        return; /* the first reset is what the request met */
+    store_keep(analysis, &endpoint->raced, event);
+}
+
+/* How long the peer's FIN had left, or come, before the RST; 0: it had not, or nobody knows. */
+static uint64_t fin_before(const struct endpoint *endpoint, const struct event *event) {
+    const struct endpoint *peer = endpoint->peer;
+    if (event->has & HAS_AFTER_FIN)
+        return event->after_fin_us;
+    if (!peer || !peer->fin_us || !peer->gone_us || peer->rst_us || !peer->has_traffic || !endpoint->has_traffic)
+        return 0;
+    if (endpoint->sent <= peer->received || peer->gone_us >= event->time_us + event->duration_us)
+        return 0;
+    return event->time_us + event->duration_us - peer->gone_us;
+}
+
+/* It was done again, with success: another connection of that process to the same address, made later. */
+static bool done_again(const struct endpoint *endpoint, uint64_t after_us) {
+    enum { LOOKED_AT = 1000 };
+    const struct endpoint *other = endpoint->next;
+    for (unsigned i = 0; other && i < LOOKED_AT; i++, other = other->next)
+        if (other->opener == endpoint->opener && other->role == ROLE_CLIENT && other->received > 0 &&
+            other->last_us >= after_us && address_equal(&other->remote, &endpoint->remote))
+            return true;
+    return false;
+}
+
+static void draw_request(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
+    const uint64_t before = fin_before(endpoint, event);
+    if (before == 0 || endpoint->injected || (endpoint->peer && endpoint->peer->injected))
+        return;
+    const bool again = done_again(endpoint, event->time_us);
+    struct finding *finding = finding_add(analysis, FINDING_REQUEST_AFTER_FIN, again ? NOTE : CERTAIN, endpoint, event);
+    finding_say(analysis, finding,
+                "a request was sent on a connection that the server had ended before: it met an RST");
+    finding_say(analysis, finding, "the server's FIN had been there for %s; %s %s", words_of_time(before),
+                words_of_call(event),
+                event->op == OP_EOF     ? "read EOF, of a connection that had been reset by then"
+                : event->error == EPIPE ? "failed with EPIPE"
+                                        : "failed with ECONNRESET");
+    if (again)
+        finding_say(analysis, finding, "it was done again, with success, on another connection");
+    finding_say_caller(analysis, finding, event);
+}
+
+static void draw_gave_up(struct analysis *analysis, const struct endpoint *endpoint) {
+    const bool waited = endpoint->end_state == STATE_FIN_WAIT1 || endpoint->end_state == STATE_FIN_WAIT2;
+    const struct event here = event_of_end(endpoint);
+    if (endpoint->role != ROLE_CLIENT || !waited || !endpoint->shut_us || endpoint->shut_both || !endpoint->gone_us ||
+        endpoint->eof_us || endpoint->reset_us || !endpoint->has_traffic || endpoint->received > 0 ||
+        endpoint->sent == 0 || endpoint->injected)
+        return;
+    struct finding *finding = finding_add(analysis, FINDING_GAVE_UP, NOTE, endpoint, &here);
+    finding_say(analysis, finding, "it ended its request, waited %s, and was closed before any answer came",
+                words_of_time(endpoint->gone_us - endpoint->shut_us));
+}
+
+void request_draw(struct analysis *analysis, struct endpoint *endpoint) {
+    if (endpoint->raced)
+        draw_request(analysis, endpoint, &endpoint->raced->event);
+    draw_gave_up(analysis, endpoint);
+}
