@@ -153,6 +153,67 @@ has_none() {
   has_none
 }
 
+# with NAME SCENE PATTERN...; without SCENE...
+with() {
+  scene "$2"
+  has "^$1 " "${@:3}"
+}
+
+without() {
+  local name
+  for name in "$@"; do
+    scene "$name"
+    has_none
+  done
+}
+
+@test "answer-cut: a late byte resets a connection that was closed in order" {
+  with 'finding answer-cut' late_byte 'the peer lost the last [0-9]{5,} bytes' 'it had written 1000000 bytes'
+  without no_late_byte
+}
+
+@test "short-write: the rest was not offered again" {
+  with 'finding short-write' short_write 'of the last write, of 10000000 bytes' 'called from '
+  without offered_again
+}
+
+@test "unread-at-end: an answer thrown away" {
+  with 'finding unread-at-end' unread_answer '6 bytes of the answer had arrived'
+  without read_answer
+}
+
+@test "upload-cut: a relay ends both sides at one EOF" {
+  with 'finding upload-cut' relay_cuts 'had read the end of the other side'
+  without relay_waits
+}
+
+@test "request-after-fin: on a connection that was over; done again it is a note" {
+  with 'finding request-after-fin' request_after_fin "the server's FIN had been there for 0.0[0-9]+ s" 'read EOF, of a connection'
+  with 'note request-after-fin' request_done_again 'it was done again, with success'
+  without looks_before
+  # From the client's trace alone.
+  scene request_after_fin
+  jq -c 'select(.role != "server" and .op != "end")' trace >client
+  judged <client
+  has '^finding request-after-fin '
+}
+
+@test "closed-anothers: a number closed twice was another thread's by then" {
+  with 'finding closed-anothers' robbed 'and closed it again' 'failed with EBADF'
+  scene not_robbed
+  [ -z "$(grep -E '^finding ' <<<"$found")" ]
+}
+
+@test "shared-connection: two writers after a fork, possible; silent on a writer and a reader" {
+  with 'possible shared-connection' shared_writers 'and both wrote to it'
+  without writer_and_reader
+}
+
+@test "gave-up: a note; silent where it was answered" {
+  with 'note gave-up' gives_up 'closed before any answer came'
+  without is_answered
+}
+
 # Times are what these are about: the traces are written by hand.
 
 # event TIME OP KEYS: one event of the server's end.

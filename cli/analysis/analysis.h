@@ -39,10 +39,11 @@ struct endpoint {
 
     bool has_traffic;
     uint64_t sent, received;
-    bool snapshot; /* these were counted while data waited in the send buffer: more may have come and gone */
+    bool snapshot;    /* these were counted while data waited in the send buffer: more may have come and gone */
     uint64_t written; /* sent, or still in the send buffer, at its last event */
     unsigned max_refs;
 
+<<<<<<< HEAD
     uint64_t fin_us;      /* its FIN left, or was queued */
     uint64_t rst_us;      /* an RST left */
     uint64_t eof_us;      /* the peer's FIN was read */
@@ -51,12 +52,21 @@ struct endpoint {
     uint64_t shut_us;     /* the program shut its sending direction down */
     uint64_t gone_us;     /* the last reference was given up */
     enum event_why died;  /* what else ended it: timed-out, destroyed, over */
+=======
+    uint64_t fin_us;           /* its FIN left, or was queued */
+    uint64_t rst_us;           /* an RST left */
+    uint64_t eof_us;           /* the peer's FIN was read */
+    uint64_t reset_us;         /* the peer's RST was seen */
+    uint64_t shut_us;          /* the program shut its sending direction down */
+    uint64_t gone_us;          /* the last reference was given up */
+    enum tcp_state gone_state; /* just before that */
+    int gone_pid, gone_tid, gone_fd;
+>>>>>>> 3409bab (Tests of the new findings: each with a program that has it and one that looks like it)
     bool shut_both;
     /* by what its sending direction ended */
     enum event_op end_op;
     enum event_fin end_fin;
-    enum tcp_state end_state; /* just before */
-    int end_pid, end_tid, end_fd;
+    int end_pid;
     char end_comm[COMM_SIZE];
 
     struct kept *gave_up;     /* fin-withheld: by the last that worked on it */

@@ -89,12 +89,12 @@ static void draw_twice(struct analysis *analysis, const struct endpoint *endpoin
  */
 static bool was_anothers(const struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
     enum { LOOKED_AT = 10000 };
-    if (endpoint->opener_tid != event->tid || endpoint->end_tid == event->tid || endpoint->end_pid != event->pid ||
+    if (endpoint->opener_tid != event->tid || endpoint->gone_tid == event->tid || endpoint->gone_pid != event->pid ||
         endpoint->opened_as != event->fd)
         return false;
     const struct endpoint *before = analysis->first;
     for (unsigned i = 0; before && before != endpoint && i < LOOKED_AT; i++, before = before->next)
-        if (before->end_pid == event->pid && before->end_tid == endpoint->end_tid && before->end_fd == event->fd &&
+        if (before->gone_pid == event->pid && before->gone_tid == endpoint->gone_tid && before->gone_fd == event->fd &&
             before->gone_us && before->gone_us <= endpoint->first_us)
             return true;
     return false;
@@ -106,7 +106,7 @@ static void draw_anothers(struct analysis *analysis, const struct endpoint *endp
     finding_say(analysis, finding,
                 "thread %d had closed descriptor %d before, and closed it again: by then thread %d had got that number "
                 "for this connection",
-                endpoint->end_tid, event->fd, event->tid);
+                endpoint->gone_tid, event->fd, event->tid);
     finding_say(analysis, finding, "%s failed with EBADF", words_of_call(event));
     finding_say_caller(analysis, finding, event);
 }

@@ -27,7 +27,9 @@ static uint64_t fin_before(const struct endpoint *endpoint, const struct event *
         return event->after_fin_us;
     if (!peer || !peer->fin_us || !peer->gone_us || peer->rst_us || !peer->has_traffic || !endpoint->has_traffic)
         return 0;
-    if (endpoint->sent <= peer->received || peer->gone_us >= event->time_us + event->duration_us)
+    /* All that it had sent has come, and so has the FIN behind it. */
+    if (peer->end_fin == FIN_QUEUED || peer->written > endpoint->received || endpoint->sent <= peer->received ||
+        peer->gone_us >= event->time_us + event->duration_us)
         return 0;
     return event->time_us + event->duration_us - peer->gone_us;
 }
@@ -62,7 +64,7 @@ static void draw_request(struct analysis *analysis, const struct endpoint *endpo
 }
 
 static void draw_gave_up(struct analysis *analysis, const struct endpoint *endpoint) {
-    const bool waited = endpoint->end_state == STATE_FIN_WAIT1 || endpoint->end_state == STATE_FIN_WAIT2;
+    const bool waited = endpoint->gone_state == STATE_FIN_WAIT1 || endpoint->gone_state == STATE_FIN_WAIT2;
     const struct event here = event_of_end(endpoint);
     if (endpoint->role != ROLE_CLIENT || !waited || !endpoint->shut_us || endpoint->shut_both || !endpoint->gone_us ||
         endpoint->eof_us || endpoint->reset_us || !endpoint->has_traffic || endpoint->received > 0 ||

@@ -371,7 +371,221 @@ def queue(accepts):
         connection.close()
 
 
+def slow_pair():
+    """A client that takes little at once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        server, _ = listener.accept()
+    return client, server
+
+
+def read_all(connection):
+    while connection.recv(65536):
+        pass
+
+
+def short_write(offered_again):
+    client, server = slow_pair()
+    client.sendall(b"request")
+    server.recv(100)
+    server.setblocking(False)
+    data = bytes(10000000)
+    taken = server.send(data)
+    assert taken < len(data)
+    reader = threading.Thread(target=read_all, args=(client,))
+    if offered_again:
+        reader.start()
+        server.setblocking(True)
+        server.sendall(data[taken:])
+    server.close()
+    if not offered_again:
+        reader.start()
+    reader.join()
+    client.close()
+
+
+def unread_answer(reads):
+    client, server = pair()
+    client.sendall(b"request")
+    client.shutdown(socket.SHUT_WR)
+    while server.recv(100):
+        pass
+    server.sendall(b"answer")
+    server.close()
+    while client.recv(100, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b"answer":
+        time.sleep(0.01)
+    while "07" not in states(client):
+        time.sleep(0.01)
+    if reads:
+        read_all(client)
+    client.close()
+
+
+def states(client):
+    """Of the client's end, as TCP_INFO has it: 07 is CLOSE."""
+    return "%02d" % client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+
+
+def relay(drains):
+    """The backend has said all it had to say; the client is still sending."""
+    with socket.create_server(("127.0.0.1", 0)) as front, socket.create_server(("127.0.0.1", 0)) as back:
+        client = socket.create_connection(front.getsockname())
+        accepted, _ = front.accept()
+        made = socket.create_connection(back.getsockname())
+        backend, _ = back.accept()
+    client.sendall(b"upload")
+    made.sendall(accepted.recv(100))
+    backend.recv(100)
+    backend.sendall(b"enough")
+    backend.close()
+    accepted.sendall(made.recv(100))
+    assert made.recv(100) == b""
+    client.recv(100)
+    if drains:
+        client.close()
+        assert accepted.recv(100) == b""
+    else:
+        client.sendall(b"more")
+        accepted.recv(1, socket.MSG_PEEK)
+    made.close()
+    accepted.close()
+    client.close()
+
+
+def request_after_fin(looks, again):
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    server, _ = listener.accept()
+    talk(client, server)
+    server.close()
+    poll = select.poll()
+    poll.register(client, select.POLLRDHUP)
+    poll.poll()
+    time.sleep(0.05)
+    if not looks:
+        client.sendall(b"request")
+        is_reset(client)
+    client.recv(100)
+    client.close()
+    if again:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+        talk(client, server)
+        server.close()
+        waits_for_eof(client)
+        client.close()
+
+
+def robbed(owner_closes_once):
+    """One thread closes a number twice; another has got it in between."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    clients = [socket.create_connection(listener.getsockname()) for _ in range(2)]
+    number = listener.accept()[0].detach()
+    steps = [threading.Event() for _ in range(3)]
+
+    def first():
+        os.close(number)
+        steps[0].set()
+        steps[1].wait()
+        if not owner_closes_once:
+            os.close(number)
+        steps[2].set()
+
+    def second():
+        steps[0].wait()
+        connection, _ = listener.accept()
+        assert connection.fileno() == number
+        connection.detach()
+        steps[1].set()
+        steps[2].wait()
+        try:
+            os.close(number)
+        except OSError:
+            pass
+        os.close(os.dup(0))
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for client in clients:
+        client.close()
+
+
+def share(child_does, parent_does):
+    client, server = pair()
+
+    def child_works():
+        server.close()
+        child_does(client)
+        client.close()
+
+    client.sendall(b"login")
+    child = child_of(child_works)
+    os.waitpid(child, 0)
+    parent_does(client, server)
+    client.close()
+    read_all(server)
+    server.close()
+
+
+def answered(client, server):
+    server.sendall(b"answer")
+    assert client.recv(100) == b"answer"
+
+
+def gives_up(answers):
+    client, server = pair()
+    client.sendall(b"request")
+    client.shutdown(socket.SHUT_WR)
+    read_all(server)
+    if answers:
+        server.sendall(b"answer")
+        client.recv(100)
+        server.close()
+        waits_for_eof(client)
+    client.close()
+    server.close()
+
+
+def late_byte(sends):
+    client, server = slow_pair()
+    client.sendall(b"request")
+    server.recv(100)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4000000)
+    server.setblocking(False)
+    server.send(bytes(1000000))
+    server.close()
+    if sends:
+        client.sendall(b"x")
+    try:
+        read_all(client)
+    except ConnectionResetError:
+        pass
+    client.close()
+
+
 SCENES = {
+    "short_write": lambda: short_write(False),
+    "offered_again": lambda: short_write(True),
+    "unread_answer": lambda: unread_answer(False),
+    "read_answer": lambda: unread_answer(True),
+    "relay_cuts": lambda: relay(False),
+    "relay_waits": lambda: relay(True),
+    "request_after_fin": lambda: request_after_fin(False, False),
+    "request_done_again": lambda: request_after_fin(False, True),
+    "looks_before": lambda: request_after_fin(True, True),
+    "robbed": lambda: robbed(False),
+    "not_robbed": lambda: robbed(True),
+    "shared_writers": lambda: share(lambda c: c.sendall(b"one"), lambda c, s: c.sendall(b"two")),
+    "writer_and_reader": lambda: share(lambda c: c.sendall(b"one"), answered),
+    "gives_up": lambda: gives_up(False),
+    "is_answered": lambda: gives_up(True),
+    "late_byte": lambda: late_byte(True),
+    "no_late_byte": lambda: late_byte(False),
     "withheld_by_child": withheld_by_child,
     "withheld_across_exec": withheld_across_exec,
     "withheld_by_stranger": withheld_by_stranger,
