@@ -43,25 +43,16 @@ struct endpoint {
     uint64_t written; /* sent, or still in the send buffer, at its last event */
     unsigned max_refs;
 
-<<<<<<< HEAD
-    uint64_t fin_us;      /* its FIN left, or was queued */
-    uint64_t rst_us;      /* an RST left */
-    uint64_t eof_us;      /* the peer's FIN was read */
-    uint64_t peer_fin_us; /* the peer's FIN had come by then: it was read, or the state proves it */
-    uint64_t reset_us;    /* the peer's RST was seen */
-    uint64_t shut_us;     /* the program shut its sending direction down */
-    uint64_t gone_us;     /* the last reference was given up */
-    enum event_why died;  /* what else ended it: timed-out, destroyed, over */
-=======
     uint64_t fin_us;           /* its FIN left, or was queued */
     uint64_t rst_us;           /* an RST left */
     uint64_t eof_us;           /* the peer's FIN was read */
+    uint64_t peer_fin_us;      /* the peer's FIN had come by then: it was read, or the state proves it */
     uint64_t reset_us;         /* the peer's RST was seen */
     uint64_t shut_us;          /* the program shut its sending direction down */
     uint64_t gone_us;          /* the last reference was given up */
+    enum event_why died;       /* what else ended it: timed-out, destroyed, over */
     enum tcp_state gone_state; /* just before that */
     int gone_pid, gone_tid, gone_fd;
->>>>>>> 3409bab (Tests of the new findings: each with a program that has it and one that looks like it)
     bool shut_both;
     /* by what its sending direction ended */
     enum event_op end_op;

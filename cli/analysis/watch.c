@@ -98,19 +98,18 @@ static void see_opening(struct analysis *analysis, struct endpoint *endpoint, co
     memcpy(endpoint->opener_comm, event->comm, COMM_SIZE);
 }
 
-<<<<<<< HEAD
 /* The call gives up what it had of the socket, or shuts it down; any other only found it over. */
 static bool ends_something(const struct event *event) {
     return event->op != OP_READ && event->op != OP_WRITE &&
            (event->op != OP_CONNECT || event->why == WHY_DISCONNECT || event->why == WHY_AFTER_SHUTDOWN);
-=======
+}
+
 static void see_gone(struct endpoint *endpoint, const struct event *event) {
     endpoint->gone_us = event->time_us;
     endpoint->gone_state = event->state_before;
     endpoint->gone_pid = event->pid;
     endpoint->gone_tid = event->tid;
     endpoint->gone_fd = event->has & HAS_FD ? event->fd : -1;
->>>>>>> 3409bab (Tests of the new findings: each with a program that has it and one that looks like it)
 }
 
 /* Its sending direction has ended, or was given up for good, by this event. */
