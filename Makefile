@@ -43,6 +43,7 @@ COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard cli/*.c cli/inp
 MANPAGES := $(sort $(wildcard docs/*.1 docs/*.3 docs/*.7))
 
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
+MODELS := $(patsubst tests/model/%.c,$(BUILD)/tests/model/%,$(sort $(wildcard tests/model/model_*.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 PROGRAMS := $(patsubst tests/programs/%.c,$(BUILD)/tests/programs/%,$(sort $(wildcard tests/programs/*.c)))
 LESSONS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/[0-9]*/*.c)))
@@ -127,7 +128,7 @@ test:
 	+@$(TOGETHER) all test-programs
 	@BUILD=$(abspath $(BUILD)) LIB=$(abspath $(LIB)) COMMAND=$(abspath $(COMMAND)) tests/run $(T)
 
-test-programs: $(PROGRAMS) $(LESSONS) $(UNIT_PLAIN) $(UNIT_SAN) $(FUZZERS)
+test-programs: $(PROGRAMS) $(LESSONS) $(UNIT_PLAIN) $(UNIT_SAN) $(MODELS) $(FUZZERS)
 
 $(BUILD)/tests/programs/%: tests/programs/%.c $(BUILD)/flags
 	$(say) CC $<
@@ -154,6 +155,12 @@ $(BUILD)/tests/unit-san/%: tests/unit/%.c $(PURE:%=$(BUILD)/sanitized/%.o) $(BUI
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) -O1 -g $(SANITIZE) -pthread -o $@ $< \
 		$(PURE:%=$(BUILD)/sanitized/%.o)
+
+# The models include the very sources; atomic operations and what stands in instead/ are the models' own.
+$(BUILD)/tests/model/%: tests/model/%.c tests/model/model.c $(BUILD)/flags
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) -Itests/model -Itests/model/instead $(COMMON) -MMD -MP -MT $@ -MF $@.d -O2 -g -o $@ $< tests/model/model.c
 
 $(BUILD)/sanitized/%.o: %.c $(BUILD)/flags
 	$(say) CC "$< (sanitized)"
@@ -242,6 +249,6 @@ help:
 	@echo 'commands; PREFIX, BINDIR, LIBDIR, MANDIR, BATSDIR, COMPLETIONDIR, DESTDIR; BUILD, LIB and COMMAND put the output elsewhere.'
 
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d)
--include $(PROGRAMS:=.d) $(LESSONS:=.d) $(UNIT_PLAIN:=.d) $(UNIT_SAN:=.d) $(FUZZERS:=.d)
+-include $(PROGRAMS:=.d) $(LESSONS:=.d) $(UNIT_PLAIN:=.d) $(UNIT_SAN:=.d) $(MODELS:=.d) $(FUZZERS:=.d)
 -include $(PURE:%=$(BUILD)/%.d)
 -include $(PURE:%=$(BUILD)/sanitized/%.d) $(PURE:%=$(BUILD)/fuzzed/%.d)

@@ -120,23 +120,22 @@ static bool is_given_up(struct drain *drain, int pid, bool last) {
 }
 
 size_t drain_ring(struct drain *drain, struct ring *ring, bool last) {
-    const char *line;
-    size_t length, came = 0;
-    int pid;
-    for (enum ring_next next; (next = ring_peek(ring, &line, &length, &pid)) != RING_EMPTY;) {
+    struct ring_reader *reader = &drain->reader;
+    size_t came = 0;
+    for (enum ring_next next; (next = ring_peek(ring, reader)) != RING_EMPTY;) {
         if (next == RING_LINE) {
             drain->busy_since_ms = 0;
-            drain_one(drain, line, length);
-            ring_take(ring);
-            came += length;
-        } else if (is_given_up(drain, pid, last)) {
+            drain_one(drain, reader->line, reader->length);
+            came += reader->length;
+            ring_take(ring, reader);
+        } else if (is_given_up(drain, reader->pid, last)) {
             drain->busy_since_ms = 0;
-            ring_give_up(ring);
+            ring_give_up(ring, reader);
         } else {
             break;
         }
     }
-    ring_rewind(ring);
+    ring_rewind(ring, reader);
     drain_flush(drain);
     return came;
 }

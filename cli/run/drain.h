@@ -20,6 +20,7 @@ struct drain {
     int busy_pid;
     void (*each)(const struct event *event, void *context); /* events are shown to it as they come; or NULL */
     void *context;
+    struct ring_reader reader;
 };
 
 /* path: truncated; NULL: standard error. False: errno says why. */

@@ -7,11 +7,13 @@
 
 /*
  * A place begins with a word: tag:24 pid:22 words:16 state:2. The tag is its position, so that a word left from an
- * earlier lap is not taken for one of this. Then a word with the line's length, then the line. No place goes over the
- * end of the memory: what is left there becomes a place without a line.
+ * earlier lap is not taken for one of this. Then a word with the line's length and its sum, then the line. No place
+ * goes over the end of the memory: what is left there becomes a place without a line.
  */
 enum state { CLAIMED = 1, COMPLETE = 2, GIVEN_UP = 3 };
-enum { WORD = 8, PLACE_HEAD = 2 * WORD, PID_BITS = 22, SIZE_BITS = 16, STATE_BITS = 2 };
+enum { WORD = 8, PLACE_HEAD = 2 * WORD, PID_BITS = 22, SIZE_BITS = 16, STATE_BITS = 2, LENGTH_BITS = 16 };
+
+_Static_assert(RING_LINE_MAX < 1 << LENGTH_BITS, "a length has room");
 
 static uint64_t head_word(uint64_t position, uint32_t pid, uint64_t size, enum state state) {
     uint64_t tag = position / WORD & 0xffffff;
@@ -61,36 +63,43 @@ static uint64_t claimed_word(uint64_t position, uint64_t last) {
     return head_word(position, (uint32_t)(last >> 32), (uint32_t)last, CLAIMED);
 }
 
-/*
- * The first word of the last claim, whose writer may have died before it wrote it; all earlier ones are there. What was
- * read is zeroed. Whoever comes here late, after a whole lap, finds a word of a line, which is not zero and stays, or
- * one that is yet to be written.
- */
-static void complete_last(struct ring *ring, uint64_t position, uint64_t last) {
-    uint64_t size = (uint32_t)last, nothing = 0;
-    if (size && position - size >= atomic_load(&ring->tail))
-        atomic_compare_exchange_strong(word_at(ring, position - size), &nothing, claimed_word(position - size, last));
-}
-
-/* The same by the writer, to whom the place belongs whatever stands there. */
+/* The place belongs to the writer, whatever stands there: the reader may have written it already. */
 static void write_first_word(struct ring *ring, uint64_t position, uint64_t last) {
     _Atomic uint64_t *word = word_at(ring, position);
-    uint64_t there = atomic_load(word);
-    while (!is_of(there, position) && !atomic_compare_exchange_weak(word, &there, claimed_word(position, last))) {
+    uint64_t there = atomic_load(word), ours = claimed_word(position, last);
+    while (there >> STATE_BITS != ours >> STATE_BITS && !atomic_compare_exchange_weak(word, &there, ours)) {
     }
+}
+
+/*
+ * How far the reader is, and where the next place begins, as it was before. A tail that is past that is newer: the head
+ * is read again, which is past it in its turn. False: it is not, or it goes on so; then it is no ring of ours.
+ */
+static bool read_ends(struct ring *ring, uint64_t *at, uint64_t *last, uint64_t *tail) {
+    enum { TIMES = 1000 };
+    for (int i = 0; i < TIMES; i++) {
+        *tail = atomic_load(&ring->tail);
+        if (*tail <= *at)
+            return *at % WORD == 0;
+        read_head(ring, at, last);
+        if (*at < *tail)
+            return false;
+    }
+    return false;
 }
 
 /* The position of size bytes that are the caller's now, or of fewer, to the end of the memory (*size says so). */
 static bool claim(struct ring *ring, int pid, uint64_t *size, uint64_t *position) {
-    uint64_t at, last, ours, wanted = *size;
+    uint64_t at, last, tail, ours, wanted = *size;
     read_head(ring, &at, &last);
     do {
+        if (!read_ends(ring, &at, &last, &tail))
+            return false;
         uint64_t left = RING_SIZE - at % RING_SIZE;
         *size = left < wanted ? left : wanted;
-        if (at + *size - atomic_load(&ring->tail) > RING_SIZE)
+        if (at + *size - tail > RING_SIZE)
             return false;
         ours = (uint64_t)(uint32_t)pid << 32 | *size;
-        complete_last(ring, at, last);
     } while (!exchange(ring, &at, &last, at + *size, ours));
     write_first_word(ring, at, ours);
     *position = at;
@@ -104,20 +113,47 @@ static bool complete(struct ring *ring, uint64_t position, uint64_t size, int pi
                                           head_word(position, (uint32_t)pid, size, COMPLETE));
 }
 
+/*
+ * Copies a line into its place, or out of it; returns a sum of its words and its position. It tells whether the place
+ * was written to by somebody who did not own it any more: who was stopped for so long that he was given up.
+ */
+static uint64_t copy_in(struct ring *ring, uint64_t position, const unsigned char *line, size_t length) {
+    uint64_t sum = position;
+    for (size_t at = 0; at < length; at += WORD) {
+        uint64_t word = 0;
+        memcpy(&word, line + at, length - at < WORD ? length - at : WORD);
+        sum += word;
+        atomic_store_explicit(word_at(ring, position + at), word, memory_order_relaxed);
+    }
+    return sum;
+}
+
+static uint64_t copy_out(struct ring *ring, uint64_t position, char *line, size_t length) {
+    uint64_t sum = position;
+    for (size_t at = 0; at < length; at += WORD) {
+        uint64_t word = atomic_load_explicit(word_at(ring, position + at), memory_order_relaxed);
+        sum += word;
+        memcpy(line + at, &word, WORD);
+    }
+    return sum;
+}
+
+static void write_second_word(struct ring *ring, uint64_t position, size_t length, uint64_t sum) {
+    atomic_store_explicit(word_at(ring, position + WORD), sum << LENGTH_BITS | length, memory_order_relaxed);
+}
+
 bool ring_put(struct ring *ring, int pid, const void *line, size_t length) {
     uint64_t wanted = PLACE_HEAD + (length + WORD - 1) / WORD * WORD, size = wanted, position;
-    if (length > RING_LINE_MAX) {
-        atomic_fetch_add(&ring->dropped, 1);
-        return false;
-    }
-    while (claim(ring, pid, &size, &position)) {
+    bool fits = length > 0 && length <= RING_LINE_MAX;
+    while (fits && claim(ring, pid, &size, &position)) {
         if (size == wanted) {
-            unsigned char *place = &ring->bytes[position % RING_SIZE];
-            atomic_store_explicit(word_at(ring, position + WORD), length, memory_order_relaxed);
-            memcpy(place + PLACE_HEAD, line, length);
+            uint64_t sum = copy_in(ring, position + PLACE_HEAD, line, length);
+            write_second_word(ring, position, length, sum);
             return complete(ring, position, size, pid);
         }
-        /* Too little to the end: an empty place (its second word, if there is one, is zero). */
+        /* Too little to the end: a place without a line. */
+        if (size >= PLACE_HEAD)
+            write_second_word(ring, position, 0, 0);
         complete(ring, position, size, pid);
         size = wanted;
     }
@@ -132,63 +168,123 @@ void ring_expect(struct ring *ring) {
         __builtin_prefetch(&ring->bytes[(position + at) % RING_SIZE], 1);
 }
 
-static void read_past(struct ring *ring, uint64_t word) {
-    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-    memset(&ring->bytes[tail % RING_SIZE], 0, size_of(word));
-    atomic_store(&ring->tail, tail + size_of(word));
+/* Past so many bytes, which are free again. */
+static void read_past(struct ring *ring, struct ring_reader *reader, uint64_t size) {
+    for (uint64_t at = 0; at < size; at += WORD)
+        atomic_store_explicit(word_at(ring, reader->tail + at), 0, memory_order_relaxed);
+    reader->tail += size;
+    atomic_store(&ring->tail, reader->tail);
 }
 
-enum ring_next ring_peek(struct ring *ring, const char **line, size_t *length, int *pid) {
+/*
+ * Its head as it stands; false: nobody could have brought it there who kept to the rules. Then the ring begins anew
+ * where it was read to, without whatever was in it.
+ */
+static bool head_is_right(struct ring *ring, struct ring_reader *reader, uint64_t *position, uint64_t *last) {
+    if (atomic_load_explicit(&ring->tail, memory_order_relaxed) != reader->tail)
+        atomic_store(&ring->tail, reader->tail);
+    read_head(ring, position, last);
+    if (*position - reader->tail <= RING_SIZE && *position % WORD == 0)
+        return true;
+    if (exchange(ring, position, last, reader->tail, 0)) {
+        memset(ring->bytes, 0, RING_SIZE);
+        atomic_store(&ring->tail, reader->tail);
+        atomic_fetch_add(&ring->abandoned, 1);
+    }
+    return false;
+}
+
+/* Whether a place of a size that can be begins with that word; so much is claimed from there on. */
+static bool begins_place(uint64_t word, uint64_t position, uint64_t claimed) {
+    uint64_t size = size_of(word), left = RING_SIZE - position % RING_SIZE;
+    return is_of(word, position) && size > 0 && size <= claimed && size <= left;
+}
+
+/* What is in the complete place at the tail. */
+enum content { NO_LINE, WHOLE, SPOILED };
+
+static enum content read_line(struct ring *ring, struct ring_reader *reader) {
+    if (reader->size < PLACE_HEAD)
+        return NO_LINE;
+    uint64_t word = atomic_load(word_at(ring, reader->tail + WORD));
+    if (word == 0)
+        return NO_LINE;
+    reader->length = word & ((1U << LENGTH_BITS) - 1);
+    if (reader->length == 0 || reader->length > RING_LINE_MAX || reader->length > reader->size - PLACE_HEAD)
+        return SPOILED;
+    uint64_t sum = copy_out(ring, reader->tail + PLACE_HEAD, reader->line, reader->length);
+    return sum << LENGTH_BITS >> LENGTH_BITS == word >> LENGTH_BITS ? WHOLE : SPOILED;
+}
+
+/* The first word of the last claim, whose writer may have died before it wrote it. */
+static void complete_last(struct ring *ring, const struct ring_reader *reader, uint64_t position, uint64_t last) {
+    uint64_t size = (uint32_t)last, nothing = 0;
+    if (position - size == reader->tail && size % WORD == 0)
+        atomic_compare_exchange_strong(word_at(ring, reader->tail), &nothing, claimed_word(reader->tail, last));
+}
+
+enum ring_next ring_peek(struct ring *ring, struct ring_reader *reader) {
     for (;;) {
-        uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
         uint64_t position, last;
-        read_head(ring, &position, &last);
-        if (position == tail)
+        reader->size = 0;
+        reader->pid = 0;
+        if (!head_is_right(ring, reader, &position, &last) || position == reader->tail)
             return RING_EMPTY;
-        uint64_t word = atomic_load(word_at(ring, tail));
-        if (!is_of(word, tail)) {
-            complete_last(ring, position, last);
-            *pid = 0;
+        uint64_t word = atomic_load(word_at(ring, reader->tail));
+        if (!begins_place(word, reader->tail, position - reader->tail)) {
+            complete_last(ring, reader, position, last);
             return RING_BUSY;
         }
-        *pid = pid_of(word);
+        reader->pid = pid_of(word);
         if (state_of(word) == CLAIMED)
             return RING_BUSY;
-        *length = size_of(word) > PLACE_HEAD ? atomic_load(word_at(ring, tail + WORD)) : 0;
-        *line = (const char *)&ring->bytes[tail % RING_SIZE] + PLACE_HEAD;
-        if (state_of(word) == COMPLETE && *length > 0 && *length <= size_of(word) - PLACE_HEAD)
+        reader->size = size_of(word);
+        enum content content = state_of(word) == COMPLETE ? read_line(ring, reader) : NO_LINE;
+        if (content == WHOLE)
             return RING_LINE;
-        read_past(ring, word);
+        if (content == SPOILED)
+            atomic_fetch_add(&ring->abandoned, 1);
+        read_past(ring, reader, reader->size);
     }
 }
 
-void ring_take(struct ring *ring) {
-    read_past(ring, atomic_load(word_at(ring, atomic_load(&ring->tail))));
+void ring_take(struct ring *ring, struct ring_reader *reader) {
+    read_past(ring, reader, reader->size);
+    reader->size = 0;
 }
 
 /*
  * All that is left to the end is claimed, for nobody, and read. Until the tail follows the head, writers have only as
  * much room as lies before it in the memory: so not sooner than that is much.
  */
-void ring_rewind(struct ring *ring) {
-    enum { MUCH = 1 << 20 };
+void ring_rewind(struct ring *ring, struct ring_reader *reader) {
+    enum { MUCH = RING_SIZE / 16 };
     uint64_t position, last;
     read_head(ring, &position, &last);
     uint64_t end = position + RING_SIZE - position % RING_SIZE;
-    if (position == atomic_load(&ring->tail) && position % RING_SIZE >= MUCH &&
-        exchange(ring, &position, &last, end, 0))
+    if (position == reader->tail && position % RING_SIZE >= MUCH && exchange(ring, &position, &last, end, 0)) {
+        reader->tail = end;
         atomic_store(&ring->tail, end);
+    }
 }
 
-void ring_give_up(struct ring *ring) {
-    uint64_t tail = atomic_load(&ring->tail), position, last;
-    _Atomic uint64_t *word = word_at(ring, tail);
-    uint64_t there = atomic_load(word);
-    read_head(ring, &position, &last);
-    if (!is_of(there, tail)) {
-        /* Whose it is, and how far it goes, is not known: all that was claimed until now goes with it. */
-        memset(&ring->bytes[tail % RING_SIZE], 0, WORD);
-        atomic_store(&ring->tail, position);
+/* Whose the place at the tail is, and how far it goes, is not known: the next one that can be told goes on. */
+static uint64_t distance_to_next(struct ring *ring, const struct ring_reader *reader, uint64_t claimed) {
+    uint64_t at = WORD;
+    while (at < claimed &&
+           !begins_place(atomic_load(word_at(ring, reader->tail + at)), reader->tail + at, claimed - at))
+        at += WORD;
+    return at;
+}
+
+void ring_give_up(struct ring *ring, struct ring_reader *reader) {
+    uint64_t position, last;
+    if (!head_is_right(ring, reader, &position, &last) || position == reader->tail)
+        return;
+    _Atomic uint64_t *word = word_at(ring, reader->tail);
+    uint64_t there = atomic_load(word), claimed = position - reader->tail;
+    if (!begins_place(there, reader->tail, claimed)) {
+        read_past(ring, reader, distance_to_next(ring, reader, claimed));
     } else if (state_of(there) != CLAIMED ||
                !atomic_compare_exchange_strong(word, &there, (there & ~3ULL) | GIVEN_UP)) {
         return;

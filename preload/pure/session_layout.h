@@ -20,7 +20,7 @@ enum session_part {
 enum { SESSION_PART_SIZE = 8 << 20 };
 
 #define SESSION_VERSION \
-    "closetrace " CLOSETRACE_VERSION " (2)" /* (n): grows with each change of what follows, or of pack.h */
+    "closetrace " CLOSETRACE_VERSION " (3)" /* (n): grows with each change of what follows, or of pack.h */
 
 struct session {
     char version[32];       /* SESSION_VERSION */

@@ -11,7 +11,10 @@
 #include "pure/ring.h"
 #include "unit.h"
 
+static struct ring_reader reader;
+
 static struct ring *new_ring(void) {
+    memset(&reader, 0, sizeof reader);
     void *memory = mmap(NULL, sizeof(struct ring), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
@@ -21,21 +24,20 @@ static void free_ring(struct ring *ring) {
 }
 
 static bool next_is(struct ring *ring, const char *wanted) {
-    const char *line;
-    size_t length;
-    int pid;
-    if (ring_peek(ring, &line, &length, &pid) != RING_LINE)
+    if (ring_peek(ring, &reader) != RING_LINE)
         return false;
-    bool is = length == strlen(wanted) && memcmp(line, wanted, length) == 0;
-    ring_take(ring);
+    bool is = reader.length == strlen(wanted) && memcmp(reader.line, wanted, reader.length) == 0;
+    ring_take(ring, &reader);
     return is;
 }
 
 static bool is_empty(struct ring *ring) {
-    const char *line;
-    size_t length;
-    int pid;
-    return ring_peek(ring, &line, &length, &pid) == RING_EMPTY;
+    return ring_peek(ring, &reader) == RING_EMPTY;
+}
+
+/* The next line, so long, begins with that letter. */
+static bool line_is_there(struct ring *ring, size_t length, char letter) {
+    return ring_peek(ring, &reader) == RING_LINE && reader.length == length && reader.line[0] == letter;
 }
 
 static void lines_come_in_order(void) {
@@ -57,16 +59,12 @@ static void many_laps(void) {
     memset(line, 'x', sizeof line);
     for (unsigned i = 0; i < 40000; i++) {
         size_t length = 1 + i * 7919 % 3000;
-        const char *there = NULL;
-        size_t there_length = 0;
-        int pid;
         line[0] = (char)('a' + i % 26);
-        if (!ring_put(ring, 7, line, length) || ring_peek(ring, &there, &there_length, &pid) != RING_LINE ||
-            there_length != length || there[0] != line[0]) {
+        if (!ring_put(ring, 7, line, length) || !line_is_there(ring, length, line[0])) {
             FAILED("line %u was lost or changed", i);
             break;
         }
-        ring_take(ring);
+        ring_take(ring, &reader);
     }
     CHECK(is_empty(ring));
     free_ring(ring);
@@ -80,14 +78,11 @@ static void rewound(void) {
     for (unsigned i = 0; i < 40000; i++) {
         line[0] = (char)('a' + i % 26);
         CHECK(ring_put(ring, 7, line, sizeof line));
-        const char *there = NULL;
-        size_t length;
-        int pid;
-        CHECK(ring_peek(ring, &there, &length, &pid) == RING_LINE && length == sizeof line && there[0] == line[0]);
-        CHECK(there < (const char *)ring->bytes + 2 * (1 << 20));
-        ring_rewind(ring); /* it is not empty */
-        ring_take(ring);
-        ring_rewind(ring);
+        CHECK(line_is_there(ring, sizeof line, line[0]));
+        CHECK(reader.tail % RING_SIZE < 2 * (1 << 20));
+        ring_rewind(ring, &reader); /* it is not empty */
+        ring_take(ring, &reader);
+        ring_rewind(ring, &reader);
     }
     CHECK(is_empty(ring));
     CHECK(atomic_load(&ring->dropped) == 0);
@@ -105,15 +100,12 @@ static void full_and_then_not(void) {
     CHECK(atomic_load(&ring->dropped) == 1);
     CHECK(!ring_put(ring, 1, line, sizeof line));
     CHECK(atomic_load(&ring->dropped) == 2);
-    const char *there;
-    size_t length;
-    int pid;
-    CHECK(ring_peek(ring, &there, &length, &pid) == RING_LINE && length == sizeof line);
-    ring_take(ring);
+    CHECK(line_is_there(ring, sizeof line, 'y'));
+    ring_take(ring, &reader);
     CHECK(ring_put(ring, 1, line, sizeof line));
     for (unsigned i = 0; i < fitted; i++) {
-        CHECK(ring_peek(ring, &there, &length, &pid) == RING_LINE && length == sizeof line);
-        ring_take(ring);
+        CHECK(line_is_there(ring, sizeof line, 'y'));
+        ring_take(ring, &reader);
     }
     CHECK(is_empty(ring));
     free_ring(ring);
@@ -160,21 +152,18 @@ static bool is_dead(int pid) {
 
 /* Reads what is there; a place whose writer is dead is given up. */
 static unsigned drain(struct ring *ring, long last[], bool all_dead) {
-    const char *line;
-    size_t length;
     unsigned wrong = 0;
-    int pid;
     for (unsigned turns = 0; turns < 2000; turns++) {
-        enum ring_next next = ring_peek(ring, &line, &length, &pid);
+        enum ring_next next = ring_peek(ring, &reader);
         if (next == RING_EMPTY) {
-            ring_rewind(ring);
+            ring_rewind(ring, &reader);
             break;
         }
         if (next == RING_LINE) {
-            wrong += !is_right(line, length, last);
-            ring_take(ring);
-        } else if (all_dead || is_dead(pid)) {
-            ring_give_up(ring);
+            wrong += !is_right(reader.line, reader.length, last);
+            ring_take(ring, &reader);
+        } else if (all_dead || is_dead(reader.pid)) {
+            ring_give_up(ring, &reader);
         }
     }
     return wrong;
@@ -210,21 +199,87 @@ static void writers_that_are_killed(void) {
     free_ring(ring);
 }
 
-/* What a writer leaves that dies with its claim made and nothing written: the next one completes it. */
+/* What a writer leaves that dies with its claim made and nothing written: its last claim is known, */
 static void claim_without_a_word(void) {
     struct ring *ring = new_ring();
-    const char *line;
-    size_t length;
-    int pid;
+    atomic_store(&ring->head.position, 64);
+    atomic_store(&ring->head.last, 77ULL << 32 | 64);
+    CHECK(ring_peek(ring, &reader) == RING_BUSY);
+    CHECK(ring_peek(ring, &reader) == RING_BUSY && reader.pid == 77);
+    ring_give_up(ring, &reader);
+    CHECK(is_empty(ring));
+    CHECK(atomic_load(&ring->abandoned) == 1);
+    CHECK(ring_put(ring, 1, "next\n", 5));
+    CHECK(next_is(ring, "next\n"));
+    free_ring(ring);
+}
+
+/* an earlier one is not: nothing is lost of what comes after it. */
+static void claim_of_nobody(void) {
+    struct ring *ring = new_ring();
     atomic_store(&ring->head.position, 64);
     atomic_store(&ring->head.last, 77ULL << 32 | 64);
     CHECK(ring_put(ring, 1, "next\n", 5));
-    CHECK(ring_peek(ring, &line, &length, &pid) == RING_BUSY && pid == 77);
-    ring_give_up(ring);
+    CHECK(ring_put(ring, 2, "and one more\n", 13));
+    CHECK(ring_peek(ring, &reader) == RING_BUSY && reader.pid == 0);
+    ring_give_up(ring, &reader);
     CHECK(next_is(ring, "next\n"));
+    CHECK(next_is(ring, "and one more\n"));
     CHECK(atomic_load(&ring->abandoned) == 1);
     CHECK(is_empty(ring));
     free_ring(ring);
+}
+
+/* Who was given up and writes on spoils what stands there now: that is seen, and counted. */
+static void written_over(void) {
+    struct ring *ring = new_ring();
+    CHECK(ring_put(ring, 1, "a line of some length\n", 22));
+    CHECK(ring_put(ring, 2, "next\n", 5));
+    ring->bytes[24] = 'A';
+    CHECK(next_is(ring, "next\n"));
+    CHECK(is_empty(ring));
+    CHECK(atomic_load(&ring->abandoned) == 1);
+    free_ring(ring);
+}
+
+/* Whatever stands there (any process of the session can write there): an end, nothing out of bounds, and then it works.
+ */
+static void forged(uint64_t position, uint64_t last, uint64_t tail, uint64_t first, uint64_t second) {
+    struct ring *ring = new_ring();
+    atomic_store(&ring->head.position, position);
+    atomic_store(&ring->head.last, last);
+    atomic_store(&ring->tail, tail);
+    for (unsigned i = 0; i < 8; i++) {
+        ring->bytes[i] = (unsigned char)(first >> 8 * i);
+        ring->bytes[8 + i] = (unsigned char)(second >> 8 * i);
+    }
+    ring_put(ring, 1, "lost, or not\n", 13);
+    for (unsigned turn = 0; turn < 4; turn++) {
+        enum ring_next next = ring_peek(ring, &reader);
+        if (next == RING_BUSY)
+            ring_give_up(ring, &reader);
+        else if (next == RING_LINE)
+            ring_take(ring, &reader);
+    }
+    CHECK(is_empty(ring));
+    /* What looks like a place costs the line that comes to stand there. */
+    if (ring_put(ring, 1, "next\n", 5))
+        CHECK(next_is(ring, "next\n"));
+    CHECK(is_empty(ring));
+    CHECK(ring_put(ring, 1, "and the next\n", 13));
+    CHECK(next_is(ring, "and the next\n"));
+    free_ring(ring);
+}
+
+static void forgeries(void) {
+    static const uint64_t positions[] = {0, 12, 64, RING_SIZE + 8, ~0ULL - 7};
+    static const uint64_t words[] = {
+        0, ~0ULL, /* the first word of a place at 0 has no tag: a process, its size in words, its state */
+        1, 2,     3, 1 << 2 | 2, 2 << 2 | 2, 4 << 2 | 1, 0xffff << 2 | 2, 77 << 18 | 4 << 2 | 2};
+    for (size_t p = 0; p < sizeof positions / sizeof *positions; p++)
+        for (size_t t = 0; t < sizeof positions / sizeof *positions; t++)
+            for (size_t w = 0; w < sizeof words / sizeof *words; w++)
+                forged(positions[p], words[w], positions[t], words[w], words[(w + p) % 8]);
 }
 
 int main(void) {
@@ -234,6 +289,9 @@ int main(void) {
     full_and_then_not();
     too_long_a_line();
     claim_without_a_word();
+    claim_of_nobody();
+    written_over();
+    forgeries();
     writers_that_are_killed();
     return unit_failures();
 }
