@@ -5,18 +5,15 @@
 #ifndef CLOSETRACE_COMMAND_H
 #define CLOSETRACE_COMMAND_H
 
-/* Exit statuses of our own: the command's own failures and bad usage (as env(1) and timeout(1) have it). */
-enum { EXIT_OK = 0, EXIT_FOUND_WRONG = 1, EXIT_FAILED = 125 };
+#include "exit_status.h"
 
-int command_run(int argc, char **argv);
+/* command_run() has a header of its own. */
 int command_print(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_grep(int argc, char **argv);
 
 /* The options of each, NULL at the end: for hints, completion and the test of the manual. */
 extern const char *const print_options[], *const report_options[], *const grep_options[];
-const char *run_option(unsigned i);
-const char *run_expression(unsigned i); /* what -e takes */
 
 /* Ends with one that has no name. */
 struct subcommand {

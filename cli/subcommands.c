@@ -1,5 +1,6 @@
 /* The table of subcommands. */
 #include "command.h"
+#include "run/run.h"
 
 const struct subcommand subcommands[] = {
     {"run", command_run, "run a program and trace how it ends its TCP connections"},

@@ -13,6 +13,7 @@
 #include "pure/settings.h"
 #include "reader/match.h"
 #include "reader/parse.h"
+#include "run/run_options.h"
 #include "terminal/say.h"
 
 static const char *subcommand_at(unsigned i) {

@@ -15,13 +15,14 @@
 #include <unistd.h>
 
 #include "arch/machine.h"
-#include "command.h"
+#include "exit_status.h"
 #include "drain.h"
 #include "killed.h"
 #include "parking.h"
 #include "processes.h"
 #include "inherited.h"
 #include "reach.h"
+#include "run.h"
 #include "run_options.h"
 #include "run_summary.h"
 #include "session_host.h"

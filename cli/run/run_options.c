@@ -10,7 +10,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "exit_status.h"
 #include "kernel/regular_file.h"
 #include "pure/complaint.h"
 #include "pure/rules.h"

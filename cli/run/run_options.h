@@ -27,6 +27,10 @@ enum options_result run_options_read(int argc, char **argv, struct run_options *
 /* Sets a variable, or takes it out (value NULL). */
 void run_options_set(struct run_options *options, const char *name, const char *value);
 
+/* For completion and the test of the manual: the options, and what -e takes; NULL beyond the last. */
+const char *run_option(unsigned i);
+const char *run_expression(unsigned i);
+
 const char *run_options_get(const struct run_options *options, const char *name);
 
 #endif

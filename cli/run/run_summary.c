@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "analysis/analysis.h"
-#include "command.h"
+#include "exit_status.h"
 #include "show/output.h"
 #include "show/report_words.h"
 #include "rule_tally.h"

@@ -133,8 +133,8 @@ static void list_more(struct line *line, const char *name, size_t more) {
     line_unsigned(line, more);
 }
 
-static size_t length_of(void (*members)(struct line *, const struct event *), struct line *line,
-                        const struct event *event) {
+static size_t members_length(void (*members)(struct line *, const struct event *), struct line *line,
+                             const struct event *event) {
     const size_t mark = line->length;
     if (members)
         members(line, event);
@@ -179,7 +179,7 @@ static void member_list(struct line *line, const struct event *event, const stru
     const size_t opening = strlen(list->name) + sizeof ",\"\":[";
     const size_t closing = strlen(list->name) + sizeof "],\"_more\":18446744073709551615";
     const size_t size = line_reserve(line, opening + closing);
-    const size_t follows = length_of(list->follows, line, event);
+    const size_t follows = members_length(list->follows, line, event);
     line->size = size;
     line_reserve(line, follows);
     list_whole(line, event, list);

@@ -1,0 +1,83 @@
+#!/usr/bin/env bats
+# The rooms of the code (docs/architecture.md): arrows between them run down, and never round; what the library takes
+# from libc; one static name for one thing. tests/rooms knows the order.
+
+bats_require_minimum_version 1.5.0
+
+ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+OBJECTS=${OBJECTS:-$ROOT/build}
+
+setup() {
+  cd "$ROOT"
+}
+
+# A tree of a few rooms, to be made wrong: each argument is FILE=TEXT.
+tree() {
+  local pair file
+  mkdir -p "$BATS_TEST_TMPDIR/tree"
+  cd "$BATS_TEST_TMPDIR/tree"
+  mkdir -p preload/kernel cli
+  : >preload/kernel/hooks.def
+  for pair in "$@"; do
+    file=${pair%%=*}
+    mkdir -p "$(dirname "$file")" "$(dirname "build/$file")"
+    printf '%b\n' "${pair#*=}" >"$file"
+  done
+  for file in $(find . -name '*.c' -printf '%P\n'); do
+    "${CC:-cc}" -Ipreload -Icli -c -o "build/${file%.c}.o" "$file"
+  done
+}
+
+# wrong CHECK WORDS: the check finds that, and nothing else, in the tree.
+wrong() {
+  run -1 "$ROOT/tests/rooms" --root . --build build "$1"
+  [ "$output" = "$2" ]
+}
+
+@test "rooms: every #include runs down, and none round" {
+  run -0 tests/rooms include
+}
+
+@test "rooms: every symbol is defined further down, by the objects, and none round" {
+  run -0 tests/rooms --build "$OBJECTS" symbols
+}
+
+@test "rooms: the library takes nothing from libc that allocates, locks or is not async-signal-safe" {
+  run -0 tests/rooms --build "$OBJECTS" libc
+}
+
+@test "rooms: a static name stands in one file of the library" {
+  run -0 tests/rooms names
+}
+
+@test "rooms: an #include that runs up is found" {
+  tree 'preload/calls/b.h=void b(void);' 'preload/kernel/a.c=#include "calls/b.h"'
+  wrong include 'preload/kernel/a -> preload/calls/b: runs up (#include "calls/b.h")'
+  wrong_down=$(cd "$BATS_TEST_TMPDIR/tree" && mv preload/kernel/a.c preload/hooks.c && mkdir preload/hooks && mv preload/hooks.c preload/hooks/a.c && "$ROOT/tests/rooms" --root . include)
+  [ "$wrong_down" = "" ]
+}
+
+@test "rooms: a symbol that runs up is found, without any header" {
+  tree 'preload/calls/b.c=void b(void) {}' 'preload/kernel/a.c=void b(void); void a(void) { b(); }'
+  wrong symbols 'preload/kernel/a -> preload/calls/b: runs up (b)'
+}
+
+@test "rooms: a circle within a room is found, by #include and by symbols" {
+  tree 'preload/refs/a.h=void a(void);' 'preload/refs/b.h=#include "c.h"' 'preload/refs/c.h=#include "a.h"' \
+    'preload/refs/a.c=#include "b.h"\nvoid b(void); void a(void) { b(); }' \
+    'preload/refs/b.c=void a(void); void b(void) { a(); }'
+  wrong include 'preload/refs/a -> preload/refs/b -> preload/refs/c: a circle'
+  wrong symbols 'preload/refs/a -> preload/refs/b: a circle'
+}
+
+@test "rooms: the command in the library's calls, malloc() in the library, a name that stands twice, an unknown room" {
+  tree 'preload/calls/b.c=void b(void) {}' 'cli/main.c=void b(void); int main(void) { b(); }' \
+    'preload/pure/a.c=void *malloc(unsigned long size); void *a(void) { return malloc(1); }\nstatic int one;\nint *at_a(void) { return &one; }' \
+    'preload/pure/c.c=static int one(int x) {\n    return x;\n}\nint c(int x) { return one(x); }'
+  wrong symbols 'cli/main -> preload/calls/b: the command has nothing to do with that room (b)'
+  wrong libc 'preload/pure/a: takes malloc from libc'
+  wrong names 'one: static in preload/pure/a.c and preload/pure/c.c'
+  tree 'preload/cellar/a.c=#include "kernel/b.h"' 'preload/kernel/b.h='
+  run -1 "$ROOT/tests/rooms" --root . include
+  [[ $output == 'preload/cellar/a: a room that tests/rooms does not know'* ]]
+}
