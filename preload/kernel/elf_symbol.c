@@ -17,7 +17,7 @@ struct tables {
 
 enum { HIDDEN = 0x8000 }; /* in a version: not the one that a name alone means */
 
-static const void *address(const struct tables *tables, uint64_t written) {
+static const void *loaded_at(const struct tables *tables, uint64_t written) {
     /* The loader has put the bias to it already, but not in the vdso, which is not its to write. */
     uintptr_t at = written < tables->base ? written + tables->bias : written;
     return (const void *)at; // NOLINT(performance-no-int-to-ptr)
@@ -34,7 +34,7 @@ static const Elf64_Dyn *dynamic_section(const void *base, struct tables *tables)
             tables->bias = tables->base - segment->p_vaddr + segment->p_offset;
             placed = true;
         } else if (segment->p_type == PT_DYNAMIC)
-            dynamic = address(tables, segment->p_vaddr);
+            dynamic = loaded_at(tables, segment->p_vaddr);
     return dynamic;
 }
 
@@ -43,19 +43,19 @@ static bool read_tables(const void *base, struct tables *tables) {
     for (const Elf64_Dyn *at = dynamic_section(base, tables); at && at->d_tag != DT_NULL; at++)
         switch (at->d_tag) {
         case DT_SYMTAB:
-            tables->symbols = address(tables, at->d_un.d_ptr);
+            tables->symbols = loaded_at(tables, at->d_un.d_ptr);
             break;
         case DT_STRTAB:
-            tables->names = address(tables, at->d_un.d_ptr);
+            tables->names = loaded_at(tables, at->d_un.d_ptr);
             break;
         case DT_VERSYM:
-            tables->versions = address(tables, at->d_un.d_ptr);
+            tables->versions = loaded_at(tables, at->d_un.d_ptr);
             break;
         case DT_GNU_HASH:
-            tables->gnu_hash = address(tables, at->d_un.d_ptr);
+            tables->gnu_hash = loaded_at(tables, at->d_un.d_ptr);
             break;
         case DT_HASH:
-            tables->hash = address(tables, at->d_un.d_ptr);
+            tables->hash = loaded_at(tables, at->d_un.d_ptr);
             break;
         default:
             break;

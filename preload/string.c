@@ -106,7 +106,7 @@ OURS int strncmp(const char *a, const char *b, size_t count) {
 }
 
 OURS int strcmp(const char *a, const char *b) {
-    return strncmp(a, b, SIZE_MAX);
+    return strncmp(a, b, PTRDIFF_MAX);
 }
 
 OURS char *strchr(const char *text, int byte) {
