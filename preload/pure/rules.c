@@ -64,7 +64,8 @@ static size_t without_comment(const char *line, size_t length) {
 }
 
 /* One line of a file, its end already a NUL. A rule that ended at another NUL would be half a rule. */
-static bool read_line(char *line, size_t length, bool outlives, struct rules *rules, struct settings_error *error) {
+static bool read_rule_line(char *line, size_t length, bool outlives, struct rules *rules,
+                           struct settings_error *error) {
     const size_t nul = strlen(line);
     error->text = line;
     if (nul < length)
@@ -105,7 +106,7 @@ static bool read_file(const char *path, size_t offset, const char *text, bool ou
         if (end)
             *end = '\0';
         name_rule_place(path, number, rules, error);
-        if (!read_line(line, (size_t)((end ? end : begin + length) - line), outlives, rules, error))
+        if (!read_rule_line(line, (size_t)((end ? end : begin + length) - line), outlives, rules, error))
             return false;
         line = end ? end + 1 : NULL;
     }
