@@ -85,7 +85,7 @@ HOOKED int __underflow(FILE *file) {
     INPUT(int, "getc", file, REAL(__underflow)(file));
 }
 
-/* The headers give the names without a prefix to the C99 functions: these are the older ones (GNU's %a). */
+/* The headers give the names without a prefix to C99's or C23's functions: these are the older ones (GNU's %a). */
 HOOKED int old_vfscanf(FILE *file, const char *format, va_list arguments) __asm__("vfscanf");
 HOOKED int old_vscanf(const char *format, va_list arguments) __asm__("vscanf");
 HOOKED int old_fscanf(FILE *file, const char *format, ...) __asm__("fscanf");
@@ -98,30 +98,47 @@ HOOKED int old_vfscanf(FILE *file, const char *format, va_list arguments) {
 extern __typeof__(old_vfscanf) __vfscanf __attribute__((alias("vfscanf"), visibility("default")));
 extern __typeof__(old_vfscanf) _IO_vfscanf __attribute__((alias("vfscanf"), visibility("default")));
 
-HOOKED int __isoc99_vfscanf(FILE *file, const char *format, va_list arguments) {
-    INPUT(int, "vfscanf", file, REAL(__isoc99_vfscanf)(file, format, arguments));
-}
-
 HOOKED int old_vscanf(const char *format, va_list arguments) {
     INPUT(int, "vscanf", stdin, REAL(vscanf)(format, arguments));
-}
-
-HOOKED int __isoc99_vscanf(const char *format, va_list arguments) {
-    INPUT(int, "vscanf", stdin, REAL(__isoc99_vscanf)(format, arguments));
 }
 
 HOOKED int old_fscanf(FILE *file, const char *format, ...) {
     SCAN("fscanf", file, REAL(vfscanf)(file, format, arguments));
 }
 
-HOOKED int __isoc99_fscanf(FILE *file, const char *format, ...) {
-    SCAN("fscanf", file, REAL(__isoc99_vfscanf)(file, format, arguments));
-}
-
 HOOKED int old_scanf(const char *format, ...) {
     SCAN("scanf", stdin, REAL(vfscanf)(stdin, format, arguments));
 }
 
+HOOKED int __isoc99_vfscanf(FILE *file, const char *format, va_list arguments) {
+    INPUT(int, "vfscanf", file, REAL(__isoc99_vfscanf)(file, format, arguments));
+}
+
+HOOKED int __isoc99_vscanf(const char *format, va_list arguments) {
+    INPUT(int, "vscanf", stdin, REAL(__isoc99_vscanf)(format, arguments));
+}
+
+HOOKED int __isoc99_fscanf(FILE *file, const char *format, ...) {
+    SCAN("fscanf", file, REAL(__isoc99_vfscanf)(file, format, arguments));
+}
+
 HOOKED int __isoc99_scanf(const char *format, ...) {
     SCAN("scanf", stdin, REAL(__isoc99_vfscanf)(stdin, format, arguments));
+}
+
+/* C23's know 0b101. */
+HOOKED int __isoc23_vfscanf(FILE *file, const char *format, va_list arguments) {
+    INPUT(int, "vfscanf", file, REAL(__isoc23_vfscanf)(file, format, arguments));
+}
+
+HOOKED int __isoc23_vscanf(const char *format, va_list arguments) {
+    INPUT(int, "vscanf", stdin, REAL(__isoc23_vscanf)(format, arguments));
+}
+
+HOOKED int __isoc23_fscanf(FILE *file, const char *format, ...) {
+    SCAN("fscanf", file, REAL(__isoc23_vfscanf)(file, format, arguments));
+}
+
+HOOKED int __isoc23_scanf(const char *format, ...) {
+    SCAN("scanf", stdin, REAL(__isoc23_vfscanf)(stdin, format, arguments));
 }

@@ -46,7 +46,7 @@ HOOKED wint_t __wunderflow(FILE *file) {
     INPUT(wint_t, "getwc", file, REAL(__wunderflow)(file));
 }
 
-/* The headers give the names without a prefix to the C99 functions: these are the older ones (GNU's %a). */
+/* As with stdio_input.c's: the older ones, C99's and C23's. */
 HOOKED int old_vfwscanf(FILE *file, const wchar_t *format, va_list arguments) __asm__("vfwscanf");
 HOOKED int old_vwscanf(const wchar_t *format, va_list arguments) __asm__("vwscanf");
 HOOKED int old_fwscanf(FILE *file, const wchar_t *format, ...) __asm__("fwscanf");
@@ -56,32 +56,48 @@ HOOKED int old_vfwscanf(FILE *file, const wchar_t *format, va_list arguments) {
     INPUT(int, "vfwscanf", file, REAL(vfwscanf)(file, format, arguments));
 }
 
-HOOKED int __isoc99_vfwscanf(FILE *file, const wchar_t *format, va_list arguments) {
-    INPUT(int, "vfwscanf", file, REAL(__isoc99_vfwscanf)(file, format, arguments));
-}
-
 HOOKED int old_vwscanf(const wchar_t *format, va_list arguments) {
     INPUT(int, "vwscanf", stdin, REAL(vwscanf)(format, arguments));
-}
-
-HOOKED int __isoc99_vwscanf(const wchar_t *format, va_list arguments) {
-    INPUT(int, "vwscanf", stdin, REAL(__isoc99_vwscanf)(format, arguments));
 }
 
 HOOKED int old_fwscanf(FILE *file, const wchar_t *format, ...) {
     SCAN("fwscanf", file, REAL(vfwscanf)(file, format, arguments));
 }
 
-HOOKED int __isoc99_fwscanf(FILE *file, const wchar_t *format, ...) {
-    SCAN("fwscanf", file, REAL(__isoc99_vfwscanf)(file, format, arguments));
-}
-
 HOOKED int old_wscanf(const wchar_t *format, ...) {
     SCAN("wscanf", stdin, REAL(vfwscanf)(stdin, format, arguments));
 }
 
+HOOKED int __isoc99_vfwscanf(FILE *file, const wchar_t *format, va_list arguments) {
+    INPUT(int, "vfwscanf", file, REAL(__isoc99_vfwscanf)(file, format, arguments));
+}
+
+HOOKED int __isoc99_vwscanf(const wchar_t *format, va_list arguments) {
+    INPUT(int, "vwscanf", stdin, REAL(__isoc99_vwscanf)(format, arguments));
+}
+
+HOOKED int __isoc99_fwscanf(FILE *file, const wchar_t *format, ...) {
+    SCAN("fwscanf", file, REAL(__isoc99_vfwscanf)(file, format, arguments));
+}
+
 HOOKED int __isoc99_wscanf(const wchar_t *format, ...) {
     SCAN("wscanf", stdin, REAL(__isoc99_vfwscanf)(stdin, format, arguments));
+}
+
+HOOKED int __isoc23_vfwscanf(FILE *file, const wchar_t *format, va_list arguments) {
+    INPUT(int, "vfwscanf", file, REAL(__isoc23_vfwscanf)(file, format, arguments));
+}
+
+HOOKED int __isoc23_vwscanf(const wchar_t *format, va_list arguments) {
+    INPUT(int, "vwscanf", stdin, REAL(__isoc23_vwscanf)(format, arguments));
+}
+
+HOOKED int __isoc23_fwscanf(FILE *file, const wchar_t *format, ...) {
+    SCAN("fwscanf", file, REAL(__isoc23_vfwscanf)(file, format, arguments));
+}
+
+HOOKED int __isoc23_wscanf(const wchar_t *format, ...) {
+    SCAN("wscanf", stdin, REAL(__isoc23_vfwscanf)(stdin, format, arguments));
 }
 
 HOOKED wint_t fputwc(wchar_t c, FILE *file) {
