@@ -100,6 +100,11 @@ loads() {
   [ "$(objdump -p "$lib" | awk '/NEEDED/ { print $2 }')" = libc.so.6 ]
 }
 
+@test "build: it calls nothing of libc's that takes much of a stack" {
+  run -0 nm -D --undefined-only "$lib"
+  [[ ! $output =~ ' '(strstr|strcasestr|memmem|[a-z]*printf|[a-z]*scanf)(@|$'\n'|$) ]]
+}
+
 @test "build: every symbol that it exports is one that libc exports too: hooks, nothing of our own" {
   libc=$(ldd "$lib" | awk '$1 == "libc.so.6" { print $3 }')
   nm -D --defined-only "$libc" | awk '{ sub(/@.*/, "", $3); print $3 }' | sort -u >"$BATS_TEST_TMPDIR/libc"

@@ -52,9 +52,10 @@ report_show() {
   return 1
 }
 
-@test "redis: BGSAVE and QUIT: fin-withheld" {
+@test "redis: BGSAVE and QUIT: fin-withheld, unless it shuts down before it closes" {
   setup_place
   redis_quits save
+  ! redis_shuts_down || { assert_no_finding && return; }
   assert_finding fin-withheld ' redis-server close\([0-9]+\)' 'kept open by [0-9]+ redis-server fd [0-9]+ \(forked\)' \
     'the FIN left [12]\.[0-9]+ s late'
 }
@@ -264,13 +265,20 @@ postgres() {
   stop postgres INT
 }
 
+postgres_version() {
+  local bin=(/usr/lib/postgresql/*/bin)
+  "${bin[-1]}/postgres" --version
+}
+
 no_sleep() {
   ! ip netns pids "$NETNS" | xargs -r -I% cat /proc/%/comm 2>/dev/null | grep -qx sleep
 }
 
-@test "PostgreSQL: a program of COPY TO PROGRAM goes on in the background: fin-withheld" {
+# Since 17 its programs do not get the connection any more.
+@test "PostgreSQL: a program of COPY TO PROGRAM goes on in the background: fin-withheld before 17" {
   setup_place
   postgres 'cat >/dev/null; sleep 2.5 >/dev/null 2>&1 &'
+  [[ ! $(postgres_version) =~ \ (1[7-9]|[2-9][0-9])[.\ ] ]] || { assert_no_finding && return; }
   assert_finding fin-withheld 'kept open by [0-9]+ (sh|sleep) fd [0-9]+ \(forked, and left open across exec\)' \
     'the FIN left [12]\.[0-9]+ s late'
 }

@@ -469,7 +469,7 @@ EOF
 @test "nothing is left behind: no shared memory, no files, no processes, no sockets" {
   ls -A /dev/shm >before
   "$closetrace" run -o trace.json /usr/bin/python3 -c 'from pair import *
-print(os.environ["CLOSETRACE_SESSION"])
+print(os.environ["CLOSETRACE_SESSION"], flush=True)
 client, server = pair()
 child = os.fork()
 os.kill(os.getpid(), 9)' >session || [ $? = 137 ]

@@ -17,7 +17,7 @@ neutral() {
         -e 's/^[0-9-]{10} [0-9:.]{12} [A-Z]+ \[[0-9]+\] //p' | sort
       ;;
     redis.out) sed -E -e 's/^[0-9]+:([A-Z]) [0-9]+ [A-Z][a-z]+ [0-9]{4} [0-9:.]{12} /PID:\1 /; s/pid=[0-9]+/pid=N/' \
-      -e 's/pid [0-9]+/pid N/; s/-bg-[0-9]+/-bg-N/; s/^[0-9]+:signal-handler \([0-9]+\)/signal:/' ;;
+      -e 's/pid [0-9]+/pid N/; s/-bg-[0-9]+/-bg-N/; s/^[0-9]+:signal-handler \([0-9]+\)/signal:/' -e 's/127\.0\.0\.1:[0-9]+/CLIENT/' ;;
     dump.out) sed '/^\\\(un\)\?restrict/d' ;;
     bench.* | reconnect.* | threads.*)
       tr '\r' '\n' | sed -E -e 's/[0-9.]+ requests per second, p50=[0-9.]+ msec/OK/' -e '/rps=/d; /^ *$/d' \

@@ -28,11 +28,11 @@ static void forget_in(int set, int fd, struct scratch *scratch) {
 
 /* The hexadecimal number behind label in the line; false: there is none. */
 static bool number_after(const char *line, const char *label, uint64_t *number) {
-    const char *at = strstr(line, label);
+    const char *at = text_behind(line, label);
     *number = 0;
     if (!at)
         return false;
-    for (at += strlen(label); *at == ' ';)
+    while (*at == ' ')
         at++;
     const char *start = at;
     for (;; at++) {

@@ -41,6 +41,14 @@ bool parse_number(const char *text, uint64_t *number) {
     return true;
 }
 
+const char *text_behind(const char *text, const char *label) {
+    const size_t length = strlen(label);
+    for (; *text; text++)
+        if (strncmp(text, label, length) == 0)
+            return text + length;
+    return NULL;
+}
+
 /* The next number, or -1 at the end. */
 int listing_next(struct listing *listing) {
     enum { BUFFER = 4096 };

@@ -11,11 +11,10 @@
 
 /* The number behind "scm_fds:" in a unix socket's fdinfo (unix_show_fdinfo), or 0. */
 static unsigned scm_fds(const char *fdinfo) {
-    const char *at = strstr(fdinfo, "scm_fds:");
+    const char *at = text_behind(fdinfo, "scm_fds:");
     uint64_t number = 0;
     if (!at)
         return 0;
-    at += strlen("scm_fds:");
     while (*at == ' ' || *at == '\t')
         at++;
     return parse_number(at, &number) ? (unsigned)number : 0;

@@ -4,6 +4,9 @@
 #   redis_quits save|plain    starts redis, asks it for BGSAVE (save) or not, sends PING, then QUIT, and waits for the
 #                             end of the stream: $PLACE/when says "late" or "at once". redis is stopped.
 
+# Since 7.2 redis shuts a connection down before it closes it, while a child saves: nothing is withheld then.
+redis_shuts_down() { [[ $(redis-server --version) =~ v=([7-9]\.[2-9]|[89]|[1-9][0-9]) ]]; }
+
 redis_client() {
   here python3 - "$1" <<'PYTHON'
 import socket
