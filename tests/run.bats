@@ -182,6 +182,88 @@ except (ConnectionResetError, BrokenPipeError):
   wait "${started[0]}"
 }
 
+@test "session: nonsense at the join socket leaves nothing behind, and holds nobody up" {
+  cat >nonsense.py <<'EOF'
+import array, os, socket, time
+from pair import *
+command = os.getppid()
+count = lambda: len(os.listdir(f"/proc/{command}/fd"))
+name = "\0closetrace-" + os.environ["CLOSETRACE_SESSION"].split(":")[2]
+null = os.open("/dev/null", 0)
+def ask(data, fds):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.settimeout(10)
+    s.connect(name)
+    s.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [])
+    return s
+def answered(s):
+    try:
+        return s.recvmsg(1, 64)
+    except ConnectionResetError:
+        return b"", []
+before = count()
+right = set()
+for size in [0, 1, 4, 1000, *range(256, 320)]:
+    for wish in (b"J", b"P", b"x"):
+        for fds in ([], [null], [null, null], [null] * 250):
+            s = ask((wish + bytes(3) + os.urandom(size))[:size], fds)
+            if answered(s)[0]:
+                assert wish == b"J" and len(fds) < 2, (size, wish, fds)
+                right.add(size)
+            s.close()
+size = right.pop()
+assert not right
+# Many who say nothing, and one who asks.
+silent = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(200)]
+for s in silent:
+    s.connect(name)
+begin = time.monotonic()
+assert answered(ask(b"J" + bytes(size - 1), []))[0] == b"\1"
+assert time.monotonic() - begin < 2
+for s in silent:
+    s.close()
+deadline = time.monotonic() + 30
+while count() > before:
+    assert time.monotonic() < deadline, (before, count())
+    time.sleep(0.02)
+EOF
+  run -0 --separate-stderr "$closetrace" run -o trace.json /usr/bin/python3 nonsense.py
+  assert_count 0 '.op == "release"'
+}
+
+@test "session: a parked connection is given to the command alone, whoever binds its address" {
+  chmod 755 . "$place" && cp pair.py "$place" && export PYTHONPATH=$place
+  cat >"$place/thief.py" <<'EOF'
+import os, socket
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind("\0closetrace-" + os.environ["CLOSETRACE_SESSION"].split(":")[2])
+s.listen(5)
+print("bound", flush=True)
+while True:
+    c, _ = s.accept()
+    c.send(b"\1")
+    print("asked with", len(socket.recv_fds(c, 1000, 4)[1]), "descriptors", flush=True)
+EOF
+  cat >victim.py <<'EOF'
+import ctypes, os, socket, subprocess, sys
+from pair import *
+# In a network namespace where the address is free; /proc leads to the memory.
+assert ctypes.CDLL(None).unshare(0x40000000) == 0
+os.system("ip link set lo up")
+thief = subprocess.Popen([sys.executable, sys.argv[1]], stdout=subprocess.PIPE, text=True)
+assert thief.stdout.readline() == "bound\n"
+client, server = pair()
+client.close()
+server.settimeout(10)
+assert server.recv(10) == b""
+thief.kill()
+print(thief.stdout.read(), end="")
+EOF
+  run -0 --separate-stderr "$closetrace" run -e 'inject=close:as=HOLD:hold=300ms:role=client' -o trace.json /usr/bin/python3 victim.py "$place/thief.py"
+  [ -z "$output" ]
+}
+
 @test "tree: daemons and orphans are followed to their end; --no-wait ends with the command" {
   cat >daemon.py <<'EOF'
 from pair import *
@@ -400,6 +482,46 @@ for _ in range(1000):
   [[ $stderr == *"true (process "*") ran without the library"* ]]
 }
 
+@test "reach: what was forked and killed, or has the library without the session, did not run without the library" {
+  cat >killed.c <<'EOF'
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void) {
+    for (int i = 0; i < 300; i++) {
+        int child = fork();
+        if (!child) {
+            int grandchild = fork();
+            if (!grandchild)
+                for (;;)
+                    pause();
+            kill(grandchild, SIGKILL);
+            raise(SIGKILL);
+        }
+        waitpid(child, 0, 0);
+    }
+}
+EOF
+  gcc -o killed killed.c
+  run -0 --separate-stderr "$closetrace" run ./killed
+  [[ $stderr != *'without the library'* ]]
+  chmod 755 . && cp pair.py "$place" && export PYTHONPATH=$place
+  program='from pair import *
+client, server = pair(); client.close(); server.close()'
+  # Another network namespace, and one of users, in which the command's /proc is closed: neither way leads to it.
+  for alone in 'unshare --map-root-user --net' 'env -u CLOSETRACE_SESSION'; do
+    # shellcheck disable=SC2086 # words
+    run -0 --separate-stderr "$closetrace" run -o trace.json $alone sh -c "ip link set lo up; exec /usr/bin/python3 -c '$program'"
+    [[ $stderr != *'without the library'* ]]
+    assert_count 2 '.op == "close" and .fin == "sent"'
+  done
+  # One that had time to speak is named though a signal ended it.
+  printf '#include <signal.h>\n#include <unistd.h>\nint main(void) { usleep(1500000); raise(SIGTERM); }\n' >static.c
+  gcc -static -o unreachable static.c
+  run -0 --separate-stderr "$closetrace" run sh -c './unreachable; :'
+  [[ $stderr == *'unreachable (process '*') ran without the library'* ]]
+}
+
 @test "rules: one that never fired in any process is named, one that fired in a killed process is not" {
   run -143 --separate-stderr "$closetrace" run -e inject=close:error=EIO:when=99 -e inject=close:delay_exit=1ms:role=client \
     -o trace.json /usr/bin/python3 -c 'from pair import *
@@ -549,6 +671,45 @@ EOF
   run -0 --separate-stderr "$closetrace" run -e 'inject=close:as=HOLD:role=client' -o trace.json /usr/bin/python3 peer.py
   assert_count 1 '.op == "release" and .fin == "sent" and .state_before == "CLOSE_WAIT"'
   assert_count 1 '.op == "release" and .fin == "sent" and .state_before == "ESTABLISHED"'
+}
+
+@test "parking: a connection that lingers holds up nobody, and is told of when it is closed" {
+  cat >linger.py <<'EOF'
+import struct, time
+from pair import *
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+listener.bind(("127.0.0.1", 0))
+listener.listen()
+client = socket.create_connection(listener.getsockname())
+server, _ = listener.accept()
+client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3))
+client.setblocking(False)
+try:
+    while True:
+        client.send(b"x" * 65536)
+except BlockingIOError:
+    pass
+client.close()
+def released():
+    return '"op":"release"' in open("trace.json").read()
+deadline = time.monotonic() + 60
+begin = time.monotonic()
+while not released():
+    assert time.monotonic() < deadline
+    other, peer = pair()
+    port = other.getsockname()[1]
+    other.close(); peer.close()
+    seen = time.monotonic()
+    # If the command waited for the close, nothing would come for as long as that.
+    while f'"op":"close"' not in "".join(line for line in open("trace.json") if f":{port}\"" in line):
+        assert time.monotonic() - seen < 2
+        time.sleep(0.01)
+print(time.monotonic() - begin > 2.5)
+EOF
+  run -0 --separate-stderr "$closetrace" run -e 'inject=close:as=HOLD:hold=100ms:when=1:role=client' -o trace.json /usr/bin/python3 linger.py
+  [ "$output" = True ]
+  assert_count 1 '.op == "release" and .fin == "queued" and .state_after == "FIN_WAIT1" and .verified and .comm == "closetrace"'
 }
 
 @test "parking: exit:as=HOLD keeps a connection whole beyond the end of its process" {

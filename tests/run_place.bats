@@ -40,6 +40,23 @@ all_json() { jq -e -n '[inputs | type == "object"] | all' "$1"; }
   [ "$(grep -c '"op":"close"' trace.json)" = 3 ]
 }
 
+@test "limits: what does not fit into a file that may not grow is lost and counted, whole lines stay" {
+  run -0 --separate-stderr bash -c 'ulimit -f 2; exec "$1" run -o trace.json /usr/bin/python3 tcp.py 40' - "$CLOSETRACE"
+  all_json trace.json
+  [[ $stderr == *'the trace cannot be written: File too large'* ]]
+  lost=$(sed -n 's/^closetrace: \([0-9]*\) events were lost: the trace could not be written/\1/p' <<<"$stderr")
+  "$CLOSETRACE" run -o whole.json /usr/bin/python3 tcp.py 40
+  [ $((lost + $(wc -l <trace.json))) = "$(wc -l <whole.json)" ]
+  # A full disk is no other.
+  run -0 --separate-stderr "$CLOSETRACE" run -o /dev/full /usr/bin/python3 tcp.py
+  [[ $stderr == *'the trace cannot be written: No space left on device'*'events were lost'* ]]
+}
+
+@test "limits: the program has those that the command was given" {
+  run -0 --separate-stderr bash -c 'ulimit -f 7; ulimit -Sn 77; trap "" PIPE; exec "$1" run bash -c "ulimit -f; ulimit -n; grep -E ^Sig[BI] /proc/\$\$/status"' - "$CLOSETRACE"
+  [ "$output" = "$(bash -c 'ulimit -f 7; ulimit -Sn 77; trap "" PIPE; exec bash -c "ulimit -f; ulimit -n; grep -E ^Sig[BI] /proc/\$\$/status"')" ]
+}
+
 @test "process 1: a program that has changed its user is in the trace" {
   chmod 755 .
   run -0 unshare --pid --fork --kill-child --mount-proc "$CLOSETRACE" run -o trace.json -- \

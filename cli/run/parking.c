@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "kernel/clock.h"
 #include "kernel/scratch.h"
 #include "kernel/tcp_socket.h"
+#include "slow_close.h"
 
 struct held {
     int fd, pid;
@@ -20,16 +22,26 @@ struct held {
     struct session_request request;
     uint64_t until_us; /* 0: no end is set */
     bool was_over;     /* the peer had closed before */
+    /* While it is being closed, and until that is told: */
+    struct standing standing;
+    uint64_t closed_us;
+    bool can_ask;
+    struct slow_close *close;
     struct held *next;
 };
 
 static struct session *session;
 static struct drain *drain;
-static struct held *all;
+static struct held *all, *closing;
+static size_t count, most;
 
 void parking_begin(struct session *of, struct drain *to) {
+    struct rlimit files = {0};
     session = of;
     drain = to;
+    /* The other half is for the processes. */
+    getrlimit(RLIMIT_NOFILE, &files);
+    most = files.rlim_cur / 2;
 }
 
 static uint64_t now_us(void) {
@@ -38,91 +50,142 @@ static uint64_t now_us(void) {
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-void parking_take(int fd, int pid, const struct session_request *request) {
+/* What anybody asks for. A time that is beyond all clocks is as good as none. */
+static void keep_request(struct held *held, const struct session_request *request) {
+    held->request = *request;
+    held->request.rule[SESSION_RULE_SIZE - 1] = '\0';
+    held->until_us = request->limited && request->hold_us < UINT64_MAX / 2 ? now_us() + request->hold_us : 0;
+}
+
+bool parking_take(int fd, int pid, const struct session_request *request, void *unused) {
     struct ends ends;
-    struct held *held = calloc(1, sizeof *held);
+    (void)unused;
+    struct held *held = count < most ? calloc(1, sizeof *held) : NULL;
     if (!held || !socket_identify(fd, &held->identity)) {
         free(held);
-        close(fd);
-        return;
+        return false;
     }
     if (address_book_find(&session->book, held->identity.cookie, &ends))
         held->identity.role = ends.role;
     held->fd = fd;
     held->pid = pid;
-    held->request = *request;
-    held->request.rule[SESSION_RULE_SIZE - 1] = '\0';
-    held->until_us = request->limited ? now_us() + request->hold_us : 0;
+    keep_request(held, request);
     held->was_over = socket_peer_has_closed(socket_state(fd));
     held->next = all;
     all = held;
+    count++;
     ledger_add(held->identity.cookie, fd);
+    return true;
 }
 
 /* Who else has it. */
 static unsigned others(const struct held *held, struct event *event) {
     struct ledger_cursor cursor = {0};
     struct ledger_reference other;
-    unsigned count = 0;
+    unsigned found = 0;
     while (ledger_next(held->identity.cookie, &cursor, &other)) {
         struct holder holder = {.pid = other.pid, .fd = other.fd};
         if (other.pid == getpid() && other.fd == held->fd)
             continue;
         event_add_holder(event, other.pid > 0 ? &holder : NULL);
-        count++;
+        found++;
     }
-    return count;
+    return found;
 }
 
-static void fill(struct event *event, const struct held *held, const struct standing *standing) {
-    event->time_us = clock_now();
+static void fill(struct event *event, const struct held *held) {
+    event_init(event, OP_RELEASE);
+    event->time_us = held->closed_us;
     event->pid = event->tid = getpid();
     memcpy(event->comm, "closetrace", sizeof "closetrace");
     event->has |= HAS_FD | HAS_REFS_BEFORE | HAS_REFS_AFTER;
     event->fd = held->fd;
     event_set_socket(event, &held->identity);
-    event_set_standing(event, standing);
+    event_set_standing(event, &held->standing);
     event->used = USED_UNSET; /* it is the programs that use it */
     event->injected = held->request.rule;
 }
 
-/* It is closed, the kernel is asked what came of it, and that is told. */
-static void release(struct held *held) {
-    struct standing standing = {0};
+/* What came of it, as far as the kernel says. Where the thread that closes it has not come back, it is that which has
+ * it still. */
+static struct after ask_after(const struct held *held, struct scratch *scratch) {
     struct diag_answer answer = {0};
-    struct scratch *scratch = scratch_take();
-    if (!scratch)
-        return;
-    struct event *event = &scratch->event;
-    event_init(event, OP_RELEASE);
-    socket_stand(held->fd, held->identity.role, true, &standing);
-    bool can_ask = diag_prepare(&held->identity, standing.before.state, scratch);
-    fill(event, held, &standing);
-    ledger_remove(held->identity.cookie, held->fd);
-    close(held->fd);
-    if (can_ask)
+    if (held->can_ask)
         diag_look_up(&held->identity, scratch, &answer);
-    struct after after = {.asked = answer.asked,
+    return (struct after){.asked = answer.asked,
                           .found = answer.found,
                           .state = answer.state,
-                          .attached = answer.inode != 0,
+                          .attached = answer.inode != 0 && !held->close,
                           .fin_unsent = answer.fin_unsent};
+}
+
+static void tell(const struct held *held, struct scratch *scratch) {
+    struct event *event = &scratch->event;
+    const struct after after = ask_after(held, scratch);
+    fill(event, held);
     struct remaining remaining = {.known = true, .descriptors = others(held, event)};
     if (after.attached && !remaining.descriptors)
         remaining.descriptors = 1; /* somebody of whom the ledger does not know */
     else if (after.asked && !after.attached)
         remaining.descriptors = 0;
-    struct verdict verdict = verdict_decide(ENDING_RELEASE, 0, &standing.before, &remaining, &after);
+    struct verdict verdict = verdict_decide(ENDING_RELEASE, 0, &held->standing.before, &remaining, &after);
     event->fin = verdict.fin;
     event->why = verdict.why;
-    event->verified = verdict.verified;
+    event->verified = verdict.verified && !held->close;
     event->refs_after = remaining.descriptors;
     event->refs_before = remaining.descriptors + 1;
     event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
     if (verdict.fin != FIN_WITHHELD)
         event->holder_count = event->holders_named = 0;
     drain_event(drain, event);
-    scratch_give(scratch);
+}
+
+static void stand(struct held *held, struct scratch *scratch) {
+    socket_stand(held->fd, held->identity.role, true, &held->standing);
+    held->can_ask = diag_prepare(&held->identity, held->standing.before.state, scratch);
+    held->closed_us = clock_now();
+}
+
+/* It is closed, the kernel is asked what came of it, and that is told; at once, or when close() has returned. */
+static void release(struct held *held) {
+    struct scratch *scratch = scratch_take();
+    if (scratch)
+        stand(held, scratch);
+    ledger_remove(held->identity.cookie, held->fd);
+    held->close = close_slowly(held->fd);
+    count--;
+    if (held->close) {
+        held->next = closing;
+        closing = held;
+    } else {
+        if (scratch)
+            tell(held, scratch);
+        free(held);
+    }
+    if (scratch)
+        scratch_give(scratch);
+}
+
+static void tell_and_forget(struct held *held) {
+    struct scratch *scratch = scratch_take();
+    if (scratch)
+        tell(held, scratch);
+    if (scratch)
+        scratch_give(scratch);
+    free(held);
+}
+
+static void tell_of_the_closed(void) {
+    for (struct held **at = &closing; *at;) {
+        struct held *held = *at;
+        if (!slow_close_is_over(held->close)) {
+            at = &held->next;
+            continue;
+        }
+        *at = held->next;
+        held->close = NULL;
+        tell_and_forget(held);
+    }
 }
 
 static void release_where(bool (*is_due)(const struct held *held, int pid), int pid) {
@@ -134,7 +197,6 @@ static void release_where(bool (*is_due)(const struct held *held, int pid), int 
         }
         *at = held->next;
         release(held);
-        free(held);
     }
 }
 
@@ -157,13 +219,14 @@ static bool is_over(const struct held *held, int pid) {
 int parking_look(void) {
     enum { LOOK_EVERY_MS = 10, NEVER_MS = 1000 };
     uint64_t nearest = LOOK_EVERY_MS;
+    tell_of_the_closed();
     release_where(is_over, 0);
     for (const struct held *held = all; held; held = held->next) {
         uint64_t now = now_us();
         uint64_t left = held->until_us > now ? (held->until_us - now + 999) / 1000 : LOOK_EVERY_MS;
         nearest = left < nearest ? left : nearest;
     }
-    return all ? (int)nearest : NEVER_MS;
+    return all || closing ? (int)nearest : NEVER_MS;
 }
 
 static bool ends_with(const struct held *held, int pid) {
@@ -184,6 +247,13 @@ static bool always(const struct held *held, int pid) {
     return true;
 }
 
+/* A close that has not returned goes on without us. */
 void parking_end(void) {
     release_where(always, 0);
+    tell_of_the_closed();
+    while (closing) {
+        struct held *held = closing;
+        closing = held->next;
+        tell_and_forget(held);
+    }
 }

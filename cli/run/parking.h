@@ -13,8 +13,8 @@
 /* drain: where a release is told. */
 void parking_begin(struct session *session, struct drain *drain);
 
-/* Takes a descriptor over, of the process pid. */
-void parking_take(int fd, int pid, const struct session_request *request);
+/* Takes a descriptor over, of the process pid. False: it is no TCP socket, or one too many. */
+bool parking_take(int fd, int pid, const struct session_request *request, void *unused);
 
 /* Lets go of those that are due: the hold is over, the peer has closed. Milliseconds until it should be asked again. */
 int parking_look(void);

@@ -1,12 +1,13 @@
 /*
  * The processes of the tree: children are waited for (the command is the subreaper of all, prctl(2)), the others are
  * known from the session's roster and watched by a pidfd each. Says of each death how it came, and which programs ran
- * without the library.
+ * without the library. The roster is what anybody says: only who is of the tree is watched, so many at a time.
  */
 #ifndef CLOSETRACE_PROCESSES_H
 #define CLOSETRACE_PROCESSES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "pure/roster.h"
@@ -22,21 +23,24 @@ struct death {
 struct watched {
     int pid, pidfd;
     char name[ROSTER_NAME];
+    uint64_t exec_ms; /* when it was first seen as a new program that has not been heard of; 0: it is none */
 };
 
 struct unreached {
+    int pid;
     char name[ROSTER_NAME];
-    unsigned count;
-    int pid; /* the first */
-    struct unreached *next;
 };
+enum { UNREACHED_MAX = 1024 };
 
 struct processes {
     struct roster *roster;
     int epoll;
     unsigned long long changes_seen;
+    unsigned next;           /* where the roster is looked at next */
     struct watched *watched; /* by the place in the roster */
-    struct unreached *unreached;
+    unsigned char *heard;    /* a bit a process id: it has asked for the memory */
+    struct unreached unreached[UNREACHED_MAX];
+    unsigned unreached_count, unreached_more;
     pid_t command;
     bool command_ended;
     int command_status;                                     /* as waitpid() gives it */
@@ -48,8 +52,11 @@ struct processes {
 /* epoll: where pidfds are put, with their place in the roster as data.u64. */
 bool processes_begin(struct processes *processes, struct roster *roster, int epoll);
 
-/* New ones in the roster are watched. True: something has changed there. */
+/* New ones in the roster are watched. True: something has changed there, and should be looked at again soon. */
 bool processes_look(struct processes *processes);
+
+/* The process has asked at the join socket: the library is in it. */
+void processes_heard(struct processes *processes, int pid);
 
 /* The pidfd of that place is readable. */
 void processes_ended(struct processes *processes, unsigned place);

@@ -18,7 +18,9 @@
 #include "exit_status.h"
 #include "drain.h"
 #include "killed.h"
+#include "join_socket.h"
 #include "parking.h"
+#include "pass_on.h"
 #include "processes.h"
 #include "inherited.h"
 #include "reach.h"
@@ -29,16 +31,17 @@
 #include "terminal/say.h"
 
 /* epoll's data: a place in the roster, or one of these. */
-enum { FROM_SIGNALS = ROSTER_SIZE, FROM_JOIN };
+enum { FROM_SIGNALS = ROSTER_SIZE, FROM_JOIN, FROM_END = FROM_JOIN + JOIN_ASKING };
 
 struct run {
     struct inherited inherited;
     struct run_options options;
     struct session_host host;
+    struct join_socket join;
     struct drain drain;
     struct processes processes;
+    struct pass_on pass_on;
     int epoll, signals;
-    unsigned interrupts;
 };
 
 static const char usage[] =
@@ -135,16 +138,13 @@ static int check_command(const char *name) {
     return EXIT_FAILED;
 }
 
-/* Signals that are passed on. A terminal's stop is not among them: it stops the command like any program. */
-static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH, SIGALRM};
-
+/* Children that end are seen in the loop; all other signals are the program's. */
 static bool catch_signals(struct run *run) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
-    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
-        sigaddset(&set, passed_on[i]);
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = FROM_SIGNALS};
+    pass_on_prepare(&run->pass_on);
     return sigprocmask(SIG_BLOCK, &set, NULL) == 0 &&
            (run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) >= 0 &&
            epoll_ctl(run->epoll, EPOLL_CTL_ADD, run->signals, &event) == 0;
@@ -174,6 +174,7 @@ static int start(struct run *run) {
         become(run, report[1]);
     close(report[1]);
     run->processes.command = child;
+    pass_on_begin(&run->pass_on, child);
     ssize_t got = read(report[0], &reason, sizeof reason);
     close(report[0]);
     if (got != sizeof reason)
@@ -183,30 +184,22 @@ static int start(struct run *run) {
     return reason == ENOENT ? 127 : 126;
 }
 
-/* What the terminal sends reaches the program by itself. */
-static void pass_on(struct run *run, const struct signalfd_siginfo *signal) {
-    bool from_terminal = signal->ssi_code == SI_KERNEL;
-    if (from_terminal && signal->ssi_signo == SIGINT)
-        run->interrupts++;
-    if (!from_terminal && !run->processes.command_ended)
-        kill(run->processes.command, (int)signal->ssi_signo);
-}
-
 /* False: the tree has ended. */
 static bool take_signals(struct run *run) {
     struct signalfd_siginfo signal;
     while (read(run->signals, &signal, sizeof signal) == sizeof signal)
-        if (signal.ssi_signo != SIGCHLD)
-            pass_on(run, &signal);
+        ;
     return processes_reap(&run->processes);
 }
 
 /* alive: something of the tree is. What is parked may last longer; a second interrupt, then a first, ends the waiting.
  */
 static bool is_over(const struct run *run, bool alive) {
-    if (!alive && (parking_is_empty() || run->interrupts > 0))
+    const unsigned interrupts = atomic_load(&run->pass_on.interrupts);
+    const bool asked_to_end = atomic_load(&run->pass_on.asked_to_end);
+    if (!alive && (parking_is_empty() || interrupts > 0 || asked_to_end))
         return true;
-    return run->processes.command_ended && (run->options.no_wait || run->interrupts > 1);
+    return run->processes.command_ended && (run->options.no_wait || interrupts > 1 || asked_to_end);
 }
 
 /*
@@ -223,16 +216,17 @@ static int patience(size_t came, bool processes_came) {
 static void follow(struct run *run) {
     enum { EVENTS = 64 };
     struct epoll_event events[EVENTS];
-    bool alive = true, processes_came = true;
-    for (size_t came = 0; !is_over(run, alive);) {
-        int count = epoll_wait(run->epoll, events, EVENTS, patience(came, processes_came));
-        processes_came = processes_look(&run->processes);
-        came = drain_ring(&run->drain, &run->host.session->ring, false);
+    bool alive = true, others_came = true;
+    for (size_t bytes = 0; !is_over(run, alive);) {
+        int count = epoll_wait(run->epoll, events, EVENTS, patience(bytes, others_came));
+        pass_on_look(&run->pass_on, run->processes.command_ended);
+        others_came = processes_look(&run->processes);
+        bytes = drain_ring(&run->drain, &run->host.session->ring, false);
         for (int i = 0; i < count; i++) {
             if (events[i].data.u64 == FROM_SIGNALS)
                 alive = take_signals(run) && alive;
-            else if (events[i].data.u64 == FROM_JOIN)
-                session_host_serve(&run->host, parking_take);
+            else if (join_socket_has(&run->join, events[i].data.u64))
+                join_socket_serve(&run->join, events[i].data.u64);
             else
                 processes_ended(&run->processes, (unsigned)events[i].data.u64);
         }
@@ -260,9 +254,6 @@ static void gone(int pid, void *context) {
 static void tell_what_was_missed(const struct run *run) {
     unsigned long long dropped = atomic_load(&run->host.session->ring.dropped),
                        torn = atomic_load(&run->host.session->ring.abandoned);
-    for (const struct unreached *program = run->processes.unreached; program; program = program->next)
-        say("closetrace: %s (process %d%s) ran without the library: what it did is not in the trace", program->name,
-            program->pid, program->count > 1 ? " and others" : "");
     if (dropped)
         say("closetrace: %llu events were lost: they came faster than they could be written", dropped);
     if (torn)
@@ -271,12 +262,25 @@ static void tell_what_was_missed(const struct run *run) {
         say("closetrace: %llu events were lost: the trace could not be written", run->drain.lost);
 }
 
+static void came(int pid, void *context) {
+    struct run *run = context;
+    processes_heard(&run->processes, pid);
+}
+
+static bool open_join_socket(struct run *run) {
+    run->join = (struct join_socket){.epoll = run->epoll,
+                                     .tag = FROM_JOIN,
+                                     .memory = run->host.memory,
+                                     .came = came,
+                                     .park = parking_take,
+                                     .context = run};
+    return join_socket_open(&run->join, run->host.name);
+}
+
 static bool begin(struct run *run) {
-    struct epoll_event join = {.events = EPOLLIN, .data.u64 = FROM_JOIN};
     run->epoll = epoll_create1(EPOLL_CLOEXEC);
     return run->epoll >= 0 && session_host_begin(&run->host, &run->inherited) &&
-           processes_begin(&run->processes, &run->host.session->roster, run->epoll) &&
-           epoll_ctl(run->epoll, EPOLL_CTL_ADD, run->host.listener, &join) == 0;
+           processes_begin(&run->processes, &run->host.session->roster, run->epoll) && open_join_socket(run);
 }
 
 int command_run(int argc, char **argv) {
@@ -311,7 +315,7 @@ int command_run(int argc, char **argv) {
     follow(&run);
     session_host_end(&run.host);
     drain_ring(&run.drain, &run.host.session->ring, true);
-    run_summary_end(&run.drain, &run.options);
+    run_summary_end(&run.drain, &run.options, &run.processes);
     tell_what_was_missed(&run);
     return WIFSIGNALED(run.processes.command_status) ? 128 + WTERMSIG(run.processes.command_status)
                                                      : WEXITSTATUS(run.processes.command_status);

@@ -13,15 +13,19 @@
 #include "rule_tally.h"
 #include "input/trace.h"
 #include "terminal/say.h"
+#include "unreached.h"
 
 struct account {
     struct analysis *analysis;
     struct rule_tally rules;
+    unsigned char *seen; /* a bit a process id: there are events of it */
 };
+
+enum { PID_LIMIT = 1 << 22 }; /* the kernel's, proc_sys_kernel(5) */
 
 static struct account *new_account(const struct run_options *options) {
     struct account *account = calloc(1, sizeof *account);
-    if (!account || !rule_tally_begin(&account->rules, options->rules))
+    if (!account || !rule_tally_begin(&account->rules, options->rules) || !(account->seen = calloc(1, PID_LIMIT / 8)))
         exit(EXIT_FAILED);
     account->analysis = analysis_new();
     return account;
@@ -29,6 +33,8 @@ static struct account *new_account(const struct run_options *options) {
 
 static void account_event(const struct event *event, void *context) {
     struct account *account = context;
+    if (event->pid > 0 && event->pid < PID_LIMIT)
+        account->seen[event->pid / 8] |= (unsigned char)(1 << event->pid % 8);
     analysis_event(account->analysis, event);
     rule_tally_event(&account->rules, event);
 }
@@ -57,6 +63,11 @@ static struct account *read_again(const struct run_options *options) {
     return account;
 }
 
+static bool has_events(int pid, const void *context) {
+    const struct account *account = context;
+    return pid < PID_LIMIT && account->seen[pid / 8] >> pid % 8 & 1;
+}
+
 static void log_findings(struct drain *drain, const struct analysis *analysis) {
     drain->each = NULL;
     for (const struct finding *finding = analysis_findings(analysis); finding; finding = finding->next) {
@@ -75,7 +86,7 @@ static bool is_filtered(const struct run_options *options) {
     return run_options_get(options, "CLOSETRACE_TRACE") || run_options_get(options, "CLOSETRACE_ONLY");
 }
 
-void run_summary_end(struct drain *drain, const struct run_options *options) {
+void run_summary_end(struct drain *drain, const struct run_options *options, const struct processes *processes) {
     struct account *account = drain->each ? drain->context : read_again(options);
     const struct analysis *analysis = account->analysis;
     struct report_style style = {.color = output_in_color(STDERR_FILENO)};
@@ -90,8 +101,10 @@ void run_summary_end(struct drain *drain, const struct run_options *options) {
         say("closetrace: no TCP socket was seen%s", is_filtered(options) ? " that meets trace= and only=" : "");
     }
     rule_tally_say(&account->rules);
+    unreached_say(processes, has_events, account);
     log_findings(drain, analysis);
     rule_tally_free(&account->rules);
+    free(account->seen);
     analysis_free(account->analysis);
     free(account);
 }

@@ -3,6 +3,7 @@
 #define CLOSETRACE_RUN_SUMMARY_H
 
 #include "drain.h"
+#include "processes.h"
 #include "run_options.h"
 
 /*
@@ -12,6 +13,6 @@
 void run_summary_begin(struct drain *drain, const struct run_options *options);
 
 /* On standard error, a line each; findings go into the trace as well. */
-void run_summary_end(struct drain *drain, const struct run_options *options);
+void run_summary_end(struct drain *drain, const struct run_options *options, const struct processes *processes);
 
 #endif

@@ -1,18 +1,19 @@
 /* The exec family: what is close-on-exec is closed, the rest goes to the new program. */
 #define _GNU_SOURCE
 #include <stdint.h>
+#include <unistd.h>
 
 #include "hook.h"
 #include "output/log.h"
 #include "session/session.h"
 #include "calls/leaving.h"
 
-static struct call exec_entering(const char *name, const char *path, const void *caller) {
+static struct call exec_entering(const char *name, const char *path, char *const environment[], const void *caller) {
     struct call call = {0};
     if (table_on) {
         call = call_entering(name, caller);
         leaving_exec(&call);
-        session_exec(path);
+        session_exec(path, environment);
     }
     return call;
 }
@@ -27,32 +28,32 @@ static int exec_failed(const struct call *call, int result) {
 }
 
 HOOKED int execve(const char *path, char *const argv[], char *const environment[]) {
-    struct call call = exec_entering("execve", path, CALLER);
+    struct call call = exec_entering("execve", path, environment, CALLER);
     return exec_failed(&call, REAL(execve)(path, argv, environment));
 }
 
 HOOKED int execv(const char *path, char *const argv[]) {
-    struct call call = exec_entering("execv", path, CALLER);
+    struct call call = exec_entering("execv", path, environ, CALLER);
     return exec_failed(&call, REAL(execv)(path, argv));
 }
 
 HOOKED int execvp(const char *file, char *const argv[]) {
-    struct call call = exec_entering("execvp", file, CALLER);
+    struct call call = exec_entering("execvp", file, environ, CALLER);
     return exec_failed(&call, REAL(execvp)(file, argv));
 }
 
 HOOKED int execvpe(const char *file, char *const argv[], char *const environment[]) {
-    struct call call = exec_entering("execvpe", file, CALLER);
+    struct call call = exec_entering("execvpe", file, environment, CALLER);
     return exec_failed(&call, REAL(execvpe)(file, argv, environment));
 }
 
 HOOKED int fexecve(int fd, char *const argv[], char *const environment[]) {
-    struct call call = exec_entering("fexecve", NULL, CALLER);
+    struct call call = exec_entering("fexecve", NULL, environment, CALLER);
     return exec_failed(&call, REAL(fexecve)(fd, argv, environment));
 }
 
 HOOKED int execveat(int directory, const char *path, char *const argv[], char *const environment[], int flags) {
-    struct call call = exec_entering("execveat", path, CALLER);
+    struct call call = exec_entering("execveat", path, environment, CALLER);
     return exec_failed(&call, REAL(execveat)(directory, path, argv, environment, flags));
 }
 
@@ -84,14 +85,14 @@ static void collect_arguments(char **argv, const char *first, size_t count, va_l
 HOOKED int execl(const char *path, const char *first, ...) {
     ARRAY_OF_ARGUMENTS;
     va_end(arguments);
-    struct call call = exec_entering("execl", path, CALLER);
+    struct call call = exec_entering("execl", path, environ, CALLER);
     return exec_failed(&call, REAL(execv)(path, argv));
 }
 
 HOOKED int execlp(const char *file, const char *first, ...) {
     ARRAY_OF_ARGUMENTS;
     va_end(arguments);
-    struct call call = exec_entering("execlp", file, CALLER);
+    struct call call = exec_entering("execlp", file, environ, CALLER);
     return exec_failed(&call, REAL(execvp)(file, argv));
 }
 
@@ -100,6 +101,6 @@ HOOKED int execle(const char *path, const char *first, ...) {
     (void)va_arg(arguments, char *); /* the array's NULL */
     char *const *environment = va_arg(arguments, char *const *);
     va_end(arguments);
-    struct call call = exec_entering("execle", path, CALLER);
+    struct call call = exec_entering("execle", path, environment, CALLER);
     return exec_failed(&call, REAL(execve)(path, argv, environment));
 }

@@ -112,10 +112,11 @@ void vfork_after(int child) {
 }
 
 /* A child that has started its program by now: what it was left is read from the kernel. */
-static int spawned(int result, const pid_t *child, const char *path, const struct call *call) {
+static int spawned(int result, const pid_t *child, const char *path, char *const environment[],
+                   const struct call *call) {
     int saved = errno;
     if (result == 0 && table_on && child)
-        session_spawned(*child, path);
+        session_spawned(*child, path, environment);
     if (result == 0 && table_on && child)
         forked(leaving_shared_with(*child), *child, call);
     fault_result(call, result);
@@ -141,7 +142,7 @@ static bool spawning_is_off(struct call *call, int *error) {
     int error;                                      \
     if (spawning_is_off(&call, &error))             \
         return error;                               \
-    return spawned(real_call, child_id, path, &call)
+    return spawned(real_call, child_id, path, environment, &call)
 
 HOOKED int posix_spawn(pid_t *child, const char *path, const posix_spawn_file_actions_t *actions,
                        const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {

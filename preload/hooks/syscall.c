@@ -241,7 +241,7 @@ static long raw_exec(long number, const long arguments[6], const void *caller) {
     struct call call = call_entering(name, caller);
     const char *path = (const char *)arguments[number == SYS_execveat]; // NOLINT(performance-no-int-to-ptr)
     leaving_exec(&call);
-    session_exec(path);
+    session_exec(path, (char *const *)arguments[number == SYS_execveat ? 3 : 2]); // NOLINT(performance-no-int-to-ptr)
     long result = call_real(number, arguments);
     session_exec_failed();
     leaving_exec_failed(&call, errno);

@@ -62,6 +62,10 @@ bool address_from_sockaddr(struct address *address, const struct sockaddr *socka
     return false;
 }
 
+bool address_is_sound(const struct address *address) {
+    return address->family == ADDRESS_UNSET || address->family == ADDRESS_V4 || address->family == ADDRESS_V6;
+}
+
 bool address_equal(const struct address *a, const struct address *b) {
     if (a->family != b->family)
         return false;

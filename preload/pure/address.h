@@ -23,6 +23,9 @@ struct sockaddr;
 /* From what getsockname() and its like return; false (and family ADDRESS_UNSET) if it is neither IPv4 nor IPv6. */
 bool address_from_sockaddr(struct address *address, const struct sockaddr *sockaddr, size_t length);
 
+/* Of one that somebody else has written: it has a family that there is. */
+bool address_is_sound(const struct address *address);
+
 bool address_equal(const struct address *a, const struct address *b);
 
 /* The all-zeros address with port 0, or none at all: the end of a socket that is not connected. */

@@ -27,6 +27,13 @@ void address_book_expect(const struct address_book *book, uint64_t cookie) {
     __builtin_prefetch(&book->list[book_place(cookie)], 1);
 }
 
+/* The one place where what stands in the book becomes addresses: anybody may have written it. */
+static bool ends_from_words(const uint64_t words[ENDS_WORDS], struct ends *ends) {
+    memcpy(ends, words, sizeof *ends);
+    return address_is_sound(&ends->local) && address_is_sound(&ends->remote) && ends->role < ROLE_COUNT &&
+           ends->fin_left <= 1;
+}
+
 bool address_book_find(struct address_book *book, uint64_t cookie, struct ends *ends) {
     uint64_t words[ENDS_WORDS];
     size_t place = book_place(cookie);
@@ -35,6 +42,5 @@ bool address_book_find(struct address_book *book, uint64_t cookie, struct ends *
     for (unsigned i = 0; i < ENDS_WORDS; i++)
         words[i] = atomic_load_explicit(&book->list[place].words[i], memory_order_relaxed);
     atomic_thread_fence(memory_order_acquire);
-    memcpy(ends, words, sizeof *ends);
-    return atomic_load(&book->list[place].cookie) == cookie;
+    return atomic_load(&book->list[place].cookie) == cookie && ends_from_words(words, ends);
 }

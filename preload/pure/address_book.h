@@ -12,8 +12,8 @@
 struct ends {
     struct address local, remote;
     uint64_t namespace; /* SO_NETNS_COOKIE */
-    enum event_role role;
-    bool fin_left; /* by a shutdown, that is: whoever closes it now sends none */
+    uint8_t role;       /* enum event_role */
+    uint8_t fin_left;   /* 0 or 1: by a shutdown, that is: whoever closes it now sends none */
 };
 
 enum { ADDRESS_BOOK_SIZE = 1 << 15, ENDS_WORDS = (sizeof(struct ends) + 7) / 8 };

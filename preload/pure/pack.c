@@ -197,16 +197,12 @@ static void get_holders(struct in *in, struct event *event) {
     }
 }
 
-static bool is_family(uint8_t family) {
-    return family == ADDRESS_UNSET || family == ADDRESS_V4 || family == ADDRESS_V6;
-}
-
 static bool has_sense(const struct packed *packed) {
     return packed->mark == MARK && packed->op < OP_COUNT && is_of_socket((enum event_op)packed->op) &&
            packed->role < ROLE_COUNT && packed->fin < FIN_COUNT && packed->why < WHY_COUNT &&
            packed->sigpipe < SIGPIPE_COUNT && packed->used <= USED_YES && packed->last < LAST_COUNT &&
            packed->state_before < STATE_COUNT && packed->state_after < STATE_COUNT &&
-           packed->peer_state < STATE_COUNT && is_family(packed->local.family) && is_family(packed->remote.family) &&
+           packed->peer_state < STATE_COUNT && address_is_sound(&packed->local) && address_is_sound(&packed->remote) &&
            packed->holders_named <= HOLDERS_SHOWN && packed->holders_named <= packed->holder_count;
 }
 

@@ -10,8 +10,12 @@ static uint64_t word_of(int pid, enum roster_state state) {
     return (uint64_t)state << 32 | (uint32_t)pid;
 }
 
-static enum roster_state entry_state(uint64_t word) {
-    return (enum roster_state)(word >> 32);
+/* The one place where an entry's word becomes a state and a process: anybody may have written it. */
+static enum roster_state read_entry_word(uint64_t word, int *pid) {
+    const uint64_t state = word >> 32;
+    const uint32_t id = (uint32_t)word;
+    *pid = id <= INT32_MAX ? (int)id : 0;
+    return *pid > 0 && state < ROSTER_STATES ? (enum roster_state)state : ROSTER_FREE;
 }
 
 /* An entry is at most REACH from where its process id leads to. */
@@ -21,8 +25,9 @@ static struct roster_entry *entry_at(struct roster *roster, int pid, unsigned i)
 
 static struct roster_entry *find_entry(struct roster *roster, int pid) {
     for (unsigned i = 0; i < REACH; i++) {
-        uint64_t word = atomic_load(&entry_at(roster, pid, i)->word);
-        if (word && (int)(uint32_t)word == pid)
+        int there;
+        read_entry_word(atomic_load(&entry_at(roster, pid, i)->word), &there);
+        if (there == pid)
             return entry_at(roster, pid, i);
     }
     return NULL;
@@ -68,27 +73,32 @@ bool roster_has_heard(struct roster *roster, int pid) {
     return atomic_load(&roster->heard[pid % ROSTER_HEARD]) == pid;
 }
 
-void roster_note_spawned(struct roster *roster, int pid, const char *name) {
+void roster_note_spawned(struct roster *roster, int pid, enum roster_state state, const char *name) {
     if (!find_entry(roster, pid) && !roster_has_heard(roster, pid))
-        roster_note(roster, pid, ROSTER_EXEC, name);
+        roster_note(roster, pid, state, name);
+}
+
+bool roster_find(struct roster *roster, int pid, unsigned *i) {
+    const struct roster_entry *entry = find_entry(roster, pid);
+    if (entry)
+        *i = (unsigned)(entry - roster->entries);
+    return entry;
 }
 
 enum roster_state roster_at(struct roster *roster, unsigned i, int *pid, char name[ROSTER_NAME]) {
     struct roster_entry *entry = &roster->entries[i];
-    uint64_t word = atomic_load(&entry->word);
-    *pid = (int)(uint32_t)word;
+    const enum roster_state state = read_entry_word(atomic_load(&entry->word), pid);
     for (unsigned n = 0; n < ROSTER_NAME / 8; n++) {
         uint64_t part = atomic_load(&entry->name[n]);
         memcpy(name + n * sizeof part, &part, sizeof part);
     }
     name[ROSTER_NAME - 1] = '\0';
-    return entry_state(word);
+    return state;
 }
 
 enum roster_state roster_gone(struct roster *roster, int pid) {
     struct roster_entry *entry = find_entry(roster, pid);
     if (!entry)
         return ROSTER_FREE;
-    uint64_t word = atomic_exchange(&entry->word, 0);
-    return entry_state(word);
+    return read_entry_word(atomic_exchange(&entry->word, 0), &pid);
 }

@@ -15,6 +15,10 @@ enum roster_state {
     ROSTER_HERE,   /* the library is in it */
     ROSTER_EXEC,   /* about to become another program, which has not been heard of since */
     ROSTER_ENDING, /* it has told of its end */
+    /* As ROSTER_EXEC, of a program that will not be heard of: */
+    ROSTER_EXEC_ALONE, /* it has the library, and cannot reach the session */
+    ROSTER_EXEC_BARE,  /* its environment does not name the library */
+    ROSTER_STATES
 };
 
 enum { ROSTER_SIZE = 8192, ROSTER_NAME = 16, ROSTER_HEARD = 65536 };
@@ -33,10 +37,13 @@ struct roster {
 void roster_note(struct roster *roster, int pid, enum roster_state state, const char *name);
 
 /* It has become another program, says a parent that learns of it late: noted unless it has spoken itself. */
-void roster_note_spawned(struct roster *roster, int pid, const char *name);
+void roster_note_spawned(struct roster *roster, int pid, enum roster_state state, const char *name);
 
 /* For the command. The i-th entry (below ROSTER_SIZE); ROSTER_FREE: there is none. */
 enum roster_state roster_at(struct roster *roster, unsigned i, int *pid, char name[ROSTER_NAME]);
+
+/* Where the process stands. */
+bool roster_find(struct roster *roster, int pid, unsigned *i);
 
 /* Whether it ever said that the library is in it. */
 bool roster_has_heard(struct roster *roster, int pid);

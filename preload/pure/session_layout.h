@@ -22,11 +22,13 @@ enum { SESSION_PART_SIZE = 8 << 20 };
 #define SESSION_VERSION \
     "closetrace " CLOSETRACE_VERSION " (3)" /* (n): grows with each change of what follows, or of pack.h */
 
+enum { SESSION_NAME_SIZE = 32 };
+
+/* Every traced process can write all of it, also one that has changed its user: see shared.h. */
 struct session {
-    char version[32];       /* SESSION_VERSION */
-    char name[32];          /* what tells it from every other */
-    int command;            /* the command's process id */
-    _Atomic uint32_t ended; /* nobody reads the ring any more */
+    char version[32];             /* SESSION_VERSION */
+    char name[SESSION_NAME_SIZE]; /* what tells it from every other */
+    _Atomic uint32_t ended;       /* nobody reads the ring any more */
     struct roster roster;
     struct address_book book;
     struct ring ring;
@@ -36,23 +38,30 @@ struct session {
 /*
  * CLOSETRACE_SESSION is PID:FD:NAME: the command's process id, its descriptor of the memfd, the session's name. The
  * memfd is called closetrace-NAME, and so is the command's abstract unix socket (SOCK_SEQPACKET), on which it gives the
- * memfd to processes that may not open /proc/PID/fd/FD: they send one of these, and what goes with it.
+ * memfd to processes that may not open /proc/PID/fd/FD: they send one of these, and what goes with it. Where a limit of
+ * the size of files (RLIMIT_FSIZE) allows no such memfd, the memory is a segment (shmget(2)), and FD an s and its
+ * identifier.
  */
-#define SESSION_FILE_PREFIX "closetrace-"
+#define SESSION_FILE_PREFIX  "closetrace-"
+#define SESSION_SEGMENT_MARK 's'
 
 enum session_wish {
     SESSION_WISH_JOIN = 'J', /* the answer brings the memfd */
-    SESSION_WISH_PARK = 'P', /* with a descriptor: keep it; the answer is one byte */
+    SESSION_WISH_PARK = 'P', /* with a descriptor: keep it */
 };
+
+/* The answer is one byte; another, or none, is a no. */
+enum { SESSION_ANSWER_YES = 1 };
 
 enum { SESSION_RULE_SIZE = 256 };
 
+/* No field has values that it may not have: it comes from anybody. */
 struct session_request {
-    enum session_wish wish;
+    uint32_t wish; /* enum session_wish */
     /* park */
-    bool limited;   /* for hold_us; else until the peer closes, */
-    bool outlives;  /* or the process that asked has ended, unless this says so */
-    bool ask_state; /* the peer's end is to be seen in the state alone: the receiving side is shut down */
+    uint8_t limited;   /* for hold_us; else until the peer closes, */
+    uint8_t outlives;  /* or the process that asked has ended, unless this says so */
+    uint8_t ask_state; /* the peer's end is to be seen in the state alone: the receiving side is shut down */
     uint64_t cookie;
     uint64_t hold_us;
     char rule[SESSION_RULE_SIZE];

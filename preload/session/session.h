@@ -30,14 +30,17 @@ bool session_put(const char *line, size_t length);
  */
 void *session_memory(enum session_part part, size_t size);
 
-/* This process: is a forked child; is about to exec (path may be NULL), and that failed; tells of its end. */
+/*
+ * This process: is a forked child; is about to exec (path may be NULL; both may be bad pointers), and that failed;
+ * tells of its end.
+ */
 void session_forked(void);
-void session_exec(const char *path);
+void session_exec(const char *path, char *const environment[]);
 void session_exec_failed(void);
 void session_ending(void);
 
 /* A program was started by posix_spawn() and its like. */
-void session_spawned(int pid, const char *path);
+void session_spawned(int pid, const char *path, char *const environment[]);
 
 /*
  * Gives the command a duplicate of the descriptor, to be kept as the request says (its wish need not be filled in).

@@ -39,12 +39,12 @@ static void a_process_through_its_life(void) {
 static void a_spawned_one_that_spoke_first(void) {
     char name[ROSTER_NAME];
     roster_note(roster, 100, ROSTER_HERE, "quick");
-    roster_note_spawned(roster, 100, "quick");
+    roster_note_spawned(roster, 100, ROSTER_EXEC, "quick");
     CHECK_NUMBER(state_of(100, name), ROSTER_HERE);
     roster_gone(roster, 100);
-    roster_note_spawned(roster, 100, "quick"); /* its parent is late: it has even ended */
+    roster_note_spawned(roster, 100, ROSTER_EXEC, "quick"); /* its parent is late: it has even ended */
     CHECK_NUMBER(state_of(100, name), ROSTER_FREE);
-    roster_note_spawned(roster, 101, "silent");
+    roster_note_spawned(roster, 101, ROSTER_EXEC, "silent");
     CHECK_NUMBER(state_of(101, name), ROSTER_EXEC);
     roster_gone(roster, 101);
 }

@@ -1,0 +1,43 @@
+#include "unreached.h"
+
+#include <string.h>
+
+#include "terminal/say.h"
+
+enum { NAMES_MAX = 64 };
+
+struct program {
+    const struct unreached *first;
+    unsigned count;
+};
+
+/* Its place among those that were met before, or a new one; NULL: there are too many. */
+static struct program *program_of(struct program programs[NAMES_MAX], const struct unreached *unreached) {
+    for (unsigned i = 0; i < NAMES_MAX; i++) {
+        if (!programs[i].first)
+            programs[i].first = unreached;
+        if (strcmp(programs[i].first->name, unreached->name) == 0)
+            return &programs[i];
+    }
+    return NULL;
+}
+
+void unreached_say(const struct processes *processes, bool (*has_events)(int pid, const void *context),
+                   const void *context) {
+    struct program programs[NAMES_MAX] = {0}, *program;
+    unsigned more = processes->unreached_more;
+    for (unsigned i = 0; i < processes->unreached_count; i++) {
+        const struct unreached *unreached = &processes->unreached[i];
+        if (has_events(unreached->pid, context))
+            continue;
+        if ((program = program_of(programs, unreached)))
+            program->count++;
+        else
+            more++;
+    }
+    for (program = programs; program < programs + NAMES_MAX && program->first; program++)
+        say("closetrace: %s (process %d%s) ran without the library: what it did is not in the trace",
+            program->first->name, program->first->pid, program->count > 1 ? " and others" : "");
+    if (more)
+        say("closetrace: %u more processes ran without the library", more);
+}
