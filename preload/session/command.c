@@ -151,7 +151,7 @@ static bool reach(int connection) {
     return false;
 }
 
-static void drop(int fd) {
+static void drop_connection(int fd) {
     probe(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
@@ -160,7 +160,7 @@ static int connect_to_it(void) {
     int connection = (int)own_open(SYS_socket, AF_UNIX, type, 0);
     if (connection < 0 || reach(connection))
         return connection;
-    drop(connection);
+    drop_connection(connection);
     return -1;
 }
 
@@ -198,7 +198,7 @@ static bool receive(int connection, char *answer, int *fd) {
 }
 
 /* True: it has said yes. *theirs: the descriptor that it gave us, or -1. */
-static bool ask(const struct session_request *request, int ours, int *theirs) {
+static bool ask_command(const struct session_request *request, int ours, int *theirs) {
     char answer = 0;
     int connection = connect_to_it();
     *theirs = -1;
@@ -206,7 +206,7 @@ static bool ask(const struct session_request *request, int ours, int *theirs) {
         return false;
     bool agreed =
         send_request(connection, request, ours) && receive(connection, &answer, theirs) && answer == SESSION_ANSWER_YES;
-    drop(connection);
+    drop_connection(connection);
     return agreed;
 }
 
@@ -215,16 +215,16 @@ int command_memory(void) {
     int fd = open_in_proc();
     if (fd >= 0)
         return fd;
-    if (!ask(&request, -1, &fd) && fd >= 0)
-        drop(fd);
+    if (!ask_command(&request, -1, &fd) && fd >= 0)
+        drop_connection(fd);
     return fd;
 }
 
 bool command_takes(int fd, const struct session_request *request) {
     int none;
-    bool taken = ask(request, fd, &none);
+    bool taken = ask_command(request, fd, &none);
     if (none >= 0)
-        drop(none);
+        drop_connection(none);
     return taken;
 }
 
@@ -236,7 +236,7 @@ bool command_can_be_reached(void) {
         return true;
     int connection = connect_to_it();
     if (connection >= 0)
-        drop(connection);
+        drop_connection(connection);
     return connection >= 0;
 }
 
