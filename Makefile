@@ -23,10 +23,11 @@ WARNINGS = -Wall -Wextra $(WERROR)
 DEFINES = -DCLOSETRACE_VERSION='"$(VERSION)"'
 COMMON = $(STANDARD) $(WARNINGS) -Ipreload -Icli $(DEFINES)
 
-# Hidden: only hooks are exported. Initial-exec TLS: no hook may end up in malloc. Exceptions: a cancelled thread
-# unwinds through us. No fortify: it would turn our own calls into the __*_chk functions that we wrap. These come
-# after the user's flags, so that none of those can undo them.
-NEEDED = -fPIC -fvisibility=hidden -ftls-model=initial-exec -fexceptions -U_FORTIFY_SOURCE
+# Hidden: only hooks are exported. Initial-exec TLS: no hook may end up in malloc. Unwind tables: a cancelled thread
+# unwinds through us, and runs nothing of ours on its way. No fortify: it would turn our own calls into the __*_chk
+# functions that we wrap. These come after the user's flags, so that none of those can undo them.
+NEEDED = -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-exceptions -fasynchronous-unwind-tables \
+         -U_FORTIFY_SOURCE
 
 # initfirst: our constructor runs before every other's. --no-undefined: what is missing shows at link time.
 LINK = -shared -Wl,-soname,libclosetrace.so -Wl,--version-script=$(MAP) -Wl,--no-undefined \

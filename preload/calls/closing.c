@@ -19,6 +19,7 @@
 #include "kernel/seccomp_guard.h"
 #include "session/session.h"
 #include "refs/fd_table.h"
+#include "kernel/keep_errno.h"
 
 static void look_before(struct closing *closing) {
     struct scratch *scratch = scratch_take();
@@ -115,7 +116,7 @@ static void look_at_socket(struct closing *closing) {
 }
 
 bool closing_entering(struct closing *closing, int fd, const char *name, const void *caller) {
-    int saved = errno;
+    KEEP_ERRNO;
     prepare(closing, fd);
     bool tcp = table_find(fd, true, &closing->identity);
     if (tcp) {
@@ -130,12 +131,11 @@ bool closing_entering(struct closing *closing, int fd, const char *name, const v
         if (!closing->stays)
             closing->ticket = table_closing(fd);
     }
-    errno = saved;
     return tcp;
 }
 
 bool closing_entering_of(struct closing *closing, int fd, const struct call *call) {
-    int saved = errno;
+    KEEP_ERRNO;
     prepare(closing, fd);
     bool tcp = table_find(fd, true, &closing->identity);
     if (tcp) {
@@ -143,7 +143,6 @@ bool closing_entering_of(struct closing *closing, int fd, const struct call *cal
         look_at_socket(closing);
         closing->ticket = table_closing(fd);
     }
-    errno = saved;
     return tcp;
 }
 
@@ -153,12 +152,11 @@ bool closing_entering_aside(struct closing *closing, int fd, const char *name, c
 }
 
 void closing_cancelled(struct closing *closing) {
-    int saved = errno;
+    KEEP_ERRNO;
     struct identity again;
     if (closing->parked.place >= 0)
         park_give_up(&closing->parked);
     table_find(closing->fd, false, &again);
-    errno = saved;
 }
 
 static bool is_attached(const struct diag_answer *answer) {
@@ -429,8 +427,8 @@ static void live_on(struct closing *closing) {
         probe(SYS_shutdown, closing->parked.fd, rule_way_how(way), 0, 0, 0, 0);
 }
 
-long closing_exiting(struct closing *closing, long result, int error) {
-    int saved = errno;
+static void close_has_come_back(struct closing *closing, long result, int error) {
+    KEEP_ERRNO;
     bool parked = closing->parked.place >= 0;
     closing->call.done = clock_now();
     if (!closing->stays) {
@@ -451,13 +449,16 @@ long closing_exiting(struct closing *closing, long result, int error) {
     }
     if (parked && !was_gone(result, error))
         park_begin(&closing->parked);
-    errno = saved;
+}
+
+long closing_exiting(struct closing *closing, long result, int error) {
+    close_has_come_back(closing, result, error);
     return fault_result(&closing->call, result);
 }
 
 void closing_release(int fd, const struct identity *identity, const struct call *call) {
     struct closing closing;
-    int saved = errno;
+    KEEP_ERRNO;
     prepare(&closing, fd);
     closing.identity = *identity;
     closing.call = *call;
@@ -470,5 +471,4 @@ void closing_release(int fd, const struct identity *identity, const struct call 
         report_close(&closing, OP_RELEASE, result, 0, scratch);
         scratch_give(scratch);
     }
-    errno = saved;
 }

@@ -13,6 +13,7 @@
 #include "kernel/libc_real.h"
 #include "kernel/seccomp_guard.h"
 #include "refs/fd_table.h"
+#include "kernel/keep_errno.h"
 
 /* What is in the range, around what is ours. */
 static int close_others(unsigned first, unsigned last) {
@@ -83,7 +84,7 @@ int range_close(unsigned first, unsigned last, int flags, const char *name, cons
 
 void range_close_from(int lowest, const char *name, const void *caller) {
     unsigned first = lowest < 0 ? 0 : (unsigned)lowest;
-    int saved = errno;
+    KEEP_ERRNO;
     if (!table_on || (sandbox_up && !sandbox_allows(SYS_close, lowest, 0, 0, 0, 0, 0))) {
         REAL(closefrom)(lowest);
         return;
@@ -91,5 +92,4 @@ void range_close_from(int lowest, const char *name, const void *caller) {
     /* Where the kernel has no close_range(), libc closes number by number. */
     if (close_all(first, UINT_MAX, name, caller) != 0 && errno == ENOSYS)
         REAL(closefrom)(lowest);
-    errno = saved;
 }

@@ -14,6 +14,7 @@
 #include "refs/ledger.h"
 #include "session/session.h"
 #include "shutting_down.h"
+#include "kernel/keep_errno.h"
 
 /* The connection has its listener's namespace, and is bound as it is: nothing to ask again. */
 static bool identify_accepted(int listener, int fd, const struct sockaddr *peer, socklen_t length,
@@ -91,7 +92,7 @@ static void end_accepted(int fd, const struct identity *identity, const struct c
 }
 
 void accepted(int listener, int fd, const struct sockaddr *peer, socklen_t length, const struct call *call) {
-    int saved = errno;
+    KEEP_ERRNO;
     struct identity identity;
     if (!table_maybe_tcp(listener)) {
         table_set_other(fd);
@@ -103,7 +104,6 @@ void accepted(int listener, int fd, const struct sockaddr *peer, socklen_t lengt
     } else {
         table_set_unknown(fd);
     }
-    errno = saved;
 }
 
 static bool connect_is_under_way(long result, int error) {
@@ -112,7 +112,7 @@ static bool connect_is_under_way(long result, int error) {
 
 void connected(int fd, const struct sockaddr *address, socklen_t length, long result, int error,
                const struct call *call) {
-    int saved = errno;
+    KEEP_ERRNO;
     struct identity identity;
     if (table_find(fd, false, &identity)) {
         if (connect_is_under_way(result, error)) {
@@ -131,5 +131,4 @@ void connected(int fd, const struct sockaddr *address, socklen_t length, long re
         if (result == 0 && fault_has(call, PART_THEN))
             shutting_then(call->rule, fd, call);
     }
-    errno = saved;
 }

@@ -4,6 +4,7 @@
 
 #include "closing.h"
 #include "refs/fd_table.h"
+#include "kernel/keep_errno.h"
 
 __thread struct double_close_last double_close_last = {.fd = -2};
 
@@ -30,14 +31,13 @@ static void go_on(int fd, const void *caller) {
 }
 
 void double_close_note(int fd, const void *caller) {
-    int saved = errno;
+    KEEP_ERRNO;
     settle(is_next_number(fd, caller));
     go_on(fd, caller);
-    errno = saved;
 }
 
 bool double_close_entering(struct twice *twice, int fd, const void *caller) {
-    int saved = errno;
+    KEEP_ERRNO;
     const bool sweeps = is_next_number(fd, caller);
     settle(sweeps);
     go_on(fd, caller);
@@ -46,22 +46,19 @@ bool double_close_entering(struct twice *twice, int fd, const void *caller) {
         twice->fd = fd;
         twice->was_tcp = !sweeps;
         twice->call = call_entering("close", caller);
-        errno = saved;
         return true;
     }
-    errno = saved;
     return false;
 }
 
 void double_close_exiting(struct twice *twice, int result, int error) {
-    int saved = errno;
+    KEEP_ERRNO;
     table_forget_closed(twice->fd);
     if (result == -1 && error == EBADF && twice->was_tcp && log_wants(TRACE_END)) {
         kept = *twice;
         kept.call = call_ended(&twice->call);
         double_close_last.kept = true;
     }
-    errno = saved;
 }
 
 void double_close_flush(void) {

@@ -6,6 +6,7 @@
 #include "output/log.h"
 #include "refs/fd_table.h"
 #include "refs/references.h"
+#include "kernel/keep_errno.h"
 
 void reference_emit(enum event_op op, int fd, long result, int taken, unsigned later, const struct identity *identity,
                     const struct call *call) {
@@ -29,7 +30,7 @@ void reference_emit(enum event_op op, int fd, long result, int taken, unsigned l
 }
 
 void duplicated(int fd, int new_fd, const struct call *call) {
-    int saved = errno;
+    KEEP_ERRNO;
     struct identity identity;
     if (!table_maybe_tcp(fd) || !table_find(fd, true, &identity)) {
         table_set_other(new_fd);
@@ -41,5 +42,4 @@ void duplicated(int fd, int new_fd, const struct call *call) {
             table_mark_used(new_fd);
         reference_emit(OP_DUP, fd, new_fd, 1, 0, &identity, call);
     }
-    errno = saved;
 }

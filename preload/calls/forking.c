@@ -5,16 +5,16 @@
 #include "leaving.h"
 #include "output/log.h"
 #include "refs/fd_table.h"
+#include "kernel/keep_errno.h"
 
 unsigned forking(void) {
-    int saved = errno;
+    KEEP_ERRNO;
     unsigned shared = log_wants(TRACE_REFS) && table_end() ? leaving_count() : 0;
-    errno = saved;
     return shared;
 }
 
 void forked(unsigned shared, int child, const struct call *call) {
-    int saved = errno;
+    KEEP_ERRNO;
     struct scratch *scratch = (shared && log_wants(TRACE_REFS)) || call->rule ? scratch_take() : NULL;
     if (scratch) {
         struct call ended = call_ended(call);
@@ -29,5 +29,4 @@ void forked(unsigned shared, int child, const struct call *call) {
         log_emit(scratch);
         scratch_give(scratch);
     }
-    errno = saved;
 }

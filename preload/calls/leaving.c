@@ -21,6 +21,7 @@
 #include "session/session.h"
 #include "refs/fd_table.h"
 #include "double_close.h"
+#include "kernel/keep_errno.h"
 
 /* One socket, through however many descriptors. */
 struct swept {
@@ -329,17 +330,16 @@ static void tell_ledger_of_exec(bool back) {
 }
 
 void leaving_exec(const struct call *call) {
-    int saved = errno;
+    KEEP_ERRNO;
     double_close_flush();
     report_leaving(true, call, -1);
     park_ends(call);
     tell_ledger_of_exec(false);
     flight_meet_strangers();
-    errno = saved;
 }
 
 void leaving_exec_failed(const struct call *call, int error) {
-    int saved = errno;
+    KEEP_ERRNO;
     struct sweep sweep;
     tell_ledger_of_exec(true);
     park_goes_on(call, error);
@@ -357,7 +357,6 @@ void leaving_exec_failed(const struct call *call, int error) {
             scratch_give(scratch);
         leaving_free(&sweep);
     }
-    errno = saved;
 }
 
 static atomic_bool ended;
@@ -404,7 +403,7 @@ __attribute__((noinline)) static void meet_faults(struct call *call) {
 }
 
 void leaving_end(const char *name, const void *caller, int status) {
-    int saved = errno;
+    KEEP_ERRNO;
     struct call call = call_entering(name, caller);
     bool by_signal = status < 0;
     if (fault_armed(RULE_EXIT) && !by_signal && !atomic_load(&ended))
@@ -420,7 +419,6 @@ void leaving_end(const char *name, const void *caller, int status) {
             session_ending();
         }
     }
-    errno = saved;
 }
 
 void leaving_forked(void) {

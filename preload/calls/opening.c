@@ -1,6 +1,5 @@
 #include "opening.h"
 
-#include <errno.h>
 #include <sys/uio.h>
 
 #include "kernel/process.h"
@@ -23,7 +22,6 @@ bool opening_meets(enum rule_family family, int fd, const struct sockaddr *addre
     struct identity identity;
     struct fault_subject subject = {
         .family = family, .call = call, .fd = fd, .how = -1, .without = family == RULE_ACCEPT ? 1U << PART_THEN : 0};
-    int saved = errno;
     if (fd >= 0 && !table_find(fd, true, &identity))
         return false;
     if (fd < 0 && leaving_count() == 0)
@@ -32,6 +30,5 @@ bool opening_meets(enum rule_family family, int fd, const struct sockaddr *addre
         subject.identity = &identity;
     if (address && copy_address(address, length, &identity.remote))
         identity.role = ROLE_CLIENT;
-    errno = saved;
     return fault_takes(&subject, result);
 }

@@ -8,14 +8,14 @@
 #include "refs/fd_table.h"
 #include "refs/fds_in_flight.h"
 #include "refs/ledger.h"
+#include "kernel/keep_errno.h"
 
 void received_descriptor(int fd, const struct call *call) {
-    int saved = errno;
+    KEEP_ERRNO;
     struct identity identity;
     table_set_unknown(fd);
     if (table_find(fd, false, &identity))
         reference_emit(OP_RECV_FD, fd, fd, 1, 0, &identity, call);
-    errno = saved;
 }
 
 /* The descriptors of a message's SCM_RIGHTS, one after the other. */
@@ -92,13 +92,11 @@ static void tell_of_rights(int channel, const struct msghdr *message, enum event
 }
 
 void sent_message(int channel, const struct msghdr *message, const struct call *call) {
-    int saved = errno;
+    KEEP_ERRNO;
     tell_of_rights(channel, message, OP_SEND_FD, false, call);
-    errno = saved;
 }
 
 void received_message(int channel, const struct msghdr *message, int flags, const struct call *call) {
-    int saved = errno;
+    KEEP_ERRNO;
     tell_of_rights(channel, message, OP_RECV_FD, flags & MSG_PEEK, call);
-    errno = saved;
 }

@@ -16,6 +16,7 @@
 #include "kernel/seccomp_guard.h"
 #include "session/session.h"
 #include "refs/fd_table.h"
+#include "kernel/keep_errno.h"
 
 static void look_closer(struct ending_call *ending) {
     const struct before *before = &ending->standing.before;
@@ -35,7 +36,7 @@ static void stand(struct ending_call *ending) {
 }
 
 static bool ending_begins(struct ending_call *ending, int fd, const struct call *call) {
-    int saved = errno;
+    KEEP_ERRNO;
     memset(ending, 0, sizeof *ending);
     bool tcp = table_find(fd, true, &ending->identity);
     ending->how = -1;
@@ -43,19 +44,17 @@ static bool ending_begins(struct ending_call *ending, int fd, const struct call 
     ending->call = *call;
     if (tcp)
         stand(ending);
-    errno = saved;
     return tcp;
 }
 
 static void can_ask(struct ending_call *ending) {
-    int saved = errno;
+    KEEP_ERRNO;
     struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
     if (scratch) {
         ending->can_ask =
             log_settings.verify && diag_prepare(&ending->identity, ending->standing.before.state, scratch);
         scratch_give(scratch);
     }
-    errno = saved;
 }
 
 /* The number stays the program's, which did not close it: a socket that was never connected takes its place. */
@@ -117,7 +116,7 @@ static bool shutdown_meets_rules(struct ending_call *ending, int how) {
 
 bool shutdown_entering(struct ending_call *ending, int fd, int how, const char *name, const void *caller) {
     struct call call = call_entering(name, caller);
-    int saved = errno;
+    KEEP_ERRNO;
     if (fault_armed(RULE_SHUTDOWN)) {
         struct ending_call met = {.call = call, .fd = fd};
         if (shutdown_meets_rules(&met, how))
@@ -127,7 +126,6 @@ bool shutdown_entering(struct ending_call *ending, int fd, int how, const char *
     ending->how = ending->real_how = how;
     if (tcp && call.rule)
         convert_shutdown(ending);
-    errno = saved;
     return tcp;
 }
 
@@ -269,8 +267,8 @@ static void report_ended(struct ending_call *ending, long result, int error) {
     scratch_give(scratch);
 }
 
-long shutdown_exiting(struct ending_call *ending, long result, int error) {
-    int saved = errno;
+static void shutdown_has_come_back(struct ending_call *ending, long result, int error) {
+    KEEP_ERRNO;
     ending->call.done = clock_now();
     if (result == 0 && !ending->off)
         fin_left(ending);
@@ -280,7 +278,10 @@ long shutdown_exiting(struct ending_call *ending, long result, int error) {
         table_mark_disconnected(&ending->identity);
     if (result == 0 && fault_has(&ending->call, PART_THEN))
         shutting_then(ending->call.rule, ending->fd, &ending->call);
-    errno = saved;
+}
+
+long shutdown_exiting(struct ending_call *ending, long result, int error) {
+    shutdown_has_come_back(ending, result, error);
     return fault_result(&ending->call, result);
 }
 
@@ -318,7 +319,7 @@ bool disconnect_entering(struct ending_call *ending, int fd, const struct call *
 }
 
 void disconnect_exiting(struct ending_call *ending, long result, int error) {
-    int saved = errno;
+    KEEP_ERRNO;
     ending->call.done = clock_now();
     struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) && result == 0 ? scratch_take() : NULL;
     if (scratch) {
@@ -327,16 +328,14 @@ void disconnect_exiting(struct ending_call *ending, long result, int error) {
     }
     if (result == 0)
         table_mark_disconnected(&ending->identity);
-    errno = saved;
 }
 
 void shutting_then(const struct rule *rule, int fd, const struct call *call) {
     struct ending_call ending;
-    int saved = errno;
+    KEEP_ERRNO;
     struct call then = {.name = call->name, .caller = call->caller, .begun = clock_now(), .rule = rule};
     if (rule->then == WAY_RST)
         shutting_reset(&ending, fd, &then);
     else
         shutting_shut(&ending, fd, rule_way_how(rule->then), &then);
-    errno = saved;
 }

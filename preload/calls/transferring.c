@@ -13,12 +13,10 @@
 #include "refs/standing.h"
 #include "shutting_down.h"
 #include "refs/fd_table.h"
+#include "kernel/keep_errno.h"
 
 bool transfer_entering(struct traffic *traffic, int fd, const char *name, const void *caller) {
-    int saved = errno;
-    bool tcp = table_find(fd, false, &traffic->identity);
-    errno = saved;
-    if (!tcp)
+    if (!table_find(fd, false, &traffic->identity))
         return false;
     traffic->fd = fd;
     traffic->holds_sigpipe = false;
@@ -27,7 +25,7 @@ bool transfer_entering(struct traffic *traffic, int fd, const char *name, const 
     traffic->shortened = false;
     traffic->asked = 0;
     traffic->after_fin_us = 0;
-    traffic->errno_before = saved;
+    traffic->errno_before = errno;
     traffic->call = call_entering(name, caller);
     return true;
 }
@@ -145,20 +143,23 @@ static void see_reset(struct traffic *traffic, long result) {
     emit(traffic, OP_RESET, result, ECONNRESET, state_now(traffic), SIGPIPE_UNSET);
 }
 
-void transfer_read(struct traffic *traffic, long result, size_t wanted) {
-    int saved = errno;
+static void tell_of_read(struct traffic *traffic, long result, size_t wanted, int error) {
+    KEEP_ERRNO;
     table_mark_used(traffic->fd);
     if (result > 0)
         table_mark_read(traffic->fd);
     if (result == 0 && wanted > 0)
         see_end(traffic);
-    else if (result == -1 && saved == ECONNRESET)
+    else if (result == -1 && error == ECONNRESET)
         see_reset(traffic, result);
     if (log_wants(TRACE_DATA))
-        emit(traffic, OP_READ, result, saved, STATE_UNSET, SIGPIPE_UNSET);
+        emit(traffic, OP_READ, result, error, STATE_UNSET, SIGPIPE_UNSET);
     if (__builtin_expect(traffic->call.rule != NULL, 0))
-        after_fault(traffic, OP_READ, result, saved);
-    errno = saved;
+        after_fault(traffic, OP_READ, result, error);
+}
+
+void transfer_read(struct traffic *traffic, long result, size_t wanted) {
+    tell_of_read(traffic, result, wanted, errno);
     release_check(traffic->call.name, traffic->call.caller, result, false);
 }
 
@@ -204,22 +205,25 @@ static size_t left_over(long result, int error, size_t wanted) {
     return error == EAGAIN ? wanted : 0;
 }
 
-void transfer_wrote(struct traffic *traffic, long result, size_t wanted) {
-    int saved = errno;
+static void tell_of_write(struct traffic *traffic, long result, size_t wanted, int error) {
+    KEEP_ERRNO;
     table_mark_used(traffic->fd);
-    traffic->asked = left_over(result, saved, wanted);
+    traffic->asked = left_over(result, error, wanted);
     table_mark_last(traffic->fd, result > 0 ? LAST_WRITE : LAST_UNSET, traffic->asked);
-    bool refused = result == -1 && saved == EPIPE;
+    bool refused = result == -1 && error == EPIPE;
     if (refused)
         see_refused(traffic, result);
-    else if (result == -1 && saved == ECONNRESET)
+    else if (result == -1 && error == ECONNRESET)
         see_reset(traffic, result);
     if (!refused && log_wants(TRACE_DATA))
-        emit(traffic, OP_WRITE, result, saved, STATE_UNSET, SIGPIPE_UNSET);
+        emit(traffic, OP_WRITE, result, error, STATE_UNSET, SIGPIPE_UNSET);
     if (__builtin_expect(traffic->call.rule != NULL, 0))
-        after_fault(traffic, OP_WRITE, result, saved);
+        after_fault(traffic, OP_WRITE, result, error);
     release_sigpipe(traffic);
-    errno = saved;
+}
+
+void transfer_wrote(struct traffic *traffic, long result, size_t wanted) {
+    tell_of_write(traffic, result, wanted, errno);
     release_check(traffic->call.name, traffic->call.caller, result, false);
 }
 
@@ -230,17 +234,16 @@ static bool refuses_writes(enum tcp_state state) {
 }
 
 void transfer_hold_sigpipe(struct traffic *traffic) {
-    int saved = errno;
+    KEEP_ERRNO;
     if (signal_disposition(SIGPIPE) == DISPOSITION_DEFAULT && !signal_is_blocked(SIGPIPE) &&
         refuses_writes(state_now(traffic)))
         traffic->holds_sigpipe = signal_block(SIGPIPE, &traffic->old_mask);
-    errno = saved;
 }
 
 void transfer_wrote_part(struct traffic *traffic, long result) {
-    int saved = errno;
-    if (traffic->may_raise && refuses_writes(state_now(traffic)))
+    if (traffic->may_raise && refuses_writes(state_now(traffic))) {
+        KEEP_ERRNO;
         see_refused(traffic, -1);
-    errno = saved;
+    }
     transfer_wrote(traffic, result, TRANSFER_UNKNOWN);
 }

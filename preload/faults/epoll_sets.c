@@ -10,6 +10,7 @@
 #include "kernel/process.h"
 #include "kernel/seccomp_guard.h"
 #include "refs/proc_search.h"
+#include "kernel/keep_errno.h"
 
 static bool is_epoll_set(int fd) {
     static const char wanted[] = "anon_inode:[eventpoll]";
@@ -85,7 +86,7 @@ static void rearm_in(int set, int fd, struct scratch *scratch) {
 
 static void in_each_set(int fd, void (*what)(int set, int fd, struct scratch *scratch)) {
     struct listing listing;
-    int saved = errno;
+    KEEP_ERRNO;
     struct scratch *scratch = scratch_take();
     if (!scratch)
         return;
@@ -96,7 +97,6 @@ static void in_each_set(int fd, void (*what)(int set, int fd, struct scratch *sc
         search_own_end(&listing);
     }
     scratch_give(scratch);
-    errno = saved;
 }
 
 void epoll_sets_forget(int fd) {

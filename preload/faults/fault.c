@@ -20,6 +20,7 @@
 #include "refs/fd_table.h"
 #include "refs/references.h"
 #include "refs/standing.h"
+#include "kernel/keep_errno.h"
 
 unsigned fault_families;
 const char fault_no_success[] = "the call has not succeeded";
@@ -158,7 +159,7 @@ static bool matches(const struct rule *rule, const struct fault_subject *subject
 const struct rule *fault_choose(const struct fault_subject *subject) {
     const struct rule *chosen = NULL;
     uint64_t cookie = subject->identity ? subject->identity->cookie : 0;
-    int saved = errno;
+    KEEP_ERRNO;
     for (unsigned i = 0; i < rules.count; i++) {
         const struct rule *rule = &rules.list[i];
         if (!matches(rule, subject))
@@ -169,7 +170,6 @@ const struct rule *fault_choose(const struct fault_subject *subject) {
         fault_count_fired(i, 1);
         chosen = rule;
     }
-    errno = saved;
     return chosen;
 }
 
@@ -221,6 +221,7 @@ static enum event_op op_of(enum rule_family family) {
 
 /* The event of a call that is not made. */
 static void tell(const struct fault_subject *subject, bool returns) {
+    KEEP_ERRNO;
     const struct rule *rule = subject->call->rule;
     struct scratch *scratch = scratch_take();
     if (!scratch)
@@ -264,7 +265,7 @@ static void enter_late(struct call *call, bool cancellable) {
 
 bool fault_meets(const struct fault_subject *subject) {
     struct call *call = subject->call;
-    int saved = errno;
+    KEEP_ERRNO;
     call->rule = fault_choose(subject);
     if (!call->rule)
         return false;
@@ -272,7 +273,6 @@ bool fault_meets(const struct fault_subject *subject) {
         deliver_signal(subject);
     if (rule_has(call->rule, PART_DELAY_ENTER))
         enter_late(call, subject->family & CANCELLATION_POINTS);
-    errno = saved;
     return true;
 }
 
@@ -291,9 +291,7 @@ long fault_result(const struct call *call, long result) {
 bool fault_takes(const struct fault_subject *subject, long *result) {
     if (!fault_meets(subject) || !fault_replaces(subject->call))
         return false;
-    int saved = errno;
     tell(subject, true);
-    errno = saved;
     *result = fault_result(subject->call, 0);
     return true;
 }

@@ -14,6 +14,7 @@
 #include "kernel/process.h"
 #include "kernel/libc_real.h"
 #include "kernel/seccomp_guard.h"
+#include "kernel/keep_errno.h"
 
 enum { STACK = 65536, MARGIN = 16384, TCB = 4096, KERNEL_SIGSET = 8, LOOK_EVERY_MS = 20 };
 
@@ -65,7 +66,7 @@ static void make_wake(void) {
 }
 
 bool park_thread_start(void (*work)(void)) {
-    int saved = errno;
+    KEEP_ERRNO;
     if (atomic_load(&there) || atomic_exchange(&there, true))
         return true;
     make_wake();
@@ -73,7 +74,6 @@ bool park_thread_start(void (*work)(void)) {
     if (make_thread())
         return true;
     atomic_store(&there, false);
-    errno = saved;
     return false;
 }
 

@@ -11,6 +11,7 @@
 #include "kernel/process.h"
 #include "session/session.h"
 #include "calls/leaving.h"
+#include "kernel/keep_errno.h"
 
 HOOKED pid_t fork(void) {
     if (!table_on)
@@ -88,7 +89,6 @@ __attribute__((visibility("hidden"))) void vfork_after(int child);
 
 /* Not 0: a fault takes the call's place, with errno. */
 int vfork_before(const void *caller) {
-    int saved = errno;
     long instead;
     if (table_on && !process_is_borrowed()) {
         vfork_call = call_entering("vfork", caller);
@@ -97,7 +97,6 @@ int vfork_before(const void *caller) {
         vfork_shared = forking();
     }
     process_vfork_begin();
-    errno = saved;
     return 0;
 }
 
@@ -114,24 +113,22 @@ void vfork_after(int child) {
 /* A child that has started its program by now: what it was left is read from the kernel. */
 static int spawned(int result, const pid_t *child, const char *path, char *const environment[],
                    const struct call *call) {
-    int saved = errno;
+    KEEP_ERRNO;
     if (result == 0 && table_on && child)
         session_spawned(*child, path, environment);
     if (result == 0 && table_on && child)
         forked(leaving_shared_with(*child), *child, call);
     fault_result(call, result);
-    errno = saved;
     return result;
 }
 
 /* posix_spawn() returns its error, and leaves errno alone. */
 static bool spawning_is_off(struct call *call, int *error) {
     long instead;
-    int saved = errno;
+    KEEP_ERRNO;
     if (!opening_is_off(RULE_FORK, -1, call, &instead))
         return false;
     *error = errno;
-    errno = saved;
     return true;
 }
 
@@ -183,9 +180,7 @@ static bool shell_entering(struct call *call, const char *name, const void *call
     *call = call_entering(name, caller);
     if (opening_is_off(RULE_FORK, -1, call, &instead))
         return false;
-    int saved = errno;
     forked(leaving_left_across_exec(), -1, call);
-    errno = saved;
     return true;
 }
 

@@ -3,12 +3,12 @@
 #include "hook.h"
 #include "kernel/own_fds.h"
 #include "kernel/process.h"
+#include "kernel/keep_errno.h"
 
 static void limit_changed(int error) {
-    int saved = errno;
+    KEEP_ERRNO;
     if (error == 0 && table_on)
         own_move_up();
-    errno = saved;
 }
 
 HOOKED int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit) {
