@@ -60,14 +60,6 @@ static int show_help(void) {
     return output_flush() ? GREP_FOUND : GREP_TROUBLE;
 }
 
-static bool all_hold(const struct search *search, const struct event *event, const struct json_text *line, char *store,
-                     size_t size) {
-    for (unsigned i = 0; i < search->match_count; i++)
-        if (!match_holds(&search->matches[i], event, line, store, size))
-            return false;
-    return true;
-}
-
 /* What a terminal would obey is escaped where JSON can do so, and else a blank. */
 static void print_character(const char *bytes, size_t length, uint32_t code, bool in_string) {
     if (code == UTF8_INVALID)
@@ -96,12 +88,11 @@ static void print_line(const struct json_text *line) {
 
 /* Until it ends, has failed, or enough was found. */
 static enum trace_result search_on(struct search *search, struct trace *trace) {
-    static char store[1 << 16];
     struct event event;
     struct json_text line;
     enum trace_result result;
     while (search->found < search->max && (result = trace_next(trace, search->follow, &event, &line)) == TRACE_EVENT) {
-        if (!all_hold(search, &event, &line, store, sizeof store))
+        if (!matches_hold(search->matches, search->match_count, &event, &line))
             continue;
         search->found++;
         if (!search->quiet && !search->count_only)
@@ -115,6 +106,8 @@ static int grep(struct search *search) {
     struct trace *trace = trace_open(search->name);
     if (!trace)
         return GREP_TROUBLE;
+    if (search->follow || !trace_is_regular(trace))
+        setvbuf(stdout, NULL, _IOLBF, 0); /* each line as it comes */
     do
         result = search_on(search, trace);
     while (result == TRACE_END && search->follow && output_flush() && trace_wait(trace));

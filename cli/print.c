@@ -1,5 +1,6 @@
 /* closetrace print: JSON lines as the text that the library would have written. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -7,14 +8,16 @@
 #include "show/output.h"
 #include "pure/render.h"
 #include "input/trace.h"
+#include "reader/match.h"
 #include "terminal/say.h"
 
 const char *const print_options[] = {"--follow", "--help", "-f", "-h", NULL};
 
 static const char help[] =
-    "Usage: closetrace print FILE [-f]\n"
+    "Usage: closetrace print FILE [-f] [KEY=VALUE...]\n"
     "\n"
-    "Shows a trace (JSON lines) as text, in local time. FILE - is standard input.\n"
+    "Shows a trace (JSON lines) as text, in local time; with KEY=VALUE only the events that meet all the conditions\n"
+    "(those of closetrace grep). FILE - is standard input.\n"
     "\n"
     "  -f, --follow   go on as the file grows\n"
     "      --help     this\n"
@@ -29,46 +32,72 @@ static void show(const struct event *event, struct text_style *style) {
     fwrite(text, 1, length, stdout);
 }
 
-static int print(const char *name, bool follow) {
+struct wanted {
+    const char *name;
+    bool follow;
+    struct match *matches;
+    unsigned match_count;
+};
+
+static int print(const struct wanted *wanted) {
     struct event event;
     struct json_text line;
     struct text_style style = {.color = output_in_color(STDOUT_FILENO)};
     enum trace_result result;
-    struct trace *trace = trace_open(name);
+    struct trace *trace = trace_open(wanted->name);
     if (!trace)
         return EXIT_FAILED;
+    if (!trace_is_regular(trace))
+        setvbuf(stdout, NULL, _IOLBF, 0); /* of what comes bit by bit each line is shown as it comes */
     do {
-        while ((result = trace_next(trace, follow, &event, &line)) == TRACE_EVENT)
-            show(&event, &style);
+        while ((result = trace_next(trace, wanted->follow, &event, &line)) == TRACE_EVENT)
+            if (matches_hold(wanted->matches, wanted->match_count, &event, &line))
+                show(&event, &style);
         if (!output_flush())
             result = TRACE_FAILED;
-    } while (follow && result == TRACE_END && trace_wait(trace));
+    } while (wanted->follow && result == TRACE_END && trace_wait(trace));
     const bool whole = trace_close(trace);
     return result == TRACE_FAILED ? EXIT_FAILED : whole ? EXIT_OK : EXIT_FOUND_WRONG;
 }
 
-int command_print(int argc, char **argv) {
-    const char *name = NULL;
-    bool follow = false;
+static bool read_match(const char *text, struct wanted *wanted) {
+    struct parse_error error;
+    if (match_parse(text, &wanted->matches[wanted->match_count++], &error))
+        return true;
+    say("closetrace print: %s", error.message);
+    return false;
+}
+
+static bool read_arguments(int argc, char **argv, struct wanted *wanted) {
     for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-f") == 0 || strcmp(argv[i], "--follow") == 0)
+            wanted->follow = true;
+        else if (argv[i][0] == '-' && argv[i][1] != '\0') {
+            unknown_option(argv[0], argv[i], print_options);
+            return false;
+        } else if (!wanted->name)
+            wanted->name = argv[i];
+        else if (!strchr(argv[i], '=')) {
+            say("closetrace print: one file at a time (closetrace report takes several), then KEY=VALUE");
+            return false;
+        } else if (!read_match(argv[i], wanted))
+            return false;
+    }
+    if (!wanted->name)
+        say("closetrace print: of which file? closetrace print FILE, or - for standard input");
+    return wanted->name != NULL;
+}
+
+int command_print(int argc, char **argv) {
+    for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(help, stdout);
             return output_flush() ? EXIT_OK : EXIT_FAILED;
         }
-        if (strcmp(argv[i], "-f") == 0 || strcmp(argv[i], "--follow") == 0)
-            follow = true;
-        else if (argv[i][0] == '-' && argv[i][1] != '\0') {
-            unknown_option(argv[0], argv[i], print_options);
-            return EXIT_FAILED;
-        } else if (name) {
-            say("closetrace print: one file at a time (closetrace report takes several)");
-            return EXIT_FAILED;
-        } else
-            name = argv[i];
-    }
-    if (!name) {
-        say("closetrace print: of which file? closetrace print FILE, or - for standard input");
+    struct wanted wanted = {.matches = calloc((size_t)argc, sizeof *wanted.matches)};
+    if (!wanted.matches)
         return EXIT_FAILED;
-    }
-    return print(name, follow);
+    const int status = read_arguments(argc, argv, &wanted) ? print(&wanted) : EXIT_FAILED;
+    free(wanted.matches);
+    return status;
 }

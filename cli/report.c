@@ -11,19 +11,23 @@
 #include "terminal/say.h"
 #include "input/trace.h"
 
-const char *const report_options[] = {"--fail", "--connection", "--help", "-h", NULL};
+const char *const report_options[] = {"--all", "--fail", "--connection", "--legend", "--help", "-h", NULL};
 
 static const char help[] =
-    "Usage: closetrace report FILE... [--fail]\n"
+    "Usage: closetrace report FILE... [--all] [--fail]\n"
     "       closetrace report FILE... --connection ADDRESS:PORT\n"
     "\n"
-    "What became of every connection of a trace, then what is wrong, then a summary. Several files are read in the\n"
-    "order of their events' times. FILE - is standard input.\n"
+    "A summary of a trace, then what is wrong, then what became of every connection. Alike findings are one, and "
+    "where\n"
+    "there are more than 30 connections alike ones are one row. Several files are read in the order of their events'\n"
+    "times. FILE - is standard input.\n"
     "\n"
+    "  --all           each finding and each connection by itself\n"
     "  --fail          exit 1 if there is a finding (one that is merely possible, or a note, is none)\n"
     "  --connection ADDRESS:PORT\n"
     "                  draw the connections with that address as ladders: the client's end on the left, the\n"
     "                  server's on the right, what left on the wire between them\n"
+    "  --legend        what the columns, marks and words of the table mean\n"
     "  --help          this\n"
     "\n"
     "Exit status: 0; 1 with --fail if there is a finding, or if a line could not be read; 125 for other trouble.\n"
@@ -42,7 +46,7 @@ struct job {
     const char **names;
     unsigned count;
     const char *connection;
-    bool fail;
+    bool fail, all;
     bool damaged, broken;
 };
 
@@ -106,14 +110,15 @@ static int report(struct job *job, const struct report_style *style) {
     analysis_end(analysis);
     const struct totals totals = analysis_totals(analysis);
     if (!job->broken) {
-        if (totals.connections + totals.refused + totals.timed_out + totals.failed > 0) {
-            connections_print(analysis, stdout, style);
-            putchar('\n');
-        }
-        findings_print(analysis, stdout, style, true);
+        summary_print(analysis, stdout);
         if (analysis_findings(analysis))
             putchar('\n');
-        summary_print(analysis, stdout);
+        findings_print(analysis, stdout, style, true);
+        if (totals.connections + totals.refused + totals.timed_out + totals.failed > 0)
+            putchar('\n');
+        connections_print(analysis, stdout, style);
+        if (style->width > 0)
+            puts("\n(closetrace report --legend explains this)");
     }
     analysis_free(analysis);
     return status_of(job, totals.findings > 0);
@@ -133,6 +138,33 @@ static int draw(struct job *job, const struct report_style *style) {
     return status_of(job, false);
 }
 
+static const char legend[] =
+    "CONNECTION    the client's address -> the server's. On a terminal an address that both have is said once\n"
+    "CLIENT END,   by what that end ended, and what left: the call or event (close, shutdown, exit, exec, release),\n"
+    "SERVER END    then FIN, RST, or both; FIN queued: it waits behind data; nothing: the connection was over "
+    "already.\n"
+    "              shutdown FIN, open: shut down, not closed yet. open: not ended yet. killed ?: the process was "
+    "killed,\n"
+    "              and nobody saw what left. refused, timed out, failed: the connect was. (FIN), (RST): that end is "
+    "not in\n"
+    "              the trace, the other end saw it come. ?: nobody saw\n"
+    "CLOSED FIRST  whose FIN or RST left first, and the process that did it; -: neither has\n"
+    "LIFE          from connect or accept to the last end; +: not over yet\n"
+    "SENT          bytes that the client sent; RECEIVED: that it got. +: counted while more waited to be sent.\n"
+    "              ?: not known\n"
+    "REFERENCES    the most that the socket had at once: descriptors in all processes, copies in flight, parked ones;\n"
+    "              withheld: how long the FIN was late, and who let go in the end\n"
+    "COUNT         of many connections: how many are alike (--all: a row for each)\n"
+    "\n"
+    "finding: it is so. possible: it fits what is seen, and one thing, which is said, cannot be seen from here. note: "
+    "worth\n"
+    "knowing, and no fault.\n";
+
+static int show_legend(void) {
+    fputs(legend, stdout);
+    return output_flush() ? EXIT_OK : EXIT_FAILED;
+}
+
 static int show_help(void) {
     fputs(help, stdout);
     for (unsigned i = 0; i < FINDING_COUNT; i++)
@@ -146,6 +178,8 @@ static bool read_arguments(int argc, char **argv, struct job *job) {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--fail") == 0)
             job->fail = true;
+        else if (strcmp(argv[i], "--all") == 0)
+            job->all = true;
         else if (strcmp(argv[i], connection) == 0 && i + 1 < argc)
             job->connection = argv[++i];
         else if (strncmp(argv[i], connection, length) == 0 && argv[i][length] == '=')
@@ -166,14 +200,19 @@ static bool read_arguments(int argc, char **argv, struct job *job) {
 
 int command_report(int argc, char **argv) {
     struct job job = {.names = calloc((size_t)argc, sizeof *job.names)};
-    const struct report_style style = {.color = output_in_color(STDOUT_FILENO), .width = output_width()};
+    struct report_style style = {.color = output_in_color(STDOUT_FILENO), .width = output_width()};
     int status = EXIT_FAILED;
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             free(job.names);
             return show_help();
+        } else if (strcmp(argv[i], "--legend") == 0) {
+            free(job.names);
+            return show_legend();
         }
-    if (job.names && read_arguments(argc, argv, &job))
+    const bool is_good = job.names && read_arguments(argc, argv, &job);
+    style.all = job.all;
+    if (is_good)
         status = job.connection ? draw(&job, &style) : report(&job, &style);
     free(job.names);
     return status;

@@ -53,7 +53,7 @@ has_none() {
 @test "fin-withheld: by a program that never loaded the library" {
   scene withheld_by_stranger
   has '^finding fin-withheld ' 'kept open by [0-9]+ sleep fd [0-9]+ \(forked, and left open across exec\)' \
-    'the FIN was read 1\.[0-9]+ s late, by [0-9]+ python3$'
+    'the FIN was read 1\.[0-9]+ s late, by [0-9]+ python3; called from'
   grep -q '^1 connection, 2 FINs, 0 RSTs; ' reported
 }
 
@@ -121,7 +121,7 @@ has_none() {
 @test "double-close: told; silent on sweeps, and on a number that was used again" {
   local name
   scene twice
-  has '^finding double-close ' 'python3 close\([0-9]+\) at [0-9.]+ failed with EBADF' 'called from '
+  has '^finding double-close ' 'python3 close\([0-9]+\) at [0-9:.]+ failed with EBADF' 'called from '
   for name in sweep_up sweep_down reused; do
     scene $name
     has_none
@@ -310,18 +310,56 @@ judged() {
   diff <("$CLOSETRACE" report whole) <("$CLOSETRACE" report b a)
 }
 
-@test "the table: one row a connection, both ends, who closed first" {
+@test "the table: one row a connection, both ends, who closed first; the summary before it" {
   scene closed_after_reading_all
   run "$CLOSETRACE" report trace
-  [[ ${lines[0]} == "CONNECTION "*" LIFE "*"CLOSED FIRST "* ]]
-  [[ ${lines[1]} =~ ^127\.0\.0\.1:[0-9]+\ -\>\ 127\.0\.0\.1:[0-9]+\ +0\.[0-9]{3}\ s\ +3\ +6\ +server:\ [0-9]+\ python3\ +close\ FIN\ +close\ FIN\ +1$ ]]
-  [[ ${lines[2]} == "1 connection, 2 FINs, 0 RSTs; 0 findings; "* ]]
+  [[ ${lines[0]} == "1 connection, 2 FINs, 0 RSTs; 0 findings; "* ]]
+  [[ ${lines[1]} == "CONNECTION "*" CLIENT END "*" CLOSED FIRST "*" LIFE "* ]]
+  [[ ${lines[2]} =~ ^127\.0\.0\.1:[0-9]+\ -\>\ 127\.0\.0\.1:[0-9]+\ +close\ FIN\ +close\ FIN\ +server:\ [0-9]+\ python3\ +0\.[0-9]{3}\ s\ +3\ +6\ +1$ ]]
+}
+
+@test "the table on a narrow terminal: both ends in sight, whole columns, shorter addresses" {
   scene queue
   script -qec "stty cols 60; '$CLOSETRACE' report trace" out >/dev/null
   grep -v '^Script' out | tr -d '\r' | sed 's/\x1b\[[0-9]*m//g' >shown
   run ! grep -E '^.{61}' shown
   grep -qx 'finding queue-reset 127.0.0.1:[0-9]*' shown
   grep -q '^    .*waiting to be accepted' shown
+  grep -qE '^CONNECTION +CLIENT END +SERVER END$' shown
+  grep -qE '^:[0-9]+ -> 127\.0\.0\.1:[0-9]+ ' shown
+}
+
+# many N: so many connections, alike but for their ports and times; one of them ends with an RST.
+many() {
+  local i
+  for ((i = 1; i <= $1; i++)); do
+    printf '{"time":%d.5,"pid":10,"tid":10,"comm":"server","op":"close","call":"close","fd":7,"ret":0,"socket":"%d",' "$((1000 + i))" "$i"
+    printf '"local":"127.0.0.1:80","remote":"127.0.0.1:%d","role":"server","refs_before":1,"refs_after":0,' "$((5000 + i))"
+    if [ "$i" = 7 ]; then
+      printf '"fin":"reset","why":"unread-data","verified":true,"state_before":"ESTABLISHED","unread":3,"unsent":0,"sent":5,"received":5,"unacked":2,"caller":"server+0x1"}\n'
+    else
+      printf '"fin":"sent","why":"last-reference","verified":true,"state_before":"ESTABLISHED","unread":0,"unsent":0,"sent":5,"received":5,"unacked":0}\n'
+    fi
+  done >trace
+}
+
+@test "many connections: alike ones are one row, --all has each; what is wrong comes before them" {
+  many 500
+  "$CLOSETRACE" report trace >shown
+  [ "$(wc -l <shown)" -lt 12 ]
+  grep -qE '^ +499  \?  +close FIN  +server: server +\? -> server 127\.0\.0\.1:80$' shown
+  grep -qE '^ +1  \?  +close RST ' shown
+  [ "$(grep -n ^finding shown | cut -d: -f1)" -lt "$(grep -n CLOSED shown | cut -d: -f1)" ]
+  [ "$("$CLOSETRACE" report --all trace | grep -c ' -> 127.0.0.1:80 ')" = 500 ]
+}
+
+@test "alike findings are one, with their number; --all has each" {
+  many 100
+  sed -i 's/"fin":"sent","why":"last-reference"/"fin":"reset","why":"linger-zero"/' trace
+  TZ=UTC0 "$CLOSETRACE" report trace | grep -E '^(note|finding)' >shown
+  [ "$(wc -l <shown)" = 2 ]
+  grep -q '^note reset-on-close .*; 98 more like it, the last at 00:18:20.500000$' shown
+  [ "$("$CLOSETRACE" report --all trace | grep -cE '^note reset-on-close ')" = 99 ]
 }
 
 @test "each finding has a page, and is in their list" {

@@ -110,7 +110,7 @@ enum finding_kind {
 /* A note is no finding: worth knowing, and nobody's fault. Possible: the trace cannot tell. */
 enum certainty { CERTAIN, POSSIBLE, NOTE };
 
-enum { EVIDENCE_MAX = 5 };
+enum { EVIDENCE_MAX = 6 };
 
 struct finding {
     enum finding_kind kind;
@@ -119,9 +119,13 @@ struct finding {
     uint64_t time_us; /* of the event that it is about */
     int pid;          /* whose it is */
     char comm[COMM_SIZE];
+    const char *caller; /* "nginx+0x3a1b"; "": not known */
     unsigned evidence_count;
     char *evidence[EVIDENCE_MAX]; /* sentences; may have any characters in them */
     struct finding *next;         /* in the order of their times */
+    uint64_t number;              /* its place in that order */
+    uint64_t alike;               /* of alike ones (alike.h) the first: how many; else 0 */
+    uint64_t last_us;             /* and when the last was */
 };
 
 struct totals {

@@ -66,6 +66,15 @@ const char *words_of_time(uint64_t microseconds) {
     return text;
 }
 
+static const char *caller_text(struct analysis *analysis, const struct event *event) {
+    char text[CALLER_MODULE_SIZE + 24];
+    if (!event->caller_module[0])
+        return "";
+    const int length = snprintf(text, sizeof text, "%.*s+0x%llx", CALLER_MODULE_SIZE, event->caller_module,
+                                (unsigned long long)event->caller_offset);
+    return store_text(analysis, text, (size_t)length);
+}
+
 struct finding *finding_add(struct analysis *analysis, enum finding_kind kind, enum certainty certainty,
                             const struct endpoint *endpoint, const struct event *event) {
     struct finding *finding = store_take(analysis, sizeof *finding);
@@ -75,6 +84,7 @@ struct finding *finding_add(struct analysis *analysis, enum finding_kind kind, e
     finding->time_us = event->time_us;
     finding->pid = event->pid;
     memcpy(finding->comm, event->comm, COMM_SIZE);
+    finding->caller = caller_text(analysis, event);
     finding->next = analysis->findings;
     analysis->findings = finding;
     uint64_t *const counts[] = {&analysis->totals.findings, &analysis->totals.possible, &analysis->totals.notes};
@@ -91,10 +101,4 @@ void finding_say(struct analysis *analysis, struct finding *finding, const char 
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     finding->evidence[finding->evidence_count++] = store_text(analysis, text, strlen(text));
-}
-
-void finding_say_caller(struct analysis *analysis, struct finding *finding, const struct event *event) {
-    if (event->caller_module[0])
-        finding_say(analysis, finding, "called from %.*s+0x%llx", CALLER_MODULE_SIZE, event->caller_module,
-                    (unsigned long long)event->caller_offset);
 }

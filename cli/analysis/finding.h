@@ -16,9 +16,6 @@ const char *words_of_call(const struct event *event);
 /* "1.204 s" */
 const char *words_of_time(uint64_t microseconds);
 
-/* "called from nginx+0x3a1b", where the event has a caller. */
-void finding_say_caller(struct analysis *analysis, struct finding *finding, const struct event *event);
-
 /* Who ended the endpoint, and when: for a finding that is about no event that was kept. */
 struct event event_of_end(const struct endpoint *endpoint);
 

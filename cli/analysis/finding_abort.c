@@ -119,5 +119,4 @@ void abort_draw(struct analysis *analysis, struct endpoint *endpoint) {
     else
         finding_say(analysis, finding, "whether an answer was due cannot be seen%s",
                     others ? "; others got one here" : ": nobody else got one here");
-    finding_say_caller(analysis, finding, event);
 }

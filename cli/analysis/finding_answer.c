@@ -70,7 +70,6 @@ static void draw_short(struct analysis *analysis, const struct endpoint *endpoin
         finding_say(analysis, finding, "it had waited %s for room", words_of_time(event->idle_us));
     else if (certainty == POSSIBLE)
         finding_say(analysis, finding, "whether a client gave up on purpose cannot be seen");
-    finding_say_caller(analysis, finding, event);
 }
 
 void answer_draw(struct analysis *analysis, struct endpoint *endpoint) {

@@ -49,7 +49,6 @@ static void draw_reset(struct analysis *analysis, const struct endpoint *endpoin
                     number(lost), number(event->unsent));
     else
         finding_say(analysis, finding, "all that it had sent was acknowledged");
-    finding_say_caller(analysis, finding, event);
 }
 
 static void draw_queue(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
@@ -57,7 +56,6 @@ static void draw_queue(struct analysis *analysis, const struct endpoint *endpoin
     finding_say(analysis, finding, "%s ended the listener with %u connection%s waiting to be accepted: %s",
                 words_of_call(event), endpoint->queue_resets, endpoint->queue_resets == 1 ? "" : "s",
                 endpoint->queue_resets == 1 ? "it was reset" : "each was reset");
-    finding_say_caller(analysis, finding, event);
 }
 
 static void draw_in_use(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
@@ -71,7 +69,6 @@ static void draw_in_use(struct analysis *analysis, const struct endpoint *endpoi
                     event->why == WHY_LISTENING ? "the port stays open until it returns" : "the FIN waits for it");
         break;
     }
-    finding_say_caller(analysis, finding, event);
 }
 
 static void draw_twice(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
@@ -80,7 +77,6 @@ static void draw_twice(struct analysis *analysis, const struct endpoint *endpoin
                 "%s failed with EBADF: this process had closed %d as this connection and not got "
                 "it again",
                 words_of_call(event), event->fd);
-    finding_say_caller(analysis, finding, event);
 }
 
 /*
@@ -108,7 +104,6 @@ static void draw_anothers(struct analysis *analysis, const struct endpoint *endp
                 "for this connection",
                 endpoint->gone_tid, event->fd, event->tid);
     finding_say(analysis, finding, "%s failed with EBADF", words_of_call(event));
-    finding_say_caller(analysis, finding, event);
 }
 
 void close_draw(struct analysis *analysis, struct endpoint *endpoint) {

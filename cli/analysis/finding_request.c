@@ -60,7 +60,6 @@ static void draw_request(struct analysis *analysis, const struct endpoint *endpo
                                         : "failed with ECONNRESET");
     if (again)
         finding_say(analysis, finding, "it was done again, with success, on another connection");
-    finding_say_caller(analysis, finding, event);
 }
 
 static void draw_gave_up(struct analysis *analysis, const struct endpoint *endpoint) {

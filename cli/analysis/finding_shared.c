@@ -58,7 +58,6 @@ static void draw_held(struct analysis *analysis, const struct endpoint *endpoint
                 "serves them; a new server cannot bind it");
     finding_say(analysis, finding, "%s gave the listener up; %d %.*s fd %d holds it, and never accepted on it",
                 words_of_call(event), holder->pid, COMM_SIZE, holder->comm, holder->fd);
-    finding_say_caller(analysis, finding, event);
 }
 
 void shared_draw(struct analysis *analysis, struct endpoint *endpoint) {

@@ -27,5 +27,4 @@ void unread_draw(struct analysis *analysis, struct endpoint *endpoint) {
     finding_say(analysis, finding, "%s gave the connection up %s", words_of_call(event),
                 endpoint->reset_us ? "when it met the reset behind them: what had come before could still be read"
                                    : "though the peer had sent them before its end");
-    finding_say_caller(analysis, finding, event);
 }

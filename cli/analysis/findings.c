@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "analysis/alike.h"
 #include "analysis/finding.h"
 
 void findings_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
@@ -41,6 +42,12 @@ static void sort(struct analysis *analysis) {
     analysis->findings = all[0];
 }
 
+static void say_callers(struct analysis *analysis) {
+    for (struct finding *finding = analysis->findings; finding; finding = finding->next)
+        if (finding->caller[0])
+            finding_say(analysis, finding, "called from %s", finding->caller);
+}
+
 void findings_draw(struct analysis *analysis) {
     for (struct endpoint *endpoint = analysis->first; endpoint; endpoint = endpoint->next) {
         withheld_draw(analysis, endpoint);
@@ -54,5 +61,7 @@ void findings_draw(struct analysis *analysis) {
         request_draw(analysis, endpoint);
         shared_draw(analysis, endpoint);
     }
+    say_callers(analysis);
     sort(analysis);
+    alike_find(analysis);
 }

@@ -62,6 +62,10 @@ struct trace *trace_open(const char *name) {
     return trace;
 }
 
+bool trace_is_regular(const struct trace *trace) {
+    return trace->regular;
+}
+
 bool trace_wait(const struct trace *trace) {
     if (!trace->regular)
         return false;

@@ -27,6 +27,9 @@ struct trace *trace_open(const char *name);
  */
 enum trace_result trace_next(struct trace *trace, bool follow, struct event *event, struct json_text *line);
 
+/* A regular file, which is read to its end at once; else what comes, comes bit by bit. */
+bool trace_is_regular(const struct trace *trace);
+
 /* Waits until there may be more of it. False: a pipe that has ended, there will not be. */
 bool trace_wait(const struct trace *trace);
 

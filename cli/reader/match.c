@@ -208,3 +208,12 @@ const char *match_key(unsigned i) {
     }
     return NULL;
 }
+
+bool matches_hold(const struct match *matches, unsigned count, const struct event *event,
+                  const struct json_text *line) {
+    static char store[1 << 16];
+    for (unsigned i = 0; i < count; i++)
+        if (!match_holds(&matches[i], event, line, store, sizeof store))
+            return false;
+    return true;
+}

@@ -26,6 +26,9 @@ bool match_parse(const char *text, struct match *match, struct parse_error *erro
 bool match_holds(const struct match *match, const struct event *event, const struct json_text *line, char *store,
                  size_t store_size);
 
+/* Whether all of them hold. */
+bool matches_hold(const struct match *matches, unsigned count, const struct event *event, const struct json_text *line);
+
 /* The i-th key, or NULL behind the last; each once. */
 const char *match_key(unsigned i);
 

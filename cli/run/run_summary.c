@@ -89,12 +89,15 @@ static bool is_filtered(const struct run_options *options) {
 void run_summary_end(struct drain *drain, const struct run_options *options, const struct processes *processes) {
     struct account *account = drain->each ? drain->context : read_again(options);
     const struct analysis *analysis = account->analysis;
-    struct report_style style = {.color = output_in_color(STDERR_FILENO)};
+    struct report_style style = {.color = output_in_color(STDERR_FILENO), .most = 10};
     analysis_end(account->analysis);
     struct totals totals = analysis_totals(analysis);
     const uint64_t tried = totals.connections + totals.refused + totals.timed_out + totals.failed;
     if (tried > 0 || analysis_findings(analysis)) {
-        findings_print(analysis, stderr, &style, false);
+        const uint64_t more = findings_print(analysis, stderr, &style, false);
+        if (more > 0)
+            say("closetrace: %llu more findings of other kinds%s", (unsigned long long)more,
+                options->output ? ": closetrace report has them all" : "");
         fputs("closetrace: ", stderr);
         summary_print(analysis, stderr);
     } else if (totals.events == 0) {

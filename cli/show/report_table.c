@@ -1,136 +1,50 @@
-/* The table of connections: a row each, columns as wide as what stands in them. */
+/*
+ * The table of connections: a row each, columns as wide as what stands in them. What became of the two ends comes first
+ * after the connection, so that 80 columns hold it. Where there are many connections, alike ones are one row: the same
+ * programs, the same listener, ended alike.
+ */
 #include <stdlib.h>
 #include <string.h>
 
-#include "pure/names.h"
+#include "connection_cells.h"
+#include "report_kinds.h"
 #include "report_words.h"
 #include "terminal/say.h"
 
-enum column { CONNECTION, LIFE, TO_SERVER, TO_CLIENT, FIRST, CLIENT_END, SERVER_END, REFERENCES, COLUMNS };
-
-enum { CELL_SIZE = 144 };
-
-static const char *const titles[COLUMNS] = {"CONNECTION",   "LIFE",       "SENT",       "RECEIVED",
-                                            "CLOSED FIRST", "CLIENT END", "SERVER END", "REFERENCES"};
+enum column { CONNECTION, CLIENT_END, SERVER_END, FIRST, LIFE, TO_SERVER, TO_CLIENT, REFERENCES, COLUMNS };
 
 struct row {
     char cells[COLUMNS][CELL_SIZE];
 };
 
-/* One connection: either end may be unknown. */
-struct pair {
-    const struct endpoint *client, *server, *any;
-};
-
-static struct pair pair_of(const struct endpoint *endpoint) {
-    if (endpoint->role == ROLE_SERVER)
-        return (struct pair){endpoint->peer, endpoint, endpoint};
-    return (struct pair){endpoint, endpoint->peer, endpoint};
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b) {
-    return !a || (b && b < a) ? b : a;
-}
-
-static void life_cell(char cell[CELL_SIZE], const struct pair *pair) {
-    const struct endpoint *a = pair->any, *b = a->peer;
-    const uint64_t first = earlier(a->first_us, b ? b->first_us : 0);
-    const uint64_t last = b && b->last_us > a->last_us ? b->last_us : a->last_us;
-    const bool open = !a->gone_us || (b && !b->gone_us);
-    snprintf(cell, CELL_SIZE, "%.3f s%s", (double)(last > first ? last - first : 0) / 1e6, open ? "+" : "");
-}
-
-/* What one end sent the other received, less what was lost or not yet there. */
-static void bytes_cell(char cell[CELL_SIZE], const struct endpoint *from, const struct endpoint *to) {
-    const struct endpoint *sender = from && from->has_traffic ? from : NULL;
-    const struct endpoint *receiver = to && to->has_traffic ? to : NULL;
-    if (sender && !(sender->snapshot && receiver && !receiver->snapshot))
-        snprintf(cell, CELL_SIZE, "%llu%s", (unsigned long long)sender->sent, sender->snapshot ? "+" : "");
-    else if (receiver)
-        snprintf(cell, CELL_SIZE, "%llu%s", (unsigned long long)receiver->received, receiver->snapshot ? "+" : "");
-    else
-        snprintf(cell, CELL_SIZE, "?");
-}
-
-/* When that end's FIN or RST is known to have left; seen: by the other one. */
-static uint64_t left_at(const struct endpoint *endpoint, const struct endpoint *other) {
-    const uint64_t own = endpoint ? earlier(endpoint->fin_us, endpoint->rst_us) : 0;
-    return own ? own : other ? earlier(other->peer_fin_us, other->reset_us) : 0;
-}
+static const struct row heads = {
+    {"CONNECTION", "CLIENT END", "SERVER END", "CLOSED FIRST", "LIFE", "SENT", "RECEIVED", "REFERENCES"}};
 
 static void first_cell(char cell[CELL_SIZE], const struct pair *pair) {
-    const uint64_t client = left_at(pair->client, pair->server), server = left_at(pair->server, pair->client);
-    const bool is_client = client && (!server || client <= server);
-    const struct endpoint *end = is_client ? pair->client : pair->server;
-    if (!client && !server)
-        snprintf(cell, CELL_SIZE, "-");
-    else if (end && end->end_fin)
-        snprintf(cell, CELL_SIZE, "%s: %d %.*s", is_client ? "client" : "server", end->end_pid, COMM_SIZE,
-                 end->end_comm);
+    const struct endpoint *end;
+    const char *word = closed_first(pair, &end);
+    if (end)
+        snprintf(cell, CELL_SIZE, "%s: %d %.*s", word, end->end_pid, COMM_SIZE, end->end_comm);
     else
-        snprintf(cell, CELL_SIZE, "%s", is_client ? "client" : "server");
+        snprintf(cell, CELL_SIZE, "%s", word);
 }
 
-static const char *what_left(const struct endpoint *endpoint) {
-    if (endpoint->rst_us)
-        return endpoint->fin_us ? "FIN, RST" : "RST";
-    if (endpoint->fin_us)
-        return endpoint->end_fin == FIN_QUEUED ? "FIN queued" : "FIN";
-    switch (endpoint->died) {
-    case WHY_TIMED_OUT:
-        return "nothing, timed out";
-    case WHY_DESTROYED:
-        return "nothing, destroyed";
-    default:
-        return "nothing";
-    }
-}
-
-static const char *what_failed(const struct endpoint *endpoint) {
-    switch (endpoint->failed_why) {
-    case WHY_REFUSED:
-        return "refused";
-    case WHY_TIMED_OUT:
-        return "timed out";
-    default:
-        return "failed";
-    }
-}
-
-static void end_cell(char cell[CELL_SIZE], const struct endpoint *endpoint, const struct endpoint *other) {
-    if (!endpoint) {
-        const bool reset = other->reset_us != 0;
-        snprintf(cell, CELL_SIZE, "%s", reset ? "(RST)" : other->peer_fin_us ? "(FIN)" : "?");
+/* On a terminal an address that both ends have is said once: ":51432 -> 127.0.0.1:80". */
+static void connection_cell(char cell[CELL_SIZE], const struct endpoint *endpoint, bool is_short) {
+    const bool same = endpoint->local.family == endpoint->remote.family &&
+                      memcmp(endpoint->local.ip, endpoint->remote.ip, sizeof endpoint->local.ip) == 0;
+    const struct address *client = endpoint->role == ROLE_SERVER ? &endpoint->remote : &endpoint->local;
+    char server[ADDRESS_TEXT_SIZE];
+    connection_text(endpoint, cell);
+    if (!is_short || !same)
         return;
-    }
-    if (endpoint->failed)
-        snprintf(cell, CELL_SIZE, "%s", what_failed(endpoint));
-    else if (endpoint->shut_us && endpoint->fin_us && endpoint->fin_us <= endpoint->shut_us)
-        snprintf(cell, CELL_SIZE, "shutdown %s%s", what_left(endpoint), endpoint->gone_us ? "" : ", open");
-    else if (endpoint->end_fin)
-        snprintf(cell, CELL_SIZE, "%s %s", op_name(endpoint->end_op), what_left(endpoint));
-    else if (other && (other->peer_fin_us || other->reset_us))
-        snprintf(cell, CELL_SIZE, "%s", other->peer_fin_us ? "(FIN)" : "(RST)");
-    else if (endpoint->gone_us)
-        snprintf(cell, CELL_SIZE, "killed ?");
-    else
-        snprintf(cell, CELL_SIZE, "open");
+    address_to_text(endpoint->role == ROLE_SERVER ? &endpoint->local : &endpoint->remote, server);
+    snprintf(cell, CELL_SIZE, ":%u -> %s", client->port, server);
 }
 
-static void references_cell(char cell[CELL_SIZE], const struct pair *pair) {
-    const struct endpoint *a = pair->any, *b = a->peer;
-    const struct endpoint *const late = a->late ? a : b && b->late ? b : NULL;
-    unsigned most = b && b->max_refs > a->max_refs ? b->max_refs : a->max_refs;
-    const int used = most > 0 ? snprintf(cell, CELL_SIZE, "%u", most) : snprintf(cell, CELL_SIZE, "?");
-    if (late)
-        snprintf(cell + used, CELL_SIZE - (size_t)used, ", withheld %.3f s until %d %.*s",
-                 (double)(late->late->event.time_us - late->gave_up->event.time_us) / 1e6, late->late->event.pid,
-                 COMM_SIZE, late->late->event.comm);
-}
-
-static void fill(struct row *row, const struct endpoint *endpoint) {
+static void fill(struct row *row, const struct endpoint *endpoint, bool is_short) {
     const struct pair pair = pair_of(endpoint);
-    connection_text(endpoint, row->cells[CONNECTION]);
+    connection_cell(row->cells[CONNECTION], endpoint, is_short);
     life_cell(row->cells[LIFE], &pair);
     bytes_cell(row->cells[TO_SERVER], pair.client, pair.server);
     bytes_cell(row->cells[TO_CLIENT], pair.server, pair.client);
@@ -140,30 +54,26 @@ static void fill(struct row *row, const struct endpoint *endpoint) {
     references_cell(row->cells[REFERENCES], &pair);
 }
 
-static bool has_row(const struct endpoint *endpoint) {
-    return endpoint_stands(endpoint) || endpoint_is_failed_connect(endpoint);
-}
-
-static void measure(unsigned widths[COLUMNS], const struct endpoint *first) {
-    struct row row;
+static void widen(unsigned widths[COLUMNS], const char cells[COLUMNS][CELL_SIZE]) {
     for (unsigned i = 0; i < COLUMNS; i++)
-        widths[i] = (unsigned)strlen(titles[i]);
-    for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next) {
-        if (!has_row(endpoint))
-            continue;
-        fill(&row, endpoint);
-        for (unsigned i = 0; i < COLUMNS; i++)
-            if (strlen(row.cells[i]) > widths[i])
-                widths[i] = (unsigned)strlen(row.cells[i]);
-    }
+        if (strlen(cells[i]) > widths[i])
+            widths[i] = (unsigned)strlen(cells[i]);
 }
 
-/* Numbers stand at the right. Of a line that is too wide the end is cut off. */
+/* So many columns find room; the two ends do, or are cut off. */
+static unsigned columns_shown(const unsigned widths[COLUMNS], const struct report_style *style) {
+    unsigned used = widths[CONNECTION], shown = 1;
+    while (shown < COLUMNS && (style->width == 0 || shown <= SERVER_END || used + 2 + widths[shown] <= style->width))
+        used += 2 + widths[shown++];
+    return shown;
+}
+
+/* Numbers stand at the right. */
 static void print_row(FILE *out, const char cells[COLUMNS][CELL_SIZE], const unsigned widths[COLUMNS],
-                      unsigned columns) {
+                      const struct report_style *style) {
     char text[COLUMNS * (CELL_SIZE + 2) + 1];
     size_t used = 0;
-    for (unsigned i = 0; i < COLUMNS; i++) {
+    for (unsigned i = 0; i < columns_shown(widths, style); i++) {
         const bool right = i == LIFE || i == TO_SERVER || i == TO_CLIENT;
         const int width = i == COLUMNS - 1 ? 0 : (int)widths[i];
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%*s", i > 0 ? "  " : "", right ? width : -width,
@@ -171,22 +81,56 @@ static void print_row(FILE *out, const char cells[COLUMNS][CELL_SIZE], const uns
     }
     while (used > 0 && text[used - 1] == ' ')
         text[--used] = '\0';
-    print_safely(out, text, columns);
+    print_safely(out, text, style->width);
     putc('\n', out);
 }
 
-void connections_print(const struct analysis *analysis, FILE *out, const struct report_style *style) {
-    unsigned widths[COLUMNS];
+/* So much of a connection's text leaves room for the two ends in the line; the rest is cut out of its middle. */
+static void narrow(char cell[CELL_SIZE], unsigned most) {
+    const size_t length = strlen(cell);
+    const size_t head = most / 2 - 1, tail = most - head - 2;
+    if (length <= most)
+        return;
+    memcpy(cell + head, "..", 2);
+    memmove(cell + head + 2, cell + length - tail, tail + 1);
+}
+
+static unsigned room_for_connection(const struct report_style *style, const unsigned widths[COLUMNS]) {
+    enum { LEAST = 24 };
+    const unsigned ends = widths[CLIENT_END] + widths[SERVER_END] + 4;
+    return style->width > ends + LEAST ? style->width - ends : LEAST;
+}
+
+static void print_each(const struct endpoint *first, FILE *out, const struct report_style *style) {
+    unsigned widths[COLUMNS] = {0};
     struct row row;
+    widen(widths, heads.cells);
+    for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next)
+        if (connection_has_row(endpoint)) {
+            fill(&row, endpoint, style->width > 0);
+            widen(widths, (const char(*)[CELL_SIZE])row.cells);
+        }
+    const unsigned most = style->width > 0 ? room_for_connection(style, widths) : CELL_SIZE;
+    widths[CONNECTION] = widths[CONNECTION] < most ? widths[CONNECTION] : most;
+    print_row(out, heads.cells, widths, style);
+    for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next)
+        if (connection_has_row(endpoint)) {
+            fill(&row, endpoint, style->width > 0);
+            narrow(row.cells[CONNECTION], most);
+            print_row(out, (const char(*)[CELL_SIZE])row.cells, widths, style);
+        }
+}
+
+void connections_print(const struct analysis *analysis, FILE *out, const struct report_style *style) {
+    enum { EACH_MAX = 30 };
     const struct endpoint *const first = analysis_endpoints(analysis);
-    measure(widths, first);
-    for (unsigned i = 0; i < COLUMNS; i++)
-        snprintf(row.cells[i], CELL_SIZE, "%s", titles[i]);
-    print_row(out, (const char(*)[CELL_SIZE])row.cells, widths, style->width);
-    for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next) {
-        if (!has_row(endpoint))
-            continue;
-        fill(&row, endpoint);
-        print_row(out, (const char(*)[CELL_SIZE])row.cells, widths, style->width);
-    }
+    uint64_t rows = 0;
+    for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next)
+        rows += connection_has_row(endpoint);
+    if (rows == 0)
+        return;
+    if (style->all || rows <= EACH_MAX)
+        print_each(first, out, style);
+    else
+        kinds_print(first, out, style);
 }

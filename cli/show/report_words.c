@@ -1,5 +1,7 @@
 #include "report_words.h"
 
+#include "clock_text.h"
+
 #include <string.h>
 
 #include "terminal/say.h"
@@ -60,28 +62,58 @@ static void print_wrapped(FILE *out, const char *text, unsigned indent, unsigned
     putc('\n', out);
 }
 
+/* "; 199 more like it, the last at 20:11:09.071234": where more than one is told as one. */
+static void more_text(const struct finding *finding, const struct report_style *style, char text[128]) {
+    char last[CLOCK_TEXT_SIZE];
+    text[0] = '\0';
+    if (style->all || finding->alike < 2)
+        return;
+    clock_text(finding->last_us, last);
+    snprintf(text, 128, "%llu more like it, the last at %s", (unsigned long long)finding->alike - 1, last);
+}
+
+static void sentence_print(const char *sentence, bool first, FILE *out, const struct report_style *style) {
+    char text[768];
+    clock_sentence(sentence, text, sizeof text);
+    if (style->width > 0) {
+        print_wrapped(out, text, INDENT, style->width);
+        return;
+    }
+    fputs(first ? ": " : "; ", out);
+    print_safely(out, text, 0);
+}
+
 /* On a terminal what it rests on stands below it, else behind it. */
 static void finding_print(const struct finding *finding, FILE *out, const struct report_style *style) {
-    char connection[CONNECTION_TEXT_SIZE];
+    char connection[CONNECTION_TEXT_SIZE], more[128];
     connection_text(finding->endpoint, connection);
+    more_text(finding, style, more);
     fprintf(out, "%s%s %s%s %s", style->color ? color_of(finding) : "", word_of(finding), finding_name(finding->kind),
             style->color ? plain : "", connection);
     if (style->width > 0)
         putc('\n', out);
-    for (unsigned i = 0; i < finding->evidence_count && style->width > 0; i++)
-        print_wrapped(out, finding->evidence[i], INDENT, style->width);
-    for (unsigned i = 0; i < finding->evidence_count && style->width == 0; i++) {
-        fputs(i == 0 ? ": " : "; ", out);
-        print_safely(out, finding->evidence[i], 0);
-    }
+    for (unsigned i = 0; i < finding->evidence_count; i++)
+        sentence_print(finding->evidence[i], i == 0, out, style);
+    if (more[0])
+        sentence_print(more, false, out, style);
     if (style->width == 0)
         putc('\n', out);
 }
 
-void findings_print(const struct analysis *analysis, FILE *out, const struct report_style *style, bool notes) {
-    for (const struct finding *finding = analysis_findings(analysis); finding; finding = finding->next)
-        if (notes || finding->certainty != NOTE)
+uint64_t findings_print(const struct analysis *analysis, FILE *out, const struct report_style *style, bool notes) {
+    uint64_t printed = 0, left_out = 0;
+    for (enum certainty rank = CERTAIN; rank <= (notes ? NOTE : POSSIBLE); rank++)
+        for (const struct finding *finding = analysis_findings(analysis); finding; finding = finding->next) {
+            if (finding->certainty != rank || (!style->all && finding->alike == 0))
+                continue;
+            if (style->most > 0 && printed == style->most) {
+                left_out++;
+                continue;
+            }
             finding_print(finding, out, style);
+            printed++;
+        }
+    return left_out;
 }
 
 static void count_print(FILE *out, const char *before, uint64_t count, const char *one, const char *many) {

@@ -11,15 +11,20 @@
 struct report_style {
     bool color;
     unsigned width; /* columns; 0: lines are as long as they are */
+    bool all;       /* each finding and each connection by itself, alike or not */
+    unsigned most;  /* findings at the most; 0: as many as there are */
 };
 
 /* "127.0.0.1:51432 -> 127.0.0.1:80": from the client to the server, where that is known. */
 enum { CONNECTION_TEXT_SIZE = 2 * ADDRESS_TEXT_SIZE + 4 };
 void connection_text(const struct endpoint *endpoint, char text[CONNECTION_TEXT_SIZE]);
 
-/* width 0: one line each: "finding fin-withheld CONNECTION: evidence; evidence". On a terminal the evidence is below.
- * notes: those too. */
-void findings_print(const struct analysis *analysis, FILE *out, const struct report_style *style, bool notes);
+/*
+ * What is certain first, then what is possible, then notes (if notes says so); alike ones as one, with their number.
+ * width 0: a line each, "finding fin-withheld CONNECTION: evidence; evidence". On a terminal the evidence is below.
+ * Returns how many lines were left out for `most`.
+ */
+uint64_t findings_print(const struct analysis *analysis, FILE *out, const struct report_style *style, bool notes);
 
 /* One line: how many connections, FINs, RSTs, findings. */
 void summary_print(const struct analysis *analysis, FILE *out);

@@ -1,0 +1,140 @@
+#include "report_kinds.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "connection_cells.h"
+#include "terminal/say.h"
+
+enum { TEXT_SIZE = 5 * CELL_SIZE, SHOWN_MAX = 20 };
+
+struct kind {
+    uint64_t count;
+    const struct endpoint *example;
+    char ends[2][CELL_SIZE], first[CELL_SIZE], who[CELL_SIZE];
+};
+
+struct kinds {
+    struct kind *kinds;
+    size_t count, room;
+    size_t *index; /* of 2 * room; 0: empty, else one more than the kind's number */
+};
+
+static const char *name_of(const struct endpoint *endpoint) {
+    if (!endpoint)
+        return "?";
+    return endpoint->opener_comm[0] ? endpoint->opener_comm : endpoint->end_comm[0] ? endpoint->end_comm : "?";
+}
+
+/* "curl -> nginx 127.0.0.1:80" */
+static void describe(struct kind *kind, const struct endpoint *endpoint) {
+    const struct pair pair = pair_of(endpoint);
+    const struct endpoint *end;
+    char server[ADDRESS_TEXT_SIZE];
+    memset(kind, 0, sizeof *kind);
+    kind->example = endpoint;
+    end_cell(kind->ends[0], pair.client, pair.server);
+    end_cell(kind->ends[1], pair.server, pair.client);
+    const char *word = closed_first(&pair, &end);
+    snprintf(kind->first, CELL_SIZE, "%s%s%.*s", word, end ? ": " : "", COMM_SIZE, end ? end->end_comm : "");
+    address_to_text(pair.server ? &pair.server->local : &pair.any->remote, server);
+    snprintf(kind->who, CELL_SIZE, "%.*s -> %.*s %s", COMM_SIZE, name_of(pair.client), COMM_SIZE, name_of(pair.server),
+             server);
+}
+
+static bool is_alike(const struct kind *a, const struct kind *b) {
+    return strcmp(a->ends[0], b->ends[0]) == 0 && strcmp(a->ends[1], b->ends[1]) == 0 &&
+           strcmp(a->first, b->first) == 0 && strcmp(a->who, b->who) == 0;
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text) {
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 0x100000001B3ULL;
+    return hash;
+}
+
+static uint64_t hash_of(const struct kind *kind) {
+    uint64_t hash = 0xCBF29CE484222325ULL;
+    hash = hash_text(hash_text(hash, kind->ends[0]), kind->ends[1]);
+    return hash_text(hash_text(hash, kind->first), kind->who);
+}
+
+static size_t place_of(const struct kinds *all, const struct kind *kind) {
+    const size_t mask = 2 * all->room - 1;
+    size_t at = hash_of(kind) & mask;
+    while (all->index[at] && !is_alike(&all->kinds[all->index[at] - 1], kind))
+        at = (at + 1) & mask;
+    return at;
+}
+
+static void grow(struct kinds *all) {
+    all->room = all->room ? 2 * all->room : 64;
+    all->kinds = realloc(all->kinds, all->room * sizeof *all->kinds);
+    free(all->index);
+    all->index = calloc(2 * all->room, sizeof *all->index);
+    if (!all->kinds || !all->index) {
+        say("closetrace: out of memory");
+        exit(EXIT_FAILED);
+    }
+    for (size_t i = 0; i < all->count; i++)
+        all->index[place_of(all, &all->kinds[i])] = i + 1;
+}
+
+static void count_one(struct kinds *all, const struct endpoint *endpoint) {
+    struct kind kind;
+    if (all->count == all->room)
+        grow(all);
+    describe(&kind, endpoint);
+    const size_t at = place_of(all, &kind);
+    if (!all->index[at]) {
+        all->kinds[all->count++] = kind;
+        all->index[at] = all->count;
+    }
+    all->kinds[all->index[at] - 1].count++;
+}
+
+static int by_count(const void *a, const void *b) {
+    const struct kind *one = a, *other = b;
+    if (one->count != other->count)
+        return one->count > other->count ? -1 : 1;
+    return strcmp(one->who, other->who);
+}
+
+static void print_kind(const struct kind *kind, const unsigned widths[3], FILE *out, const struct report_style *style) {
+    char text[TEXT_SIZE], number[24] = "COUNT";
+    if (kind->count > 0)
+        snprintf(number, sizeof number, "%llu", (unsigned long long)kind->count);
+    snprintf(text, sizeof text, "%7s  %-*s  %-*s  %-*s  %s", number, (int)widths[0], kind->ends[0], (int)widths[1],
+             kind->ends[1], (int)widths[2], kind->first, kind->who);
+    print_safely(out, text, style->width);
+    putc('\n', out);
+}
+
+static void print_kinds(const struct kinds *all, FILE *out, const struct report_style *style) {
+    struct kind head = {.ends = {"CLIENT END", "SERVER END"}, .first = "CLOSED FIRST", .who = "CONNECTIONS"};
+    unsigned widths[3] = {10, 10, 12};
+    const size_t shown = all->count < SHOWN_MAX ? all->count : SHOWN_MAX;
+    for (size_t i = 0; i < shown; i++) {
+        const char *const texts[3] = {all->kinds[i].ends[0], all->kinds[i].ends[1], all->kinds[i].first};
+        for (unsigned c = 0; c < 3; c++)
+            widths[c] = strlen(texts[c]) > widths[c] ? (unsigned)strlen(texts[c]) : widths[c];
+    }
+    print_kind(&head, widths, out, style);
+    for (size_t i = 0; i < shown; i++)
+        print_kind(&all->kinds[i], widths, out, style);
+    if (shown < all->count)
+        fprintf(out, "        and %zu kinds more\n", all->count - shown);
+    fputs("        (--all: a row for each connection)\n", out);
+}
+
+void kinds_print(const struct endpoint *first, FILE *out, const struct report_style *style) {
+    struct kinds all = {0};
+    for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next)
+        if (connection_has_row(endpoint))
+            count_one(&all, endpoint);
+    qsort(all.kinds, all.count, sizeof *all.kinds, by_count);
+    print_kinds(&all, out, style);
+    free(all.kinds);
+    free(all.index);
+}
