@@ -313,13 +313,13 @@ static bool has_no_family(const char *symbol) {
     return false;
 }
 
-/* __fgets_chk is fgets in events, __isoc99_scanf is scanf. */
+/* __fgets_chk is fgets in events, __isoc99_scanf and __isoc23_scanf are scanf. */
 static const struct rule_call *call_of(const char *symbol) {
-    static const char isoc99[] = "__isoc99_";
+    static const char isoc99[] = "__isoc99_", isoc23[] = "__isoc23_";
     size_t length = strlen(symbol);
     if (length > 6 && strcmp(symbol + length - 4, "_chk") == 0)
         return rule_call_find(symbol + 2, length - 6);
-    if (strncmp(symbol, isoc99, sizeof isoc99 - 1) == 0)
+    if (strncmp(symbol, isoc99, sizeof isoc99 - 1) == 0 || strncmp(symbol, isoc23, sizeof isoc23 - 1) == 0)
         return rule_call_find(symbol + sizeof isoc99 - 1, length - (sizeof isoc99 - 1));
     return rule_call_find(symbol, length);
 }
