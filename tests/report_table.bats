@@ -55,7 +55,7 @@ total() {
 }
 
 @test "closed first: one that closes in ESTABLISHED was; the FIN that came while it closed counts" {
-  row '* server: 10 server ? close FIN 1' < <(server 100 accept '"ret":7' && server 100.5 close "$(closed ESTABLISHED FIN_WAIT2)")
+  row '* server: 10 server \? close FIN 1' < <(server 100 accept '"ret":7' && server 100.5 close "$(closed ESTABLISHED FIN_WAIT2)")
   total '1 connection, 1 FIN, 0 RSTs; '
   row '* server: 10 server (FIN) close FIN 1' < <(server 100 accept '"ret":7' && server 100.5 close "$(closed ESTABLISHED TIME_WAIT)")
   total '1 connection, 2 FINs, 0 RSTs; '
@@ -87,9 +87,9 @@ PYTHON
 }
 
 @test "references: what is known, or ?" {
-  row '* open ? ?' < <(client 100 connect '"ret":0')
-  row '* killed \? ? ?' < <(client 100 connect '"ret":0' && client 101 exit '"call":"SIGKILL"')
-  row '* open ? 3' < <(client 100 connect '"ret":0' && client 101 dup '"ret":4,"refs_before":2,"refs_after":3')
+  row '* open \? \?' < <(client 100 connect '"ret":0')
+  row '* killed \? \? \?' < <(client 100 connect '"ret":0' && client 101 exit '"call":"SIGKILL"')
+  row '* open \? 3' < <(client 100 connect '"ret":0' && client 101 dup '"ret":4,"refs_before":2,"refs_after":3')
 }
 
 @test "a FIN in its queue: bytes sent and received are a snapshot, unless the peer counts" {
@@ -100,33 +100,33 @@ PYTHON
 }
 
 @test "a connect that failed: to whom, and what became of it; counted as such" {
-  row '127.0.0.1:5000 -> 127.0.0.1:80 0.000 s+ ? ? - refused ? ?' < <(client 100 connect '"ret":-1,"errno":"ECONNREFUSED","fin":"none","why":"refused","verified":true')
+  row '127.0.0.1:5000 -> 127.0.0.1:80 0.000 s+ \? \? - refused \? \?' < <(client 100 connect '"ret":-1,"errno":"ECONNREFUSED","fin":"none","why":"refused","verified":true')
   total '0 connections, 0 FINs, 0 RSTs, 1 connect refused; 0 findings; '
-  row '* - timed out ? ?' < <(client 100 connect '"ret":-1,"errno":"ETIMEDOUT","fin":"none","why":"timed-out","verified":true')
+  row '* - timed out \? \?' < <(client 100 connect '"ret":-1,"errno":"ETIMEDOUT","fin":"none","why":"timed-out","verified":true')
   total '0 connections, 0 FINs, 0 RSTs, 1 connect timed out; '
-  row '* - failed ? ?' < <(client 100 connect '"ret":-1,"errno":"EHOSTUNREACH"')
+  row '* - failed \? \?' < <(client 100 connect '"ret":-1,"errno":"EHOSTUNREACH"')
   total '0 connections, 0 FINs, 0 RSTs, 1 connect failed; '
   # Without waiting: the call that learns of it, or the close, says so.
-  row '* - refused ? 1' < <(client 100 connect '"ret":-1,"errno":"EINPROGRESS"' &&
+  row '* - refused \? 1' < <(client 100 connect '"ret":-1,"errno":"EINPROGRESS"' &&
     client 100.1 connect '"call":"getsockopt","ret":-1,"errno":"ECONNREFUSED","fin":"none","why":"refused","verified":true' &&
     client 100.2 close '"ret":0,"refs_before":1,"refs_after":0,"fin":"none","why":"not-connected","verified":true,"state_before":"CLOSE"')
   total '0 connections, 0 FINs, 0 RSTs, 1 connect refused; '
-  row '* - refused ? 1' < <(client 100 connect '"ret":-1,"errno":"EINPROGRESS"' &&
+  row '* - refused \? 1' < <(client 100 connect '"ret":-1,"errno":"EINPROGRESS"' &&
     client 100.2 close '"ret":0,"refs_before":1,"refs_after":0,"fin":"none","why":"refused","verified":true,"state_before":"CLOSE"')
   total '0 connections, 0 FINs, 0 RSTs, 1 connect refused; '
   # It was tried again, and was a connection.
-  row '* close FIN ? 1' < <(client 100 connect '"ret":-1,"errno":"ECONNREFUSED","fin":"none","why":"refused","verified":true' &&
+  row '* close FIN \? 1' < <(client 100 connect '"ret":-1,"errno":"ECONNREFUSED","fin":"none","why":"refused","verified":true' &&
     client 101 connect '"ret":0' && client 102 close "$(closed ESTABLISHED FIN_WAIT2)")
   total '1 connection, 1 FIN, 0 RSTs; '
 }
 
 @test "what else ended it: timed out, destroyed; a read that finds it so is no end by this process" {
-  row '* close nothing, timed out ? 1' < <(client 100 connect '"ret":0' &&
+  row '* close nothing, timed out \? 1' < <(client 100 connect '"ret":0' &&
     client 101 read '"ret":-1,"errno":"ETIMEDOUT","fin":"none","why":"timed-out","verified":true' &&
     client 102 close "$(closed CLOSE CLOSE none | sed 's/last-reference/timed-out/')")
   total '1 connection, 0 FINs, 0 RSTs; '
-  row '* close nothing, destroyed ? 1' < <(client 100 connect '"ret":0' && client 102 close "$(closed CLOSE CLOSE none | sed 's/last-reference/destroyed/')")
-  row '* open ? ?' < <(client 100 connect '"ret":0' && client 101 read '"ret":-1,"errno":"ETIMEDOUT","fin":"none","why":"timed-out","verified":true')
+  row '* close nothing, destroyed \? 1' < <(client 100 connect '"ret":0' && client 102 close "$(closed CLOSE CLOSE none | sed 's/last-reference/destroyed/')")
+  row '* open \? \?' < <(client 100 connect '"ret":0' && client 101 read '"ret":-1,"errno":"ETIMEDOUT","fin":"none","why":"timed-out","verified":true')
 }
 
 @test "write-after-end: not of a socket without a peer, nor of one that its own kernel gave up" {

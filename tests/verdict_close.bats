@@ -179,18 +179,38 @@ load helpers/scene
 
 @test "close: a refused connection has nothing to end" {
   scene close refused
+  assert_event C op=connect ret=-1 errno=ECONNREFUSED fin=none why=refused verified=true '.remote != null'
   assert_event C op=close fin=none why=not-connected refs=1-0 state_before=CLOSE
-  assert_verdicts C none
+  assert_verdicts C 'none none'
   assert_wire C fin=0 rst=0
 }
 
 @test "close: after the peer's RST there is nothing to end" {
   scene close peer-reset
-  assert_event C op=close fin=none why=peer-reset verified=true refs=1-0 state_before=CLOSE
+  assert_event C op=close fin=none why=over verified=true refs=1-0 state_before=CLOSE
   assert_verdicts C none
   assert_wire C fin=0 rst=0
   assert_event S op=close fin=reset why=linger-zero verified=true
   assert_wire S fin=0 rst=1
+}
+
+@test "close: in SYN_RECV unread data, which SIOCINQ does not count there, resets" {
+  scene close fast-open unread
+  assert_event C op=close fin=reset why=unread-data verified=true refs=1-0 state_before=SYN_RECV unread=5
+  assert_verdicts C reset
+  assert_wire C fin=0 rst=1
+  [ "$(fact PEER)" = reset ]
+}
+
+@test "close: in SYN_RECV, all read, it sends a FIN" {
+  scene close fast-open read
+  assert_event C op=close fin=sent why=last-reference verified=true refs=1-0 state_before=SYN_RECV unread=0
+  assert_verdicts C sent
+}
+
+@test "close: in SYN_RECV, over IPv6" {
+  scene close fast-open unread v6
+  assert_event C op=close fin=reset why=unread-data verified=true refs=1-0 state_before=SYN_RECV unread=5
 }
 
 @test "close: after SHUT_WR the FIN has left already" {

@@ -50,6 +50,11 @@ static void emit_open(enum event_op op, int fd, long result, int error, const st
         event->has |= HAS_ERRNO;
         event->error = error;
     }
+    if (op == OP_CONNECT && result == -1 && verdict_death(error, false)) {
+        event->fin = FIN_NONE;
+        event->why = verdict_death(error, false);
+        event->verified = true;
+    }
     event_set_socket(event, identity);
     log_emit(scratch);
     scratch_give(scratch);
@@ -110,6 +115,11 @@ static bool connect_is_under_way(long result, int error) {
     return result == 0 || error == EINPROGRESS || error == EINTR || error == EALREADY || error == EISCONN;
 }
 
+/* The kernel had, when it said so. */
+static bool has_read_address(int error) {
+    return error != EFAULT && error != EINVAL && error != EBADF && error != ENOTSOCK;
+}
+
 void connected(int fd, const struct sockaddr *address, socklen_t length, long result, int error,
                const struct call *call) {
     KEEP_ERRNO;
@@ -123,6 +133,10 @@ void connected(int fd, const struct sockaddr *address, socklen_t length, long re
             identity.role = ROLE_CLIENT;
             table_set(fd, &identity);
             claims_begin(identity.cookie);
+        }
+        if (result == -1 && has_read_address(error) && address && identity.remote.family == ADDRESS_UNSET) {
+            address_from_sockaddr(&identity.remote, address, length);
+            identity.role = ROLE_CLIENT;
         }
         struct call told = *call;
         if (result != 0 && fault_has(call, PART_THEN))

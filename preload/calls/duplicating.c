@@ -38,8 +38,7 @@ void duplicated(int fd, int new_fd, const struct call *call) {
         table_set(new_fd, &identity);
         table_mark_mixed(fd);
         table_mark_mixed(new_fd);
-        if (table_seen(fd) & SEEN_USE)
-            table_mark_used(new_fd);
+        table_copy_seen(fd, new_fd);
         reference_emit(OP_DUP, fd, new_fd, 1, 0, &identity, call);
     }
 }

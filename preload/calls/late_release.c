@@ -20,8 +20,9 @@ static struct verdict said(enum event_fin fin, enum event_why why, bool verified
  * peer's end tells otherwise, and what for is not proved.
  */
 static struct verdict judge(const struct pending_release *pending, const struct diag_answer *answer, long result,
-                            bool reset, struct scratch *scratch) {
+                            bool dead, struct scratch *scratch) {
     struct diag_answer peer;
+    struct claim_winner own;
     const struct before *before = &pending->before;
     bool had_left = before->state == STATE_FIN_WAIT1 || before->state == STATE_FIN_WAIT2 ||
                     before->state == STATE_CLOSING || before->state == STATE_LAST_ACK;
@@ -32,8 +33,11 @@ static struct verdict judge(const struct pending_release *pending, const struct 
         return said(FIN_RESET, WHY_LINGER2, false);
     if (answer->found)
         return said(answer->fin_unsent ? FIN_QUEUED : orderly, why, true);
-    if (reset || (result < 0 && errno == ECONNRESET))
-        return said(FIN_NONE, WHY_PEER_RESET, true);
+    enum event_why death = result < 0 ? verdict_death(errno, true) : WHY_UNSET;
+    if (death && !claims_taken(pending->identity.cookie, CLAIM_DISCONNECT, &own))
+        return said(FIN_NONE, death, true);
+    if (dead || death)
+        return said(FIN_NONE, WHY_OVER, true);
     diag_look_up_peer(&pending->identity, scratch, &peer);
     if (peer.found)
         return said(orderly, why, true);
@@ -66,7 +70,7 @@ static bool is_held(const struct pending_release *pending, const struct diag_ans
     return references.row.descriptors > references.row.believed || (references.in_flight && !references.partial);
 }
 
-static void report_release(const struct pending_release *pending, const struct call *call, long result, bool reset) {
+static void report_release(const struct pending_release *pending, const struct call *call, long result, bool dead) {
     struct diag_answer answer;
     struct scratch *scratch = scratch_take();
     if (!scratch)
@@ -74,7 +78,7 @@ static void report_release(const struct pending_release *pending, const struct c
     diag_look_up(&pending->identity, scratch, &answer);
     bool perhaps;
     if (answer.asked && !is_held(pending, &answer, scratch, &perhaps) && !release_is_told(pending->identity.cookie)) {
-        struct verdict verdict = judge(pending, &answer, result, reset, scratch);
+        struct verdict verdict = judge(pending, &answer, result, dead, scratch);
         if (is_claimed(pending, &verdict)) {
             scratch_give(scratch);
             return;
@@ -93,14 +97,14 @@ static void report_release(const struct pending_release *pending, const struct c
     scratch_give(scratch);
 }
 
-void release_happened(const char *call, const void *caller, long result, bool reset) {
+void release_happened(const char *call, const void *caller, long result, bool dead) {
     int saved = errno;
     int tid = process_thread_id();
     struct pending_release pending;
     for (unsigned at = 0; release_settle(tid, &at, &pending);) {
         struct call done = call_entering(call, caller);
         errno = saved;
-        report_release(&pending, &done, result, reset);
+        report_release(&pending, &done, result, dead);
     }
     errno = saved;
 }

@@ -10,13 +10,13 @@
 #include "refs/pending_releases.h"
 
 /*
- * After a call that may block: cheap where nobody owes anything. result: below 0 the call failed, with errno; reset:
+ * After a call that may block: cheap where nobody owes anything. result: below 0 the call failed, with errno; dead:
  * it says that the connection is dead. errno is kept.
  */
-void release_happened(const char *call, const void *caller, long result, bool reset);
-static inline void release_check(const char *call, const void *caller, long result, bool reset) {
+void release_happened(const char *call, const void *caller, long result, bool dead);
+static inline void release_check(const char *call, const void *caller, long result, bool dead) {
     if (__builtin_expect(atomic_load_explicit(release_expected, memory_order_relaxed) != 0, 0))
-        release_happened(call, caller, result, reset);
+        release_happened(call, caller, result, dead);
 }
 
 #endif

@@ -208,6 +208,8 @@ static void report_shutdown(struct ending_call *ending, long result, int error, 
 }
 
 static void fin_left(const struct ending_call *ending) {
+    if (ending->real_how != SHUT_WR)
+        table_mark_seen(ending->identity.cookie, SEEN_SHUT_RD);
     if (ending->real_how == SHUT_RD)
         return;
     table_mark_seen(ending->identity.cookie, SEEN_OWN_FIN);

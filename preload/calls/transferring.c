@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "closing.h"
+#include "found_over.h"
 #include "faults/epoll_sets.h"
 #include "late_release.h"
 #include "kernel/seccomp_guard.h"
@@ -30,8 +31,10 @@ bool transfer_entering(struct traffic *traffic, int fd, const char *name, const 
     return true;
 }
 
-static struct event *transfer_event(const struct traffic *traffic, enum event_op op, long result, int error,
-                                    struct scratch *scratch) {
+struct event *transfer_event(struct traffic *traffic, enum event_op op, long result, int error,
+                             struct scratch *scratch) {
+    traffic->call.done = clock_now();
+    traffic->told = true;
     struct event *event = log_event(scratch, op, &traffic->call);
     event->has |= HAS_FD | HAS_RET;
     event->fd = traffic->fd;
@@ -50,7 +53,6 @@ static void emit(struct traffic *traffic, enum event_op op, long result, int err
     struct scratch *scratch = scratch_take();
     if (!scratch)
         return;
-    traffic->call.done = clock_now();
     struct event *event = transfer_event(traffic, op, result, error, scratch);
     event->state_after = state;
     event->sigpipe = sigpipe;
@@ -60,7 +62,6 @@ static void emit(struct traffic *traffic, enum event_op op, long result, int err
     }
     log_emit(scratch);
     scratch_give(scratch);
-    traffic->told = true;
 }
 
 bool transfer_meets(struct traffic *traffic, enum rule_family family, size_t *count, long *result) {
@@ -95,8 +96,7 @@ static void after_fault(struct traffic *traffic, enum event_op op, long result, 
     fault_result(&traffic->call, result);
 }
 
-/* Only what the kernel says of this very connection is told: the number may be another's by now. */
-static bool is_same_connection(struct traffic *traffic) {
+bool transfer_is_same_connection(struct traffic *traffic) {
     uint64_t cookie = traffic->identity.cookie;
     return table_find(traffic->fd, true, &traffic->identity) && traffic->identity.cookie == cookie;
 }
@@ -125,7 +125,7 @@ static void look_for_reset_behind(struct traffic *traffic) {
 }
 
 static void see_end(struct traffic *traffic) {
-    if (!log_wants(TRACE_EOF) || (table_seen(traffic->fd) & SEEN_EOF) || !is_same_connection(traffic))
+    if (!log_wants(TRACE_EOF) || (table_seen(traffic->fd) & SEEN_EOF) || !transfer_is_same_connection(traffic))
         return;
     enum tcp_state state = state_now(traffic);
     if (!peer_has_ended(state))
@@ -136,23 +136,15 @@ static void see_end(struct traffic *traffic) {
     emit(traffic, OP_EOF, 0, 0, state, SIGPIPE_UNSET);
 }
 
-static void see_reset(struct traffic *traffic, long result) {
-    if (!log_wants(TRACE_EOF) || !is_same_connection(traffic))
-        return;
-    table_mark_seen(traffic->identity.cookie, SEEN_RESET);
-    emit(traffic, OP_RESET, result, ECONNRESET, state_now(traffic), SIGPIPE_UNSET);
-}
-
 static void tell_of_read(struct traffic *traffic, long result, size_t wanted, int error) {
     KEEP_ERRNO;
     table_mark_used(traffic->fd);
     if (result > 0)
         table_mark_read(traffic->fd);
+    bool over = result == -1 && found_over(traffic, OP_READ, result, error);
     if (result == 0 && wanted > 0)
         see_end(traffic);
-    else if (result == -1 && error == ECONNRESET)
-        see_reset(traffic, result);
-    if (log_wants(TRACE_DATA))
+    if (log_wants(TRACE_DATA) && !(over && error != ECONNRESET))
         emit(traffic, OP_READ, result, error, STATE_UNSET, SIGPIPE_UNSET);
     if (__builtin_expect(traffic->call.rule != NULL, 0))
         after_fault(traffic, OP_READ, result, error);
@@ -183,8 +175,11 @@ static void release_sigpipe(struct traffic *traffic) {
 /* EPIPE: told before the signal is let loose, since the process may die of it. */
 static void see_refused(struct traffic *traffic, long result) {
     enum event_sigpipe effect = effect_of_sigpipe(traffic);
-    if (log_wants(TRACE_EOF | TRACE_DATA) && is_same_connection(traffic))
-        emit(traffic, OP_WRITE, result, EPIPE, state_now(traffic), effect);
+    if (log_wants(TRACE_EOF | TRACE_DATA | TRACE_END) && transfer_is_same_connection(traffic)) {
+        enum tcp_state state = state_now(traffic);
+        found_refused(traffic, state);
+        emit(traffic, OP_WRITE, result, EPIPE, state, effect);
+    }
     if (effect == SIGPIPE_FATAL)
         leaving_end("SIGPIPE", NULL, -1);
     if (!traffic->may_raise || effect == SIGPIPE_IGNORED)
@@ -211,11 +206,10 @@ static void tell_of_write(struct traffic *traffic, long result, size_t wanted, i
     traffic->asked = left_over(result, error, wanted);
     table_mark_last(traffic->fd, result > 0 ? LAST_WRITE : LAST_UNSET, traffic->asked);
     bool refused = result == -1 && error == EPIPE;
+    bool over = result == -1 && !refused && found_over(traffic, OP_WRITE, result, error);
     if (refused)
         see_refused(traffic, result);
-    else if (result == -1 && error == ECONNRESET)
-        see_reset(traffic, result);
-    if (!refused && log_wants(TRACE_DATA))
+    if (!refused && log_wants(TRACE_DATA) && !(over && error != ECONNRESET))
         emit(traffic, OP_WRITE, result, error, STATE_UNSET, SIGPIPE_UNSET);
     if (__builtin_expect(traffic->call.rule != NULL, 0))
         after_fault(traffic, OP_WRITE, result, error);
@@ -225,6 +219,13 @@ static void tell_of_write(struct traffic *traffic, long result, size_t wanted, i
 void transfer_wrote(struct traffic *traffic, long result, size_t wanted) {
     tell_of_write(traffic, result, wanted, errno);
     release_check(traffic->call.name, traffic->call.caller, result, false);
+}
+
+void transfer_took_error(struct traffic *traffic, long result, int error) {
+    int saved = errno;
+    if (found_over(traffic, OP_READ, result, error))
+        table_mark_used(traffic->fd);
+    errno = saved;
 }
 
 /* A write would be refused: its own FIN has left, or the connection is dead. */

@@ -48,6 +48,16 @@ void transfer_wrote(struct traffic *traffic, long result, size_t wanted);
 /* An error of the connection's, not of the arguments': the kernel has read the parts of the call, so that we can. */
 bool transfer_blames_connection(int error);
 
+/* getsockopt(SO_ERROR) has taken that error off. */
+void transfer_took_error(struct traffic *traffic, long result, int error);
+
+/* For what else tells of such a call: the event, whose time is now, to be completed and logged. */
+struct event *transfer_event(struct traffic *traffic, enum event_op op, long result, int error,
+                             struct scratch *scratch);
+
+/* Only what the kernel says of this very connection is told: the number may be another's by now. */
+bool transfer_is_same_connection(struct traffic *traffic);
+
 /* The same of sendmmsg() that sent some messages and not all: what stopped it may have been a refusal. */
 void transfer_wrote_part(struct traffic *traffic, long result);
 

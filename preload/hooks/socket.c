@@ -7,6 +7,7 @@
 #include "calls/shutting_down.h"
 #include "calls/connecting.h"
 #include "calls/opening.h"
+#include "calls/transferring.h"
 #include "faults/fault.h"
 #include "kernel/seccomp_guard.h"
 
@@ -88,6 +89,17 @@ HOOKED int accept4(int fd, struct sockaddr *address, socklen_t *length, int flag
     if (result >= 0)
         accepted_name(fd, result, room, address, length, &call);
     return opening_result(&call, result);
+}
+
+/* How a connect that went on in the background has ended is asked for so; the error is taken off by it. */
+HOOKED int getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
+    struct traffic traffic;
+    int result = REAL(getsockopt)(fd, level, name, value, size);
+    if (level != SOL_SOCKET || name != SO_ERROR || result != 0 || *size != sizeof(int) || *(int *)value == 0 ||
+        !table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, "getsockopt", CALLER))
+        return result;
+    transfer_took_error(&traffic, result, *(int *)value);
+    return result;
 }
 
 HOOKED int setsockopt(int fd, int level, int name, const void *value, socklen_t size) {

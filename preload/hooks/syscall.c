@@ -206,6 +206,18 @@ static long raw_write(long number, const long given[6], const void *caller) {
     return result;
 }
 
+static long raw_getsockopt(const long arguments[6], const void *caller) {
+    struct traffic traffic;
+    int fd = (int)arguments[0];
+    const int *value = (const void *)arguments[3];      // NOLINT(performance-no-int-to-ptr)
+    const socklen_t *size = (const void *)arguments[4]; // NOLINT(performance-no-int-to-ptr)
+    long result = call_real(SYS_getsockopt, arguments);
+    if (arguments[1] == SOL_SOCKET && arguments[2] == SO_ERROR && result == 0 && *size == sizeof *value && *value &&
+        table_maybe_tcp(fd) && transfer_entering(&traffic, fd, name, caller))
+        transfer_took_error(&traffic, result, *value);
+    return result;
+}
+
 static long raw_send_message(const long arguments[6], const void *caller) {
     int fd = (int)arguments[0];
     const struct msghdr *message = (const void *)arguments[1]; // NOLINT(performance-no-int-to-ptr)
@@ -323,6 +335,8 @@ long syscall_hook(long number, long a, long b, long c, long d, long e, long f) {
     case SYS_execve:
     case SYS_execveat:
         return raw_exec(number, arguments, caller);
+    case SYS_getsockopt:
+        return raw_getsockopt(arguments, caller);
     case SYS_setsockopt:
         socket_option_set((int)arguments[1], (int)arguments[2]);
         return call_real(number, arguments);

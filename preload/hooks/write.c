@@ -132,9 +132,10 @@ HOOKED ssize_t send(int fd, const void *buffer, size_t count, int flags) {
 TWIN_HOOK(__send, send);
 
 /* MSG_FASTOPEN connects on the way. */
-static void opened_fast(int fd, int flags, ssize_t result, const struct call *call) {
+static void opened_fast(int fd, int flags, const struct sockaddr *to, socklen_t length, ssize_t result,
+                        const struct call *call) {
     if (flags & MSG_FASTOPEN)
-        connected(fd, NULL, 0, result < 0 ? -1 : 0, errno, call);
+        connected(fd, to, length, result < 0 ? -1 : 0, errno, call);
 }
 
 HOOKED ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const struct sockaddr *to,
@@ -146,7 +147,7 @@ HOOKED ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const
     if (transfer_is_off(&traffic, RULE_WRITE, &count, &result))
         return result;
     result = REAL(sendto)(fd, buffer, count, without_sigpipe(&traffic, flags), to, length);
-    opened_fast(fd, flags, result, &traffic.call);
+    opened_fast(fd, flags, to, length, result, &traffic.call);
     transfer_wrote(&traffic, result, count);
     return result;
 }
@@ -170,7 +171,7 @@ HOOKED ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
         result = REAL(sendmsg)(fd, &short_message, without_sigpipe(&traffic, flags));
     } else
         result = REAL(sendmsg)(fd, message, without_sigpipe(&traffic, flags));
-    opened_fast(fd, flags, result, &traffic.call);
+    opened_fast(fd, flags, message->msg_name, message->msg_namelen, result, &traffic.call);
     transfer_wrote(&traffic, result, length_of(message->msg_iov, message->msg_iovlen, result));
     return result;
 }

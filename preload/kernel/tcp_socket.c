@@ -5,6 +5,7 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -117,10 +118,12 @@ static uint64_t unacknowledged(int fd, const struct tcp_info *info, bool fin_sen
  * What a close would find in the receive queue. SIOCINQ says 0 at an out-of-band byte, though the byte is still
  * there and turns the close into a reset, so a queue that holds memory at the urgent mark counts as one byte.
  */
-static uint64_t unread_bytes(int fd) {
+static uint64_t unread_bytes(int fd, enum tcp_state state) {
     uint32_t memory[9] = {0};
     if (option(fd, SOL_SOCKET, SO_MEMINFO, memory, sizeof memory) && memory[0] == 0)
         return 0;
+    if (state == STATE_SYN_RECV) /* of TCP fast open, where SIOCINQ says 0 */
+        return memory[0] > 0;
     int queued = 0, at_mark = 0;
     if (probe(SYS_ioctl, fd, SIOCINQ, (long)&queued, 0, 0, 0) == 0 && queued > 0)
         return (uint64_t)queued;
@@ -171,7 +174,7 @@ bool socket_stand(int fd, enum event_role role, bool for_close, struct standing 
         standing->unsent = at_least_zero((int64_t)info.tcpi_notsent_bytes - before->fin_unsent);
     standing->unacked = unacknowledged(fd, &info, fin_out && !before->fin_unsent);
     before->fin_would_wait = standing->unsent > 0 && standing->unacked + standing->unsent + 1 > info.tcpi_snd_wnd;
-    before->unread = unread_bytes(fd);
+    before->unread = unread_bytes(fd, before->state);
     if (for_close && before->was_connected && before->state != STATE_CLOSE) {
         bool odd = atomic_load_explicit(socket_odd_options, memory_order_relaxed) || role == ROLE_UNKNOWN;
         before->linger_zero = odd && lingers_for_zero(fd);
@@ -184,6 +187,11 @@ bool socket_stand(int fd, enum event_role role, bool for_close, struct standing 
 enum tcp_state socket_state(int fd) {
     struct standing standing;
     return socket_stand(fd, ROLE_UNKNOWN, false, &standing) ? standing.before.state : STATE_CLOSE;
+}
+
+bool socket_has_error(int fd) {
+    struct pollfd entry = {.fd = fd};
+    return probe(SYS_poll, (long)&entry, 1, 0, 0, 0, 0) > 0 && (entry.revents & POLLERR);
 }
 
 bool socket_peer_has_closed(enum tcp_state state) {

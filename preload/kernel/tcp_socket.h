@@ -73,6 +73,9 @@ bool socket_peer_has_closed(enum tcp_state state);
 /* connect() with AF_UNSPEC: an RST, however many refer to the connection. False: the kernel refuses. */
 bool socket_disconnect(int fd);
 
+/* Whether an error waits for the next call: which, only that is told, and it is taken off then. */
+bool socket_has_error(int fd);
+
 /* Its inode number, by which /proc names it; 0: could not be asked. */
 uint64_t socket_inode(int fd);
 

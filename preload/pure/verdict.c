@@ -1,5 +1,7 @@
 #include "verdict.h"
 
+#include <errno.h>
+
 /* <sys/socket.h>'s numbers, which are the kernel's */
 enum { HOW_RD = 0, HOW_WR = 1, HOW_RDWR = 2 };
 
@@ -89,7 +91,7 @@ static struct verdict nothing_to_end(enum phase phase, const struct before *befo
     case PHASE_OVER:
         return say(FIN_ALREADY, WHY_AFTER_SHUTDOWN);
     case PHASE_DEAD:
-        return say(FIN_NONE, before->death ? before->death : WHY_PEER_RESET);
+        return say(FIN_NONE, before->death ? before->death : WHY_OVER);
     default:
         return say(FIN_NONE, before->death ? before->death : WHY_NOT_CONNECTED);
     }
@@ -142,6 +144,28 @@ struct verdict verdict_predict(enum ending ending, int how, const struct before 
         return predict_disconnect(before);
     default:
         return foresee_queue(predict_release(before, remaining, has_reference(remaining)), before);
+    }
+}
+
+/* A time-out is told by the last ICMP error that came meanwhile, if there was one: tcp_write_err(). */
+enum event_why verdict_death(int error, bool connected) {
+    switch (error) {
+    case ECONNRESET:
+    case EPIPE: /* an RST in CLOSE_WAIT: tcp_reset() */
+        return connected ? WHY_PEER_RESET : WHY_UNSET;
+    case ECONNABORTED:
+        return WHY_DESTROYED;
+    case ECONNREFUSED:
+        return connected ? WHY_TIMED_OUT : WHY_REFUSED;
+    case ETIMEDOUT:
+        return WHY_TIMED_OUT;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENONET:
+        return connected ? WHY_TIMED_OUT : WHY_UNSET;
+    default:
+        return WHY_UNSET;
     }
 }
 

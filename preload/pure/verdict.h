@@ -66,6 +66,12 @@ struct verdict {
 struct verdict verdict_decide(enum ending ending, int how, const struct before *before,
                               const struct remaining *remaining, const struct after *after);
 
+/*
+ * By what a connection that is in CLOSE has ended, from the error that a call on it was told (the socket's pending
+ * error). connected: its handshake had been done. Unset: the error does not say.
+ */
+enum event_why verdict_death(int error, bool connected);
+
 /* The prediction alone: verdict_decide() with a kernel that was not asked. */
 struct verdict verdict_predict(enum ending ending, int how, const struct before *before,
                                const struct remaining *remaining);

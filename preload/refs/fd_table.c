@@ -237,6 +237,12 @@ void table_mark_seen(uint64_t cookie, unsigned seen) {
     }
 }
 
+void table_copy_seen(int fd, int new_fd) {
+    struct slot *slot = slot_of(new_fd);
+    if (slot && !process_is_borrowed())
+        atomic_fetch_or(&slot->seen, (uint8_t)table_seen(fd));
+}
+
 void table_mark_used(int fd) {
     struct slot *slot = slot_of(fd);
     if (slot && !(atomic_load_explicit(&slot->seen, memory_order_relaxed) & SEEN_USE) && !process_is_borrowed())
@@ -316,6 +322,7 @@ void table_mark_disconnected(const struct identity *identity) {
         if (slot && atomic_load(&slot->kind) == SLOT_TCP && slot->identity.cookie == identity->cookie)
             table_set(fd, &alone);
     }
+    table_mark_seen(identity->cookie, SEEN_OWN_RST); /* which whoever has it is told as an error */
 }
 
 int table_end(void) {

@@ -13,7 +13,11 @@ enum seen {
     SEEN_EOF = 1 << 0,
     SEEN_RESET = 1 << 1,
     SEEN_OWN_FIN = 1 << 2,
-    SEEN_USE = 1 << 3, /* this process has read from it or written to it */
+    SEEN_USE = 1 << 3,       /* this process has read from it or written to it */
+    SEEN_TIMED_OUT = 1 << 4, /* an error said so */
+    SEEN_DESTROYED = 1 << 5,
+    SEEN_OWN_RST = 1 << 6,
+    SEEN_SHUT_RD = 1 << 7,
 };
 
 enum slot_kind {
@@ -59,6 +63,9 @@ void table_closed(int fd, unsigned ticket);
 unsigned table_seen(int fd);
 /* For every descriptor of this process that refers to the connection. */
 void table_mark_seen(uint64_t cookie, unsigned seen);
+
+/* The new number is a duplicate of the other. */
+void table_copy_seen(int fd, int new_fd);
 
 /* Bytes go through this descriptor: SEEN_USE, of it alone. */
 void table_mark_used(int fd);

@@ -6,6 +6,19 @@
 #include "kernel/sock_diag.h"
 #include "output/log.h"
 
+static enum event_why death_seen(unsigned seen) {
+    if (seen & SEEN_TIMED_OUT)
+        return WHY_TIMED_OUT;
+    if (seen & SEEN_DESTROYED)
+        return WHY_DESTROYED;
+    return seen & SEEN_RESET ? WHY_PEER_RESET : WHY_UNSET;
+}
+
+/* In CLOSE: both ends have ended in order, or its EOF was read. The bytes received count it as one. */
+static bool peer_fin_came(int fd, const struct before *before, unsigned seen) {
+    return (seen & SEEN_EOF) || (before->fin_sent && !before->death && !socket_has_error(fd));
+}
+
 void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing) {
     if (flight_met_strangers()) /* another program may have set them */
         atomic_store_explicit(socket_odd_options, true, memory_order_relaxed);
@@ -19,7 +32,10 @@ void standing_of(int fd, const struct identity *identity, bool for_close, struct
     /* In CLOSE the kernel's numbers do not tell a connection that is over from a socket that was something else. */
     bool had_peer = identity->role == ROLE_SERVER || !address_is_unspecified(&identity->remote);
     before->was_connected = had_peer && (before->was_connected || !asked);
-    before->fin_sent = before->was_connected && (before->fin_sent || ((seen & SEEN_OWN_FIN) && !(seen & SEEN_RESET)));
+    before->death = death_seen(seen);
+    before->fin_sent = before->was_connected && (before->fin_sent || ((seen & SEEN_OWN_FIN) && !before->death));
+    if (asked && standing->received && peer_fin_came(fd, before, seen))
+        standing->received--;
 }
 
 void standing_count_unread(const struct identity *identity, struct standing *standing, struct scratch *scratch) {

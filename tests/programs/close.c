@@ -398,6 +398,47 @@ static int orphan_expires(char **arguments) {
     return 0;
 }
 
+/* Drops, on arrival, every segment without a SYN; what is accepted inherits that. */
+static void lose_all_but_syns_to(int fd) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+    MUST(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program));
+}
+
+static void allow_fast_open(void) {
+    int fd = open("/proc/sys/net/ipv4/tcp_fastopen", O_WRONLY);
+    if (fd < 0 || write(fd, "1543", 4) != 4)
+        skip("no TCP fast open here");
+    MUST(close(fd));
+}
+
+/* Accepted in SYN_RECV, with data: fast-open read|unread [v6] */
+static int fast_open(char **arguments) {
+    int family = arguments[1] ? AF_INET6 : AF_INET;
+    allow_fast_open();
+    int listener = listen_on_loopback(family, 1), client = MUST(socket(family, SOCK_STREAM, 0));
+    struct sockaddr_storage name = name_of(listener);
+    socklen_t size = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    char bytes[5];
+    tcp_option(listener, TCP_FASTOPEN, 5);
+    lose_all_but_syns_to(listener);
+    EXPECT(sendto(client, "hello", 5, MSG_FASTOPEN, (struct sockaddr *)&name, size) == 5);
+    int fd = MUST(accept(listener, NULL, NULL));
+    introduce("C", fd);
+    introduce("S", client);
+    EXPECT(state_of(fd) == TCP_SYN_RECV);
+    if (strcmp(arguments[0], "read") == 0)
+        EXPECT(recv(fd, bytes, sizeof bytes, 0) == 5);
+    MUST(close(fd));
+    tell_end(client);
+    return 0;
+}
+
 enum { WAITING = 3 };
 
 static int listener_with_queue(int clients[WAITING]) {
@@ -465,4 +506,4 @@ SCENES({"last", last}, {"in-epoll-set", in_epoll_set}, {"close-wait", close_wait
        {"linger2-negative", linger2_negative}, {"linger2-negative-waiting", linger2_negative_waiting},
        {"repair", repair}, {"disconnect", disconnect}, {"peer-writes", peer_writes}, {"orphan-expires", orphan_expires},
        {"listener", listener}, {"idle-listener", idle_listener}, {"shared-listener", shared_listener},
-       {"shut-listener", shut_listener})
+       {"shut-listener", shut_listener}, {"fast-open", fast_open})

@@ -273,6 +273,7 @@ static const char *const no_family[] = {
     "pidfd_getfd",
     "socket",
     "socketpair",
+    "getsockopt",
     "setsockopt",
     "poll",
     "__poll_chk",

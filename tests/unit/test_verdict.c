@@ -1,6 +1,7 @@
 /* What Linux does when a TCP socket is ended, row by row: the verdict that each must lead to. */
 #include "pure/verdict.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 
 #include "pure/names.h"
@@ -75,6 +76,12 @@ static struct before shut_but_waiting(void) {
 static struct before closed_after_fin(void) {
     struct before before = in(STATE_CLOSE);
     before.fin_sent = true;
+    return before;
+}
+
+static struct before dead_by(enum event_why death) {
+    struct before before = in(STATE_CLOSE);
+    before.death = death;
     return before;
 }
 
@@ -197,9 +204,36 @@ static void test_after_shutdown(void) {
 static void test_nothing_to_end(void) {
     RELEASE(in(STATE_SYN_SENT), NOBODY, NOT_FOUND, FIN_NONE, WHY_NOT_CONNECTED, true, AGREED);
     RELEASE(NEVER_CONNECTED, NOBODY, NOT_FOUND, FIN_NONE, WHY_NOT_CONNECTED, true, AGREED);
-    RELEASE(in(STATE_CLOSE), NOBODY, NOT_FOUND, FIN_NONE, WHY_PEER_RESET, true, AGREED);
+    RELEASE(in(STATE_CLOSE), NOBODY, NOT_FOUND, FIN_NONE, WHY_OVER, true, AGREED);
+    RELEASE(dead_by(WHY_PEER_RESET), NOBODY, NOT_FOUND, FIN_NONE, WHY_PEER_RESET, true, AGREED);
+    RELEASE(dead_by(WHY_TIMED_OUT), DUP, NOT_FOUND, FIN_NONE, WHY_TIMED_OUT, true, AGREED);
+    RELEASE(dead_by(WHY_DESTROYED), NOBODY, NOT_ASKED, FIN_NONE, WHY_DESTROYED, false, AGREED);
     RELEASE(in(STATE_LISTEN), NOBODY, NOT_FOUND, FIN_NONE, WHY_LISTENING, true, AGREED);
     RELEASE(in(STATE_LISTEN), DUP, attached(STATE_LISTEN), FIN_NONE, WHY_LISTENING, true, AGREED);
+}
+
+/* Of a connection, and of a connect. */
+static void test_death(void) {
+    static const struct {
+        int error;
+        enum event_why connected, connecting;
+    } rows[] = {
+        {ECONNRESET, WHY_PEER_RESET, WHY_UNSET},
+        {EPIPE, WHY_PEER_RESET, WHY_UNSET},
+        {ETIMEDOUT, WHY_TIMED_OUT, WHY_TIMED_OUT},
+        {ECONNABORTED, WHY_DESTROYED, WHY_DESTROYED},
+        {ECONNREFUSED, WHY_TIMED_OUT, WHY_REFUSED},
+        {EHOSTUNREACH, WHY_TIMED_OUT, WHY_UNSET},
+        {ENETUNREACH, WHY_TIMED_OUT, WHY_UNSET},
+        {EAGAIN, WHY_UNSET, WHY_UNSET},
+        {EINTR, WHY_UNSET, WHY_UNSET},
+        {ENOTCONN, WHY_UNSET, WHY_UNSET},
+        {0, WHY_UNSET, WHY_UNSET},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        CHECK_NUMBER(verdict_death(rows[i].error, true), rows[i].connected);
+        CHECK_NUMBER(verdict_death(rows[i].error, false), rows[i].connecting);
+    }
 }
 
 /* Nobody could be asked: a prediction, marked as such. */
@@ -223,7 +257,8 @@ static void test_shutdown(void) {
     SHUTDOWN(SHUT_RDWR, shut_but_waiting(), fin_waits(attached(STATE_FIN_WAIT1)), FIN_QUEUED, WHY_AFTER_SHUTDOWN, true);
     SHUTDOWN(SHUT_RDWR, in(STATE_LISTEN), attached(STATE_CLOSE), FIN_NONE, WHY_LISTENING, true);
     SHUTDOWN(SHUT_WR, NEVER_CONNECTED, attached(STATE_CLOSE), FIN_NONE, WHY_NOT_CONNECTED, true);
-    SHUTDOWN(SHUT_WR, in(STATE_CLOSE), attached(STATE_CLOSE), FIN_NONE, WHY_PEER_RESET, true);
+    SHUTDOWN(SHUT_WR, in(STATE_CLOSE), attached(STATE_CLOSE), FIN_NONE, WHY_OVER, true);
+    SHUTDOWN(SHUT_WR, dead_by(WHY_PEER_RESET), attached(STATE_CLOSE), FIN_NONE, WHY_PEER_RESET, true);
 }
 
 static void test_disconnect(void) {
@@ -243,6 +278,7 @@ int main(void) {
     test_reset();
     test_after_shutdown();
     test_nothing_to_end();
+    test_death();
     test_prediction();
     test_shutdown();
     test_disconnect();

@@ -364,8 +364,8 @@ class Model:
         if sock.fin_sent and sock.fin_received:
             return {("already", "after-shutdown")}
         if sock.fin_sent or sock.fin_lost:  # and then reset: both are true, or the kernel does not tell the FIN's fate
-            return {("already", "after-shutdown"), ("none", "peer-reset")}
-        return {("none", "peer-reset")}
+            return {("already", "after-shutdown"), ("none", "peer-reset"), ("none", "over")}
+        return {("none", "peer-reset"), ("none", "over")}
 
     def withheld(self, sock):
         """Verdicts where references are left."""

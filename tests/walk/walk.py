@@ -393,11 +393,11 @@ class Walk:
         if sock.listened:
             return verdicts
         if not sock.connected:
-            return verdicts | ({("already", "after-shutdown"), ("none", "peer-reset")} if sock.disconnected else set())
+            return verdicts | ({("already", "after-shutdown"), ("none", "peer-reset"), ("none", "over")} if sock.disconnected else set())
         if blind or process.index not in sock.known:
-            return verdicts | {("already", "after-shutdown"), ("none", "peer-reset"), ("none", "not-connected")}
+            return verdicts | {("already", "after-shutdown"), ("none", "peer-reset"), ("none", "over"), ("none", "not-connected")}
         if process.index not in sock.shut_known:
-            return verdicts | {("already", "after-shutdown"), ("none", "peer-reset")}
+            return verdicts | {("already", "after-shutdown"), ("none", "peer-reset"), ("none", "over")}
         return verdicts
 
     def ending(self):
@@ -1071,7 +1071,7 @@ class Walk:
         verdicts, pending = self.model.disconnect(sock, "must", process.pid)
         claims = pending or verdicts == {("reset", "disconnect")}
         if over and not sock.listened:
-            verdicts = verdicts | {("already", "after-shutdown"), ("none", "peer-reset"), ("none", "not-connected")}
+            verdicts = verdicts | {("already", "after-shutdown"), ("none", "peer-reset"), ("none", "over"), ("none", "not-connected")}
         if fd in process.unseen:
             self.soften(sock)
         self.want(process.pid, {"connect", "shutdown", "close"}, sock, via=(process, fd), verdicts=verdicts,
