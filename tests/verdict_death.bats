@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# needs: root
 # Connections that ended before anybody closed them, and connects that failed: who is blamed, and who is not.
 
 load helpers/scene

@@ -124,7 +124,10 @@ static void judge(const struct ends *ends, const struct lost *lost, int dead, st
         event->refs_after = others ? others : 1;
         event->refs_before = event->refs_after + lost->references;
         event->refs_partial = true;
-        say(event, FIN_WITHHELD, WHY_REFERENCES);
+        if (answer.state == STATE_LISTEN)
+            say(event, FIN_NONE, WHY_LISTENING);
+        else
+            say(event, FIN_WITHHELD, WHY_REFERENCES);
         event->verified = answer.inode != 0; /* else they have died too, and who was the last nobody saw */
     } else if (ends->fin_left) {
         say(event, FIN_ALREADY, WHY_AFTER_SHUTDOWN);

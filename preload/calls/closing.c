@@ -386,6 +386,8 @@ static void report_close(struct closing *closing, enum event_op op, long result,
         event->has |= HAS_PENDING;
         event->pending = references_total(&references) || after.attached ? 0 : closing->standing.before.pending;
     }
+    if (verdict.why == WHY_LISTENING && (after.attached || references_total(&references)))
+        references_name_holders(&references, event);
     if (verdict.fin == FIN_WITHHELD) {
         references_name_holders(&references, event);
         if (closing->standing.used)

@@ -22,7 +22,7 @@ static bool identify_accepted(int listener, int fd, const struct sockaddr *peer,
     struct identity parent;
     memset(identity, 0, sizeof *identity);
     identity->cookie = socket_cookie(fd);
-    if (!identity->cookie || !table_find(listener, false, &parent))
+    if (!identity->cookie || !table_maybe_tcp(listener) || !table_find(listener, false, &parent))
         return false;
     ledger_expect(identity->cookie);
     session_expect_event();
@@ -96,12 +96,20 @@ static void end_accepted(int fd, const struct identity *identity, const struct c
     }
 }
 
-void accepted(int listener, int fd, const struct sockaddr *peer, socklen_t length, const struct call *call) {
+/* Its listener has gone, while the call was waiting on it. */
+static bool identify_orphaned(int fd, struct identity *identity) {
+    if (socket_kind(fd) != SOCKET_TCP || !socket_identify(fd, identity))
+        return false;
+    identity->role = ROLE_SERVER;
+    return true;
+}
+
+void accepted(bool tcp, int listener, int fd, const struct sockaddr *peer, socklen_t length, const struct call *call) {
     KEEP_ERRNO;
     struct identity identity;
-    if (!table_maybe_tcp(listener)) {
+    if (!tcp) {
         table_set_other(fd);
-    } else if (identify_accepted(listener, fd, peer, length, &identity)) {
+    } else if (identify_accepted(listener, fd, peer, length, &identity) || identify_orphaned(fd, &identity)) {
         ledger_born(identity.cookie);
         table_set(fd, &identity);
         emit_open(OP_ACCEPT, listener, fd, 0, &identity, call);

@@ -15,8 +15,11 @@ void socket_made(int fd, int domain, int type);
 /* Whether connect() with that address is a disconnect: AF_UNSPEC, connect(2). The address may be a bad pointer. */
 bool connect_disconnects(const struct sockaddr *address, socklen_t length);
 
-/* After accept() on listener made fd; the peer's name as the kernel gave it to the program, or NULL. */
-void accepted(int listener, int fd, const struct sockaddr *peer, socklen_t length, const struct call *call);
+/*
+ * After accept() on listener made fd; the peer's name as the kernel gave it to the program, or NULL. tcp: the listener
+ * was one of TCP, most likely, when the call began: another thread may have closed it since.
+ */
+void accepted(bool tcp, int listener, int fd, const struct sockaddr *peer, socklen_t length, const struct call *call);
 
 /* After connect() on fd to that address (NULL: not known); error is its errno where result is -1. */
 void connected(int fd, const struct sockaddr *address, socklen_t length, long result, int error,

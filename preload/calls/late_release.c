@@ -28,6 +28,8 @@ static struct verdict judge(const struct pending_release *pending, const struct 
                     before->state == STATE_CLOSING || before->state == STATE_LAST_ACK;
     enum event_fin orderly = had_left ? FIN_ALREADY : FIN_SENT;
     enum event_why why = had_left ? WHY_AFTER_SHUTDOWN : WHY_LAST_REFERENCE;
+    if (before->state == STATE_LISTEN)
+        return said(FIN_NONE, WHY_LISTENING, true);
     /* Its RST leaves when the peer has acknowledged the FIN. */
     if (answer->found && before->linger2_negative && answer->state == STATE_FIN_WAIT1)
         return said(FIN_RESET, WHY_LINGER2, false);

@@ -275,7 +275,7 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
         event->has |= HAS_PENDING;
         event->pending = references_total(&references) ? 0 : standing.before.pending;
     }
-    if (verdict.fin == FIN_WITHHELD)
+    if (verdict.fin == FIN_WITHHELD || verdict.why == WHY_LISTENING)
         references_name_holders(&references, event);
     for (unsigned c = 0; c < references.calls; c++)
         release_expect(&socket->identity, references.row.inode, socket->fd, &standing.before, &references.call[c]);

@@ -222,10 +222,9 @@ void transfer_wrote(struct traffic *traffic, long result, size_t wanted) {
 }
 
 void transfer_took_error(struct traffic *traffic, long result, int error) {
-    int saved = errno;
+    KEEP_ERRNO;
     if (found_over(traffic, OP_READ, result, error))
         table_mark_used(traffic->fd);
-    errno = saved;
 }
 
 /* A write would be refused: its own FIN has left, or the connection is dead. */

@@ -6,6 +6,7 @@
 #include "hook.h"
 #include "calls/shutting_down.h"
 #include "calls/connecting.h"
+#include "calls/late_release.h"
 #include "calls/opening.h"
 #include "calls/transferring.h"
 #include "faults/fault.h"
@@ -57,10 +58,10 @@ static inline socklen_t room_for_name(const struct sockaddr *address, const sock
 }
 
 /* What was written there is whole. */
-static inline void accepted_name(int listener, int fd, socklen_t room, const struct sockaddr *address,
+static inline void accepted_name(bool tcp, int listener, int fd, socklen_t room, const struct sockaddr *address,
                                  const socklen_t *length, const struct call *call) {
     bool whole = room > 0 && *length <= room;
-    accepted(listener, fd, whole ? address : NULL, whole ? *length : 0, call);
+    accepted(tcp, listener, fd, whole ? address : NULL, whole ? *length : 0, call);
 }
 
 HOOKED int accept(int fd, struct sockaddr *address, socklen_t *length) {
@@ -71,9 +72,11 @@ HOOKED int accept(int fd, struct sockaddr *address, socklen_t *length) {
     if (opening_is_off(RULE_ACCEPT, fd, &call, &instead))
         return (int)instead;
     socklen_t room = room_for_name(address, length);
+    bool tcp = table_maybe_tcp(fd);
     int result = REAL(accept)(fd, address, length);
     if (result >= 0)
-        accepted_name(fd, result, room, address, length, &call);
+        accepted_name(tcp, fd, result, room, address, length, &call);
+    release_check("accept", CALLER, result, false);
     return opening_result(&call, result);
 }
 
@@ -85,9 +88,11 @@ HOOKED int accept4(int fd, struct sockaddr *address, socklen_t *length, int flag
     if (opening_is_off(RULE_ACCEPT, fd, &call, &instead))
         return (int)instead;
     socklen_t room = room_for_name(address, length);
+    bool tcp = table_maybe_tcp(fd);
     int result = REAL(accept4)(fd, address, length, flags);
     if (result >= 0)
-        accepted_name(fd, result, room, address, length, &call);
+        accepted_name(tcp, fd, result, room, address, length, &call);
+    release_check("accept4", CALLER, result, false);
     return opening_result(&call, result);
 }
 

@@ -21,6 +21,7 @@
 #include "calls/closing_range.h"
 #include "kernel/seccomp_guard.h"
 #include "session/session.h"
+#include "calls/late_release.h"
 #include "calls/leaving.h"
 #include "calls/transferring.h"
 
@@ -112,9 +113,11 @@ static long raw_accept(long number, const long arguments[6], const void *caller)
     struct call call = call_entering(name, caller);
     if (opening_is_off(RULE_ACCEPT, (int)arguments[0], &call, &instead))
         return instead;
+    bool tcp = table_maybe_tcp((int)arguments[0]);
     long result = call_real(number, arguments);
     if (result >= 0)
-        accepted((int)arguments[0], (int)result, NULL, 0, &call);
+        accepted(tcp, (int)arguments[0], (int)result, NULL, 0, &call);
+    release_check(name, caller, result, false);
     return fault_result(&call, result);
 }
 

@@ -217,18 +217,95 @@ static void ask_netlink(struct request *request, struct scratch *scratch, struct
     atomic_fetch_add(&process_counters()->asked, 1);
 }
 
+static void ask_without_cookie(struct request *request, struct scratch *scratch, struct diag_answer *answer) {
+    request->body.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+    request->body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+    ask_netlink(request, scratch, answer);
+}
+
+/* Then the kernel may have met that one, and has said "not there" for its cookie. */
+static bool another_listens(const struct identity *identity, struct scratch *scratch) {
+    struct request request;
+    struct diag_answer answer;
+    fill_request(&request, &identity->local, &identity->remote, identity->interface, 0);
+    ask_without_cookie(&request, scratch, &answer);
+    return answer.found && answer.state == STATE_LISTEN;
+}
+
+static bool is_cookie(const struct nlmsghdr *header, uint64_t cookie) {
+    const struct inet_diag_msg *message = NLMSG_DATA(header);
+    return message->id.idiag_cookie[0] == (uint32_t)cookie && message->id.idiag_cookie[1] == (uint32_t)(cookie >> 32);
+}
+
+/* One datagram of a dump. False: there is no more, or no answer. */
+static bool read_part(const struct nlmsghdr *header, long length, uint64_t cookie, struct diag_answer *answer) {
+    for (; NLMSG_OK(header, length); header = NLMSG_NEXT(header, length)) {
+        if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR) {
+            answer->asked = answer->asked && header->nlmsg_type == NLMSG_DONE;
+            return false;
+        }
+        if (!answer->found && header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg)) &&
+            is_cookie(header, cookie))
+            read_inet(header, answer);
+    }
+    return true;
+}
+
+/* All listeners on its port, of that family. */
+static void dump_listeners(int fd, const struct identity *identity, uint8_t family, struct scratch *scratch,
+                           struct diag_answer *answer) {
+    struct request request;
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    long length;
+    fill_request(&request, &identity->local, &identity->remote, 0, 0);
+    request.header.nlmsg_flags |= NLM_F_DUMP;
+    request.body.sdiag_family = family;
+    request.body.idiag_ext = 0;
+    request.body.idiag_states = 1U << STATE_LISTEN;
+    answer->asked = probe(SYS_sendto, fd, (long)&request, request.header.nlmsg_len, MSG_DONTWAIT, (long)&kernel,
+                          sizeof kernel) >= 0;
+    do
+        length =
+            answer->asked ? probe(SYS_recvfrom, fd, (long)scratch->line, sizeof scratch->line, MSG_DONTWAIT, 0, 0) : 0;
+    while (length > 0 &&
+           read_part((const struct nlmsghdr *)(const void *)scratch->line, length, identity->cookie, answer));
+    answer->asked = answer->asked && length > 0;
+}
+
+/*
+ * By a descriptor of its own, since a dump comes in parts that another thread's question would take. A socket of IPv6
+ * that is bound to an IPv4 address is of the other family.
+ */
+static void look_among_listeners(const struct identity *identity, struct scratch *scratch, struct diag_answer *answer) {
+    uint64_t namespace = 0;
+    socklen_t size = sizeof namespace;
+    bool v4 = identity->local.family == ADDRESS_V4;
+    memset(answer, 0, sizeof *answer);
+    long fd = own_open(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (fd < 0)
+        return;
+    probe(SYS_getsockopt, fd, SOL_SOCKET, SO_NETNS_COOKIE, (long)&namespace, (long)&size, 0);
+    if (namespace == identity->namespace) {
+        dump_listeners((int)fd, identity, v4 ? AF_INET : AF_INET6, scratch, answer);
+        if (v4 && answer->asked && !answer->found)
+            dump_listeners((int)fd, identity, AF_INET6, scratch, answer);
+    }
+    probe(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
 void diag_look_up(const struct identity *identity, struct scratch *scratch, struct diag_answer *answer) {
     struct request request;
     fill_request(&request, &identity->local, &identity->remote, identity->interface, identity->cookie);
     ask_netlink(&request, scratch, answer);
+    if (answer->asked && !answer->found && address_is_unspecified(&identity->remote) &&
+        another_listens(identity, scratch))
+        look_among_listeners(identity, scratch, answer);
 }
 
 void diag_look_up_peer(const struct identity *identity, struct scratch *scratch, struct diag_answer *answer) {
     struct request request;
     fill_request(&request, &identity->remote, &identity->local, 0, 0);
-    request.body.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
-    request.body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-    ask_netlink(&request, scratch, answer);
+    ask_without_cookie(&request, scratch, answer);
     /* Without a cookie the kernel falls back to a listener on the port. */
     if (answer->found && answer->state == STATE_LISTEN)
         answer->found = false;

@@ -24,6 +24,7 @@ struct diag_answer {
  */
 bool diag_prepare(const struct identity *identity, enum tcp_state state, struct scratch *scratch);
 
+/* Of listeners that share a port (SO_REUSEPORT) the kernel shows any: then all of them are gone through. */
 void diag_look_up(const struct identity *identity, struct scratch *scratch, struct diag_answer *answer);
 
 /* The other end, if it is on this host: looked up by the addresses reversed. */

@@ -120,12 +120,14 @@ static void reset(struct line *line, const struct event *event) {
     }
 }
 
+/* There is no FIN to speak of: the port stays open. */
+static void still_listening(struct line *line, const struct event *event) {
+    line_text(line, event->verified ? "still listening: held by " : "still listening (unverified): held by ");
+    holders_words(line, event);
+}
+
 static void listening(struct line *line, const struct event *event) {
     line_text(line, ": listening");
-    if (event->holder_count > 0) {
-        line_text(line, ", held by ");
-        holders_words(line, event);
-    }
     if (!(event->has & HAS_PENDING) || event->pending == 0)
         return;
     line_text(line, ", ");
@@ -134,6 +136,10 @@ static void listening(struct line *line, const struct event *event) {
 }
 
 static void none(struct line *line, const struct event *event) {
+    if (event->why == WHY_LISTENING && event->holder_count > 0) {
+        still_listening(line, event);
+        return;
+    }
     line_text(line, event->verified ? "no FIN" : "no FIN expected");
     switch (event->why) {
     case WHY_NOT_CONNECTED:

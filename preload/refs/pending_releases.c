@@ -100,8 +100,8 @@ static bool is_expected(int tid, uint64_t cookie) {
 void release_expect(const struct identity *identity, uint64_t inode, int fd, const struct before *before,
                     const struct holder *holder) {
     claims_forget(identity->cookie, CLAIM_END); /* whoever foresaw its end did not know of this thread */
-    bool sends_nothing = before->state == STATE_CLOSE || before->state == STATE_LISTEN; /* when it is let go of */
-    if (sends_nothing || is_expected(holder->tid, identity->cookie))
+    /* One in CLOSE has nothing to tell of when it is let go of. */
+    if (before->state == STATE_CLOSE || is_expected(holder->tid, identity->cookie))
         return;
     for (int i = 0; expectations && i < EXPECTED_MAX; i++) {
         int none = 0;

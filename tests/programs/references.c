@@ -2,6 +2,7 @@
  * References other than the descriptor that is closed: further descriptors, threads inside a call, copies inside
  * unix sockets, files registered with io_uring. The close that sends nothing, and what sends the FIN later.
  */
+#include "in_call.h"
 #include "pair.h"
 #include "unseen.h"
 
@@ -65,21 +66,6 @@ static int unseen_close(char **arguments) {
 }
 
 /* ---- threads inside a call ---- */
-
-/* The thread's system call number as the kernel tells it, or -1 while it is none (or the thread runs). */
-static long syscall_of(int tid) {
-    char path[64], text[32];
-    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
-    int fd = MUST(open(path, O_RDONLY | O_CLOEXEC));
-    ssize_t length = read(fd, text, sizeof text - 1);
-    MUST(close(fd));
-    if (length <= 0)
-        return -1;
-    text[length] = '\0';
-    char *end;
-    long number = strtol(text, &end, 10);
-    return end == text ? -1 : number;
-}
 
 struct blocked {
     pthread_t thread;
