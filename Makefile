@@ -1,6 +1,6 @@
 # closetrace: see `make help`, README.md and CONTRIBUTING.md.
 
-VERSION = 0.1.0
+VERSION = 0.2.0
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
@@ -25,14 +25,24 @@ COMMON = $(STANDARD) $(WARNINGS) -Ipreload -Icli $(DEFINES)
 
 # Hidden: only hooks are exported. Initial-exec TLS: no hook may end up in malloc. Unwind tables: a cancelled thread
 # unwinds through us, and runs nothing of ours on its way. No fortify: it would turn our own calls into the __*_chk
-# functions that we wrap. These come after the user's flags, so that none of those can undo them.
+# functions that we wrap. No stack protector: it reads thread-local storage, which a child of clone() may not have. No
+# link-time optimization: it loses what the assembly says of symbols and versions. These come after the user's flags, so
+# that none of those can undo them.
 NEEDED = -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-exceptions -fasynchronous-unwind-tables \
-         -U_FORTIFY_SOURCE
+         -U_FORTIFY_SOURCE -fno-stack-protector -fno-lto
 
 # initfirst: our constructor runs before every other's. --no-undefined: what is missing shows at link time.
 LINK = -shared -Wl,-soname,libclosetrace.so -Wl,--version-script=$(MAP) -Wl,--no-undefined \
        -Wl,-z,initfirst -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack
-LIBRARIES = -Wl,--as-needed -ldl -pthread
+
+# The command reads what any traced program may have written. It has objects of its own of what it shares with the
+# library. WRAPPED: the older ones of libc's functions are taken, whatever it is built with (cli/older_libc.c); those of
+# threads are in a library apart before glibc 2.34.
+HARDENED = -fPIE -fstack-protector-strong -fno-lto
+LINK_COMMAND = -pie -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack $(WRAPPED:%=-Wl,--wrap=%)
+LIBRARIES = -Wl,--no-as-needed -l:libpthread.so.0
+WRAPPED = __libc_start_main stat lstat fstat fstatat $(addprefix __isoc23_,strtol strtoul strtoll strtoull sscanf) \
+          $(addprefix pthread_,create detach attr_setstacksize sigmask)
 
 # The folder of preload/arch that is built.
 ARCH = x86_64
@@ -40,7 +50,7 @@ MAP = preload/libclosetrace.map
 PURE := $(patsubst %.c,%,$(sort $(wildcard preload/pure/*.c cli/reader/*.c cli/analysis/*.c)))
 SOURCES := $(sort $(wildcard preload/*.c preload/*/*.c preload/arch/$(ARCH)/*.S))
 OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(SOURCES)))
-COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard cli/*.c cli/input/*.c cli/run/*.c cli/show/*.c cli/terminal/*.c)))
+COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/command/%.o,$(sort $(wildcard cli/*.c cli/input/*.c cli/run/*.c cli/show/*.c cli/terminal/*.c)))
 MANPAGES := $(sort $(wildcard docs/*.1 docs/*.3 docs/*.7))
 
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
@@ -70,7 +80,7 @@ endif
 # Tests are built on all cores, unless a -j was given.
 TOGETHER = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
 
-.PHONY: all demo examples examples-update deps test test-programs bench stress lint format install uninstall clean help FORCE
+.PHONY: all demo examples examples-update deps test test-programs bench stress lint format deb dist portability install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -79,16 +89,22 @@ all: $(LIB) $(COMMAND)
 $(LIB): $(OBJECTS) $(MAP) $(BUILD)/flags
 	$(say) LD $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $(OBJECTS) $(LIBRARIES) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $(OBJECTS) $(LDLIBS)
 
 # The command shares the pure parts with the library, and looks at the kernel and the ledger with the library's eyes.
-LOOKING = $(patsubst %,$(BUILD)/preload/%.o,kernel/clock kernel/elf_symbol kernel/memory kernel/own_fds kernel/process kernel/procfs \
+LOOKING = $(patsubst %,$(BUILD)/command/preload/%.o,kernel/clock kernel/elf_symbol kernel/memory kernel/own_fds kernel/process kernel/procfs \
           kernel/regular_file kernel/scratch kernel/seccomp_guard kernel/sock_diag kernel/tcp_socket output/event_socket \
           output/timezone refs/ledger)
-$(COMMAND): $(COMMAND_OBJECTS) $(LOOKING) $(PURE:%=$(BUILD)/%.o) $(BUILD)/flags
+$(COMMAND): $(COMMAND_OBJECTS) $(LOOKING) $(PURE:%=$(BUILD)/command/%.o) $(BUILD)/flags
 	$(say) LD $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(COMMAND_OBJECTS) $(LOOKING) $(PURE:%=$(BUILD)/%.o) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK_COMMAND) -o $@ $(COMMAND_OBJECTS) $(LOOKING) \
+		$(PURE:%=$(BUILD)/command/%.o) $(LIBRARIES) $(LDLIBS)
+
+$(BUILD)/command/%.o: %.c $(BUILD)/flags
+	$(say) CC "$< (command)"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON) -MMD -MP $(CPPFLAGS) $(CFLAGS) $(HARDENED) -c -o $@ $<
 
 $(BUILD)/cli/%.o: cli/%.c $(BUILD)/flags
 	$(say) CC $<
@@ -106,7 +122,8 @@ $(BUILD)/preload/%.o: preload/%.S $(BUILD)/flags
 	$(Q)$(CC) $(COMMON) -MMD -MP $(CPPFLAGS) $(CFLAGS) $(NEEDED) -c -o $@ $<
 
 # Holds the compiler and the flags of the last build: other ones make everything anew.
-$(BUILD)/flags: export FLAGS_NOW = $(CC) $(COMMON) $(CPPFLAGS) $(CFLAGS) $(NEEDED) $(LDFLAGS) $(LINK) $(LDLIBS)
+$(BUILD)/flags: export FLAGS_NOW = $(CC) $(COMMON) $(CPPFLAGS) $(CFLAGS) $(NEEDED) $(HARDENED) $(LDFLAGS) $(LINK) $(LINK_COMMAND) \
+                   $(LDLIBS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$FLAGS_NOW" | cmp -s - $@ || printf '%s\n' "$$FLAGS_NOW" > $@
@@ -194,6 +211,16 @@ lint:
 format:
 	@tests/lint --fix
 
+deb:
+	@packaging/deb
+
+dist:
+	@packaging/dist
+
+# It takes its time, and some gigabytes.
+portability:
+	@tests/portability/run
+
 # The loader finds LD_PRELOAD=libclosetrace.so by its plain name in its cache, or in /lib and /usr/lib.
 install: $(LIB) $(COMMAND)
 	$(say) INSTALL $(DESTDIR)$(LIBDIR)/libclosetrace.so
@@ -243,13 +270,16 @@ help:
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck; make format: lets clang-format change files'
 	@echo 'make bench      what tracing costs'
 	@echo 'make stress     many processes, threads and connections, for a while'
+	@echo 'make portability  other Debians, in folders of their own: built, lessons, demo, tests (tests/portability/run --help)'
+	@echo 'make deb        a Debian package, in build/deb'
+	@echo 'make dist       tarballs, in build/dist: the sources; library and command for glibc 2.31 and later, no compiler needed'
 	@echo 'make install    to PREFIX ($(PREFIX)), below DESTDIR where that is set; make uninstall takes it away'
 	@echo 'make clean      removes what was built'
 	@echo
 	@echo 'Settings: CC, CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS; WERROR= (warnings do not stop the build); V=1 shows the'
 	@echo 'commands; PREFIX, BINDIR, LIBDIR, MANDIR, BATSDIR, COMPLETIONDIR, DESTDIR; BUILD, LIB and COMMAND put the output elsewhere.'
 
--include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(LOOKING:.o=.d) $(PURE:%=$(BUILD)/command/%.d)
 -include $(PROGRAMS:=.d) $(LESSONS:=.d) $(UNIT_PLAIN:=.d) $(UNIT_SAN:=.d) $(MODELS:=.d) $(FUZZERS:=.d)
 -include $(PURE:%=$(BUILD)/%.d)
 -include $(PURE:%=$(BUILD)/sanitized/%.d) $(PURE:%=$(BUILD)/fuzzed/%.d)

@@ -122,6 +122,18 @@ loads() {
   [[ $output != *TEXTREL* ]]
 }
 
+@test "build: the command is position-independent, bound at once, read-only then, its stack guarded; the library's is not" {
+  command=$BATS_FILE_TMPDIR/command
+  run -0 readelf -hldW "$command"
+  [[ $output == *'Type:'*'DYN'* && $output == *'(FLAGS_1)'*'NOW'*'PIE'* && $output == *GNU_RELRO* ]]
+  [[ $output != *' RWE '* && $output != *TEXTREL* ]]
+  nm -D --undefined-only "$command" | grep -q '__stack_chk_fail'
+  # A child of clone() may have no thread-local storage to read the guard from.
+  own_make CFLAGS='-O2 -fstack-protector-all -flto' >"$BATS_TEST_TMPDIR/log" 2>&1 || { cat "$BATS_TEST_TMPDIR/log" && return 1; }
+  run ! grep -q __stack_chk_fail <(nm -D --undefined-only "$BATS_TEST_TMPDIR/lib.so")
+  LD_PRELOAD=$BATS_TEST_TMPDIR/lib.so "$BATS_TEST_TMPDIR/command" --version
+}
+
 @test "build: the TLS is of the static kind: no hook can end up in the loader's malloc" {
   if readelf -lW "$lib" | grep -q ' TLS '; then
     readelf -d "$lib" | grep -q '(FLAGS).*STATIC_TLS'
@@ -220,8 +232,9 @@ loads() {
   grep -qxF "    $line" README.md
 }
 
-@test "version: the library's is the changelog's" {
+@test "version: the library's is the changelog's, and the package's" {
   version=$(sed -n 's/^VERSION = //p' Makefile)
+  [ "$(sed -n '1s/.*(\(.*\)).*/\1/p' packaging/debian/changelog)" = "$version" ]
   grep -q "^## \[\?$version\]\?" CHANGELOG.md
 }
 

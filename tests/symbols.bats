@@ -88,11 +88,11 @@ setup() {
 }
 
 # What is looked up by name may be another preloaded library's. What the loader is asked before main, errno's place, the
-# standard streams (data), the finder of a caller's object, which is the loader's own.
+# standard streams and the loader's list (data).
 @test "symbols: nothing of libc is called by name but what is wrapped" {
     nm -D --undefined-only "$LIB" | awk '{ sub("@.*", "", $2); print $2 }' | sort >"$BATS_TEST_TMPDIR/called"
-    printf '%s\n' dlsym dlvsym dladdr getauxval gnu_get_libc_version on_exit __cxa_at_quick_exit __register_atfork \
-        __errno_location stdin stdout stderr _dl_find_object \
+    printf '%s\n' _r_debug _dl_debug_addr getauxval gnu_get_libc_version on_exit __cxa_at_quick_exit __register_atfork \
+        __errno_location stdin stdout stderr \
         __cxa_finalize __gmon_start__ _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable | sort >"$BATS_TEST_TMPDIR/known"
     run comm -23 "$BATS_TEST_TMPDIR/called" "$BATS_TEST_TMPDIR/known"
     [ -z "$output" ] || { echo "$output"; false; }
@@ -101,5 +101,28 @@ setup() {
 # musl has not got them: a program of its would not start with the library.
 @test "symbols: what not every libc has is a weak reference" {
     run bash -c 'nm -D --undefined-only "$1" | awk "\$1 != \"w\" { sub(\"@.*\", \"\", \$2); print \$2 }" | sort | tr "\n" " "' bash "$LIB"
-    [ "$output" = "__errno_location dladdr dlsym getauxval stderr stdin stdout " ]
+    [ "$output" = "__errno_location getauxval stderr stdin stdout " ]
+}
+
+# The library asks the loader's tables itself: dlsym() lies elsewhere in older libcs.
+@test "symbols: every real function is the one that dlsym() finds, with either kind of hash table, behind another library too" {
+    cc -std=gnu11 -shared -fPIC -fvisibility=hidden -I "$root/preload" -o "$BATS_TEST_TMPDIR/loaded.so" "$root/tests/libraries/loaded.c"
+    for style in gnu sysv both; do
+        cc -shared -fPIC -Wl,--hash-style=$style -o "$BATS_TEST_TMPDIR/$style.so" "$root/tests/libraries/safety_wrapper.c"
+    done
+    for others in '' gnu.so sysv.so both.so; do
+        for program in bash perl "/lib64/ld-linux-x86-64.so.2 /bin/bash"; do
+            # shellcheck disable=SC2086 # words
+            run -0 env LD_PRELOAD="$BATS_TEST_TMPDIR/loaded.so${others:+ $BATS_TEST_TMPDIR/$others}" $program --version
+            [[ ${lines[0]} =~ ^([0-9]+)\ of\ ([0-9]+)$ && ${BASH_REMATCH[1]} = "${BASH_REMATCH[2]}" ]] || { echo "$output" && false; }
+            [ "${BASH_REMATCH[1]}" -gt 200 ]
+        done
+    done
+}
+
+@test "symbols: library and command need nothing of a libc later than 2.31" {
+    run -0 "$root/tests/needs" GLIBC_2.31 "$LIB" "${CLOSETRACE:-$root/closetrace}"
+    [ "$output" = "" ]
+    run -1 "$root/tests/needs" GLIBC_2.2.5 "$LIB"
+    [[ $output == *"$LIB needs GLIBC_2.16 for getauxval"* ]]
 }

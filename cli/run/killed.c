@@ -14,6 +14,7 @@
 #include "kernel/clock.h"
 #include "kernel/process.h"
 #include "kernel/procfs.h"
+#include "pure/names.h"
 #include "kernel/scratch.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -71,13 +72,11 @@ static void note_loss(uint64_t cookie, int fd, void *context) {
 
 /* "SIGKILL"; "exit_group" of a process that ended by itself and without a word; "gone" where nobody could see. */
 static const char *name_end(const struct death *death, char *text, size_t size) {
-    const char *name = death->signal ? sigabbrev_np(death->signal) : NULL;
     if (!death->signal)
         return death->status >= 0 ? "exit_group" : "gone";
-    if (name)
-        snprintf(text, size, "SIG%s", name);
-    else
-        snprintf(text, size, "SIGRT_%d", death->signal - SIGRTMIN);
+    if (death->signal < SIGRTMIN && signal_name(death->signal))
+        return signal_name(death->signal);
+    snprintf(text, size, "SIGRT_%d", death->signal - SIGRTMIN);
     return text;
 }
 

@@ -1,6 +1,5 @@
 /* Descriptors given up: close and its family. */
 #define _GNU_SOURCE
-#include <linux/close_range.h>
 
 #include "calls/closing.h"
 #include "hook.h"

@@ -18,7 +18,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/pidfd.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -30,7 +29,12 @@
 #include <utmp.h>
 #include <wchar.h>
 
+/* Not in every libc's headers. */
 pid_t _Fork(void);
+int close_range(unsigned first, unsigned last, int flags);
+void closefrom(int lowest);
+int execveat(int directory, const char *path, char *const argv[], char *const environment[], int flags);
+int pidfd_getfd(int pidfd, int fd, unsigned flags);
 int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv, void (*init)(void), void (*fini)(void),
                       void (*rtld_fini)(void), void *stack_end);
 

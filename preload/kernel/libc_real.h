@@ -49,8 +49,11 @@ extern nanosleep_function *libc_nanosleep;
 /* Whether write() and send() behind us are libc's own, and not those of another preloaded library. */
 bool real_writes_are_libc(void);
 
-/* One of them. Never NULL: what libc has not got fails with ENOSYS. */
+/* One of them. Never NULL: what libc has not got is the kernel's call, or fails with ENOSYS. */
 void *real_find(enum real_symbol symbol);
+
+/* A function of libc's, or the loader's, that is not wrapped and not there in every version. NULL: not in this one. */
+void *real_other(const char *name);
 
 #define REAL(symbol) \
     (__builtin_expect(real.symbol != NULL, 1) ? real.symbol : (__typeof__(real.symbol))real_find(REAL_##symbol))

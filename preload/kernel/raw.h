@@ -6,7 +6,7 @@
 #ifndef CLOSETRACE_RAW_H
 #define CLOSETRACE_RAW_H
 
-#include <sys/syscall.h>
+#include "older.h"
 
 #include "arch/machine.h"
 

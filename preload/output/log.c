@@ -1,13 +1,13 @@
 #define _GNU_SOURCE
 #include "log.h"
 
-#include <dlfcn.h>
 #include <link.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "kernel/libc_real.h"
 #include "kernel/process.h"
 #include "pure/pack.h"
 #include "kernel/seccomp_guard.h"
@@ -21,8 +21,16 @@ static const char *const *log_command;
 static const char *const *log_rules;
 static struct text_style style;
 
-/* glibc 2.35 and later: lock-free, async-signal-safe. Older: callers stay unnamed. */
-extern int _dl_find_object(void *, struct dl_find_object *) __attribute__((weak));
+/* dlfcn.h's struct dl_find_object, as far as it is asked for. */
+struct found_object {
+    unsigned long long flags;
+    void *first, *end;
+    struct link_map *object;
+    void *others[12];
+};
+
+/* _dl_find_object() of glibc 2.35 and later: lock-free, async-signal-safe. NULL before: callers stay unnamed. */
+static int (*find_object)(void *, struct found_object *);
 
 void log_start(const struct settings *settings, uint32_t seed, const char *const *command,
                const struct text_style *text_style) {
@@ -30,6 +38,7 @@ void log_start(const struct settings *settings, uint32_t seed, const char *const
     log_seed = seed;
     log_command = command;
     style = *text_style;
+    find_object = (int (*)(void *, struct found_object *))real_other("_dl_find_object");
 }
 
 void log_name_rules(const char *const *texts) {
@@ -42,17 +51,17 @@ static const char *base_name(const char *path) {
 }
 
 static void name_caller(struct event *event, const void *caller) {
-    struct dl_find_object object;
-    if (!caller || !_dl_find_object || _dl_find_object((void *)(uintptr_t)caller, &object) != 0)
+    struct found_object found;
+    if (!caller || !find_object || find_object((void *)(uintptr_t)caller, &found) != 0)
         return;
-    const char *path = object.dlfo_link_map->l_name;
+    const char *path = found.object->l_name;
     const char *name = base_name(path && *path ? path : log_command && log_command[0] ? log_command[0] : "");
     size_t length = strlen(name);
     if (length >= sizeof event->caller_module)
         length = sizeof event->caller_module - 1;
     memcpy(event->caller_module, name, length);
     event->caller_module[length] = '\0';
-    event->caller_offset = (uintptr_t)caller - object.dlfo_link_map->l_addr;
+    event->caller_offset = (uintptr_t)caller - found.object->l_addr;
 }
 
 static void name_rule(struct event *event, const struct call *call) {

@@ -12,6 +12,9 @@
 #define MACHINE_TRIPLET    "x86_64-linux-gnu"
 #define MACHINE_NAME       "x86-64"
 
+/* The version of the symbols that every glibc for this machine has. */
+#define MACHINE_OLDEST_GLIBC "GLIBC_2.2.5"
+
 /* The kernel's answer, -errno on failure; errno is left alone. */
 #ifdef __clang_analyzer__
 /* It does not look into assembly, and would take what a call fills in for never set. */
