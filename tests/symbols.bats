@@ -88,11 +88,11 @@ setup() {
 }
 
 # What is looked up by name may be another preloaded library's. What the loader is asked before main, errno's place, the
-# standard streams and the loader's list (data).
+# standard streams, the environment and the loader's list (data).
 @test "symbols: nothing of libc is called by name but what is wrapped" {
     nm -D --undefined-only "$LIB" | awk '{ sub("@.*", "", $2); print $2 }' | sort >"$BATS_TEST_TMPDIR/called"
     printf '%s\n' _r_debug _dl_debug_addr getauxval gnu_get_libc_version on_exit __cxa_at_quick_exit __register_atfork \
-        __errno_location stdin stdout stderr \
+        __errno_location environ __environ stdin stdout stderr \
         __cxa_finalize __gmon_start__ _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable | sort >"$BATS_TEST_TMPDIR/known"
     run comm -23 "$BATS_TEST_TMPDIR/called" "$BATS_TEST_TMPDIR/known"
     [ -z "$output" ] || { echo "$output"; false; }
@@ -101,7 +101,7 @@ setup() {
 # musl has not got them: a program of its would not start with the library.
 @test "symbols: what not every libc has is a weak reference" {
     run bash -c 'nm -D --undefined-only "$1" | awk "\$1 != \"w\" { sub(\"@.*\", \"\", \$2); print \$2 }" | sort | tr "\n" " "' bash "$LIB"
-    [ "$output" = "__errno_location getauxval stderr stdin stdout " ]
+    [ "$output" = "__environ __errno_location environ getauxval stderr stdin stdout " ]
 }
 
 # The library asks the loader's tables itself: dlsym() lies elsewhere in older libcs.
