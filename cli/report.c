@@ -5,16 +5,20 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "choice.h"
 #include "show/ladder.h"
+#include "show/report_cases.h"
+#include "show/report_json.h"
 #include "show/output.h"
 #include "show/report_words.h"
 #include "terminal/say.h"
 #include "input/trace.h"
 
-const char *const report_options[] = {"--all", "--fail", "--connection", "--legend", "--help", "-h", NULL};
+const char *const report_options[] = {"--all",        "--fail",   "--format", "--only", "--ignore",
+                                      "--connection", "--legend", "--help",   "-h",     NULL};
 
 static const char help[] =
-    "Usage: closetrace report FILE... [--all] [--fail]\n"
+    "Usage: closetrace report FILE... [OPTION...]\n"
     "       closetrace report FILE... --connection ADDRESS:PORT\n"
     "\n"
     "A summary of a trace, then what is wrong, then what became of every connection. Alike findings are one, and "
@@ -23,7 +27,15 @@ static const char help[] =
     "times. FILE - is standard input.\n"
     "\n"
     "  --all           each finding and each connection by itself\n"
-    "  --fail          exit 1 if there is a finding (one that is merely possible, or a note, is none)\n"
+    "  --fail[=possible]\n"
+    "                  exit 1 if there is a finding (a note is none, nor is a possible one unless you say so)\n"
+    "  --format=text|json|junit|tap\n"
+    "                  json: an object a line, a summary, findings, connections; junit, tap: a finding a failed case\n"
+    "  --only=FINDING[,FINDING...]\n"
+    "                  no other findings\n"
+    "  --ignore=FINDING[:KEY=VALUE...], --ignore=@FILE\n"
+    "                  not those that meet all the conditions (of closetrace grep, on lines with op=finding);\n"
+    "                  * for any finding; in a file one a line, # comments. One that matched nothing is named\n"
     "  --connection ADDRESS:PORT\n"
     "                  draw the connections with that address as ladders: the client's end on the left, the\n"
     "                  server's on the right, what left on the wire between them\n"
@@ -42,11 +54,17 @@ struct source {
     bool has_event;
 };
 
+enum report_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_JUNIT, FORMAT_TAP, FORMAT_COUNT };
+
+static const char *const formats[FORMAT_COUNT] = {"text", "json", "junit", "tap"};
+
 struct job {
     const char **names;
     unsigned count;
     const char *connection;
-    bool fail, all;
+    enum report_format format;
+    struct choice *choice;
+    bool fail, fail_possible, all;
     bool damaged, broken;
 };
 
@@ -104,24 +122,45 @@ static int status_of(const struct job *job, bool found) {
     return job->damaged || (job->fail && found) ? EXIT_FOUND_WRONG : EXIT_OK;
 }
 
+static void show_text(const struct analysis *analysis, const struct report_style *style) {
+    const struct totals totals = analysis_totals(analysis);
+    summary_print(analysis, stdout);
+    if (analysis_findings(analysis))
+        putchar('\n');
+    findings_print(analysis, stdout, style, true);
+    if (totals.connections + totals.refused + totals.timed_out + totals.failed > 0)
+        putchar('\n');
+    connections_print(analysis, stdout, style);
+    if (style->width > 0)
+        puts("\n(closetrace report --legend explains this)");
+}
+
+static void show(const struct analysis *analysis, enum report_format format, const struct report_style *style) {
+    switch (format) {
+    case FORMAT_JSON:
+        report_json(analysis, stdout);
+        break;
+    case FORMAT_JUNIT:
+        report_junit(analysis, stdout);
+        break;
+    case FORMAT_TAP:
+        report_tap(analysis, stdout);
+        break;
+    default:
+        show_text(analysis, style);
+    }
+}
+
 static int report(struct job *job, const struct report_style *style) {
     struct analysis *analysis = analysis_new();
     read_all(job, analysis, NULL);
     analysis_end(analysis);
+    choice_apply(job->choice, analysis);
     const struct totals totals = analysis_totals(analysis);
-    if (!job->broken) {
-        summary_print(analysis, stdout);
-        if (analysis_findings(analysis))
-            putchar('\n');
-        findings_print(analysis, stdout, style, true);
-        if (totals.connections + totals.refused + totals.timed_out + totals.failed > 0)
-            putchar('\n');
-        connections_print(analysis, stdout, style);
-        if (style->width > 0)
-            puts("\n(closetrace report --legend explains this)");
-    }
+    if (!job->broken)
+        show(analysis, job->format, style);
     analysis_free(analysis);
-    return status_of(job, totals.findings > 0);
+    return status_of(job, totals.findings > 0 || (job->fail_possible && totals.possible > 0));
 }
 
 static int draw(struct job *job, const struct report_style *style) {
@@ -172,21 +211,68 @@ static int show_help(void) {
     return output_flush() ? EXIT_OK : EXIT_FAILED;
 }
 
+/* The value of an option: behind its = or the next word. NULL: it is another option, or has none, which is said. */
+static const char *value_of(const char *option, int argc, char **argv, int *i, bool *is_wrong) {
+    const size_t length = strlen(option);
+    if (strncmp(argv[*i], option, length) != 0)
+        return NULL;
+    if (argv[*i][length] == '=')
+        return argv[*i] + length + 1;
+    if (argv[*i][length] != '\0')
+        return NULL;
+    if (*i + 1 < argc)
+        return argv[++*i];
+    say("closetrace report: %s needs a value", option);
+    *is_wrong = true;
+    return NULL;
+}
+
+static bool read_format(const char *word, struct job *job) {
+    for (unsigned i = 0; i < FORMAT_COUNT; i++)
+        if (strcmp(word, formats[i]) == 0) {
+            job->format = (enum report_format)i;
+            return true;
+        }
+    say("closetrace report: --format=%s: it is text, json, junit or tap", word);
+    return false;
+}
+
+/* True: it was one of these, and *is_good says whether it was right. */
+static bool read_valued(int argc, char **argv, int *i, struct job *job, bool *is_good) {
+    bool is_wrong = false;
+    const char *value;
+    if ((value = value_of("--connection", argc, argv, i, &is_wrong)))
+        job->connection = value;
+    else if (!is_wrong && (value = value_of("--format", argc, argv, i, &is_wrong)))
+        is_wrong = !read_format(value, job);
+    else if (!is_wrong && (value = value_of("--only", argc, argv, i, &is_wrong)))
+        is_wrong = !choice_only(job->choice, value);
+    else if (!is_wrong && (value = value_of("--ignore", argc, argv, i, &is_wrong)))
+        is_wrong = !choice_ignore(job->choice, value);
+    *is_good = !is_wrong;
+    return value || is_wrong;
+}
+
+static bool read_flag(const char *word, struct job *job) {
+    if (strcmp(word, "--fail=possible") == 0)
+        job->fail = job->fail_possible = true;
+    else if (strcmp(word, "--fail") == 0)
+        job->fail = true;
+    else if (strcmp(word, "--all") == 0)
+        job->all = true;
+    else
+        return false;
+    return true;
+}
+
 static bool read_arguments(int argc, char **argv, struct job *job) {
-    static const char connection[] = "--connection";
-    const size_t length = sizeof connection - 1;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--fail") == 0)
-            job->fail = true;
-        else if (strcmp(argv[i], "--all") == 0)
-            job->all = true;
-        else if (strcmp(argv[i], connection) == 0 && i + 1 < argc)
-            job->connection = argv[++i];
-        else if (strncmp(argv[i], connection, length) == 0 && argv[i][length] == '=')
-            job->connection = argv[i] + length + 1;
-        else if (strcmp(argv[i], connection) == 0) {
-            say("closetrace report: --connection needs ADDRESS:PORT");
-            return false;
+        bool is_good = true;
+        if (read_flag(argv[i], job))
+            continue;
+        if (read_valued(argc, argv, &i, job, &is_good)) {
+            if (!is_good)
+                return false;
         } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
             unknown_option(argv[0], argv[i], report_options);
             return false;
@@ -198,22 +284,23 @@ static bool read_arguments(int argc, char **argv, struct job *job) {
     return job->count > 0;
 }
 
-int command_report(int argc, char **argv) {
-    struct job job = {.names = calloc((size_t)argc, sizeof *job.names)};
+static int report_or_draw(int argc, char **argv, struct job *job) {
     struct report_style style = {.color = output_in_color(STDOUT_FILENO), .width = output_width()};
-    int status = EXIT_FAILED;
+    if (!read_arguments(argc, argv, job))
+        return EXIT_FAILED;
+    style.all = job->all;
+    return job->connection ? draw(job, &style) : report(job, &style);
+}
+
+int command_report(int argc, char **argv) {
     for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            free(job.names);
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return show_help();
-        } else if (strcmp(argv[i], "--legend") == 0) {
-            free(job.names);
+        else if (strcmp(argv[i], "--legend") == 0)
             return show_legend();
-        }
-    const bool is_good = job.names && read_arguments(argc, argv, &job);
-    style.all = job.all;
-    if (is_good)
-        status = job.connection ? draw(&job, &style) : report(&job, &style);
+    struct job job = {.names = calloc((size_t)argc, sizeof *job.names), .choice = choice_new()};
+    const int status = job.names ? report_or_draw(argc, argv, &job) : EXIT_FAILED;
+    choice_free(job.choice);
     free(job.names);
     return status;
 }

@@ -139,6 +139,9 @@ struct analysis *analysis_new(void);
 void analysis_event(struct analysis *analysis, const struct event *event);
 /* No more events: pairs are made and findings drawn. Once. */
 void analysis_end(struct analysis *analysis);
+/* After the end: findings that are not wanted are taken out, and not counted. */
+void analysis_keep(struct analysis *analysis, bool (*is_wanted)(const struct finding *finding, void *context),
+                   void *context);
 void analysis_free(struct analysis *analysis);
 
 const struct endpoint *analysis_endpoints(const struct analysis *analysis);

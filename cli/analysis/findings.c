@@ -65,3 +65,20 @@ void findings_draw(struct analysis *analysis) {
     sort(analysis);
     alike_find(analysis);
 }
+
+void analysis_keep(struct analysis *analysis, bool (*is_wanted)(const struct finding *finding, void *context),
+                   void *context) {
+    struct totals *totals = &analysis->totals;
+    uint64_t *const counts[] = {&totals->findings, &totals->possible, &totals->notes};
+    for (struct finding **at = &analysis->findings; *at;) {
+        struct finding *finding = *at;
+        finding->alike = 0;
+        if (is_wanted(finding, context)) {
+            at = &finding->next;
+            continue;
+        }
+        --*counts[finding->certainty];
+        *at = finding->next;
+    }
+    alike_find(analysis);
+}

@@ -61,6 +61,7 @@ static const char usage[] =
     "  -E VAR=VALUE      set a variable for COMMAND; -E VAR takes it out\n"
     "  --seed N          of random choices (prob=)\n"
     "  --no-wait         end with COMMAND; otherwise with the last process of its tree\n"
+    "  --fail[=N]        exit with N (1) where COMMAND ended with 0 and there is a finding\n"
     "  -f                is always on\n"
     "\n"
     "Exits as COMMAND does: its status, 128+N for signal N, 126 and 127 as a shell does; 125 for failures of its "
@@ -315,8 +316,10 @@ int command_run(int argc, char **argv) {
     follow(&run);
     session_host_end(&run.host);
     drain_ring(&run.drain, &run.host.session->ring, true);
-    run_summary_end(&run.drain, &run.options, &run.processes);
+    const bool found = run_summary_end(&run.drain, &run.options, &run.processes);
     tell_what_was_missed(&run);
+    if (found && run.options.fail_status && run.processes.command_status == 0)
+        return run.options.fail_status;
     return WIFSIGNALED(run.processes.command_status) ? 128 + WTERMSIG(run.processes.command_status)
                                                      : WEXITSTATUS(run.processes.command_status);
 }

@@ -27,15 +27,19 @@ enum option {
     OPTION_ENVIRONMENT,
     OPTION_SEED,
     OPTION_NO_WAIT,
+    OPTION_FAIL,
     OPTION_FOLLOW,
     OPTION_HELP,
     OPTION_ATTACH,
     OPTION_COUNT
 };
 
+/* OPTIONAL: behind a = alone. */
+enum takes { NO_VALUE = false, VALUE = true, OPTIONAL };
+
 static const struct {
     const char *name;
-    bool takes_value;
+    enum takes takes_value;
     enum option option;
 } options_known[] = {
     {"-o", true, OPTION_OUTPUT},     {"--output", true, OPTION_OUTPUT},       {"--format", true, OPTION_FORMAT},
@@ -43,7 +47,7 @@ static const struct {
     {"--seed", true, OPTION_SEED},   {"--no-wait", false, OPTION_NO_WAIT},    {"-f", false, OPTION_FOLLOW},
     {"-ff", false, OPTION_FOLLOW},   {"--help", false, OPTION_HELP},          {"-h", false, OPTION_HELP},
     {"-p", true, OPTION_ATTACH},     {"--attach", true, OPTION_ATTACH},       {"--messages", true, OPTION_MESSAGES},
-    {"-c", false, OPTION_COUNT},     {"--summary-only", false, OPTION_COUNT},
+    {"-c", false, OPTION_COUNT},     {"--summary-only", false, OPTION_COUNT}, {"--fail", OPTIONAL, OPTION_FAIL},
 };
 
 enum { OPTIONS_KNOWN = sizeof options_known / sizeof *options_known };
@@ -226,6 +230,16 @@ struct reading {
     bool format_given, help;
 };
 
+/* What a shell can tell from the command's own failures, and from no failure. */
+static bool read_fail(struct run_options *options, const char *text) {
+    char *end;
+    const long status = strtol(*text ? text : "1", &end, 10);
+    if (*end != '\0' || status < 1 || status > 124)
+        return wrong("--fail=%s: an exit status from 1 to 124", text);
+    options->fail_status = (int)status;
+    return true;
+}
+
 static bool carry_out(struct reading *reading, enum option option, const char *value) {
     struct run_options *options = reading->options;
     switch (option) {
@@ -245,6 +259,8 @@ static bool carry_out(struct reading *reading, enum option option, const char *v
     case OPTION_NO_WAIT:
         options->no_wait = true;
         return true;
+    case OPTION_FAIL:
+        return read_fail(reading->options, value);
     case OPTION_FOLLOW:
         return true;
     case OPTION_HELP:
@@ -271,7 +287,7 @@ static bool read_options(struct reading *reading, int argc, char **argv) {
         if (known < 0)
             return unknown(argv[i]);
         bool refused = options_known[known].option == OPTION_ATTACH;
-        if (options_known[known].takes_value && !value && !refused) {
+        if (options_known[known].takes_value == VALUE && !value && !refused) {
             if (i + 1 == argc)
                 return wrong("%s: a value is missing", argv[i]);
             value = argv[++i];

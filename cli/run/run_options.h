@@ -10,7 +10,9 @@ struct run_options {
     int program_stderr; /* --messages: the program's standard error, ours being the file; -1: they are the same */
     bool json;          /* lines of JSON, not text */
     bool no_wait;
-    char **command;     /* argv */
+    int fail_status; /* --fail: what to exit with where COMMAND ended with 0 and there is a finding; 0: as COMMAND did
+                      */
+    char **command;  /* argv */
     char **environment; /* the program's; NULL at its end */
     size_t environment_count;
     const char *const *rules; /* their texts; NULL at its end */

@@ -86,7 +86,7 @@ static bool is_filtered(const struct run_options *options) {
     return run_options_get(options, "CLOSETRACE_TRACE") || run_options_get(options, "CLOSETRACE_ONLY");
 }
 
-void run_summary_end(struct drain *drain, const struct run_options *options, const struct processes *processes) {
+bool run_summary_end(struct drain *drain, const struct run_options *options, const struct processes *processes) {
     struct account *account = drain->each ? drain->context : read_again(options);
     const struct analysis *analysis = account->analysis;
     struct report_style style = {.color = output_in_color(STDERR_FILENO), .most = 10};
@@ -110,4 +110,5 @@ void run_summary_end(struct drain *drain, const struct run_options *options, con
     free(account->seen);
     analysis_free(account->analysis);
     free(account);
+    return totals.findings > 0;
 }

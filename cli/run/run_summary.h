@@ -12,7 +12,8 @@
  */
 void run_summary_begin(struct drain *drain, const struct run_options *options);
 
-/* On standard error, a line each; findings go into the trace as well. */
-void run_summary_end(struct drain *drain, const struct run_options *options, const struct processes *processes);
+/* On standard error, a line each; findings go into the trace as well. Returns whether there are any that are certain.
+ */
+bool run_summary_end(struct drain *drain, const struct run_options *options, const struct processes *processes);
 
 #endif

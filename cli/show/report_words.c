@@ -2,6 +2,7 @@
 
 #include "clock_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "terminal/say.h"
@@ -142,6 +143,15 @@ void summary_print(const struct analysis *analysis, FILE *out) {
     putc('\n', out);
 }
 
+/* "nginx+0x3a1b", taken apart again. */
+static void set_caller(struct event *event, const char *caller) {
+    const char *plus = strrchr(caller, '+');
+    if (!plus || (size_t)(plus - caller) > CALLER_MODULE_SIZE)
+        return;
+    memcpy(event->caller_module, caller, (size_t)(plus - caller));
+    event->caller_offset = strtoull(plus + 1, NULL, 16);
+}
+
 void finding_event(const struct finding *finding, struct event *event, struct finding_lists *lists) {
     const struct endpoint *endpoint = finding->endpoint;
     event_init(event, OP_FINDING);
@@ -155,6 +165,7 @@ void finding_event(const struct finding *finding, struct event *event, struct fi
     event->remote = endpoint->remote;
     event->role = endpoint->role;
     event->finding = finding_name(finding->kind);
+    set_caller(event, finding->caller);
     event->possible = finding->certainty == POSSIBLE;
     snprintf(lists->cookies[0], sizeof lists->cookies[0], "%llu", (unsigned long long)endpoint->cookie);
     lists->sockets[0] = lists->cookies[0];

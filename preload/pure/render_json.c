@@ -422,6 +422,7 @@ static void finding_event(struct line *line, const struct event *event) {
     if (event->possible)
         member_bool(line, HEAD("possible"), true);
     socket_members(line, event);
+    member_caller(line, event);
     if (event->sockets)
         member_list(line, event, &sockets);
     if (event->evidence)
