@@ -1,6 +1,7 @@
 #include "stdio_transfer.h"
 
 #include <errno.h>
+#include <wchar.h>
 
 /* FILE's flags, which its ABI has fixed: libio.h of glibc. */
 enum { UNBUFFERED = 0x2, AT_EOF = 0x10, HAS_ERROR = 0x20, LINE_BUFFERED = 0x200 };
@@ -33,11 +34,19 @@ bool stream_meets_input(struct stream_call *call) {
     return file->_IO_read_ptr >= file->_IO_read_end && meets(call, RULE_READ);
 }
 
+bool stream_has_pending(const FILE *file) {
+    enum { WRITE_BASE = 3, WRITE_PTR = 4 }; /* struct _IO_wide_data, which the ABI has fixed as well */
+    wchar_t *const *wide = (wchar_t *const *)(const void *)file->_wide_data;
+    if (file->_mode > 0 && wide)
+        return wide[WRITE_PTR] > wide[WRITE_BASE];
+    return file->_IO_write_ptr > file->_IO_write_base;
+}
+
 /* Whether rules mean this call: what goes no further than the buffer is no write. */
 static bool reaches_kernel(const struct stream_call *call, size_t length, size_t room) {
     const FILE *file = call->file;
-    if (length == STREAM_FLUSH)
-        return file->_IO_write_ptr > file->_IO_write_base;
+    if (length == STREAM_FLUSH || length == STREAM_OVERFLOW)
+        return stream_has_pending(file);
     if (call->flags & (UNBUFFERED | LINE_BUFFERED))
         return true;
     return length != STREAM_UNKNOWN && length > room && file->_IO_write_end > file->_IO_write_base;
@@ -46,6 +55,8 @@ static bool reaches_kernel(const struct stream_call *call, size_t length, size_t
 bool stream_entering_write(struct stream_call *call, size_t length) {
     const FILE *file = call->file;
     size_t room = file->_IO_write_end > file->_IO_write_ptr ? (size_t)(file->_IO_write_end - file->_IO_write_ptr) : 0;
+    call->traffic.by_stream = true;
+    call->traffic.moves = length > 0 && (length != STREAM_FLUSH || stream_has_pending(file));
     if (fault_armed(RULE_WRITE) && reaches_kernel(call, length, room) && meets(call, RULE_WRITE))
         return true;
     if (length >= room || (call->flags & (UNBUFFERED | LINE_BUFFERED)))
@@ -68,6 +79,6 @@ void stream_exiting_read(struct stream_call *call) {
 void stream_exiting_write(struct stream_call *call) {
     bool failed = newly(call, HAS_ERROR) || (errno != call->errno_before && (errno == EPIPE || errno == ECONNRESET));
     transfer_wrote(&call->traffic, failed ? -1 : 0, TRANSFER_UNKNOWN);
-    if (!failed)
+    if (!failed && call->traffic.moves)
         table_mark_last(call->traffic.fd, LAST_WRITE, 0);
 }

@@ -29,9 +29,13 @@ static inline bool stream_entering(struct stream_call *call, FILE *file, const c
     return table_maybe_tcp(stream_descriptor(file)) && stream_found(call, file, name, caller);
 }
 
-/* Lengths of output that are no lengths: not known; whatever is in the buffer. */
-#define STREAM_UNKNOWN SIZE_MAX
-#define STREAM_FLUSH   (SIZE_MAX - 1)
+/* Lengths of output that are no lengths: not known; whatever is in the buffer; that, and a character more. */
+#define STREAM_UNKNOWN  SIZE_MAX
+#define STREAM_FLUSH    (SIZE_MAX - 1)
+#define STREAM_OVERFLOW (SIZE_MAX - 2)
+
+/* Something that was written waits in its buffer. */
+bool stream_has_pending(const FILE *file);
 
 /*
  * Before input; before output of that many bytes. Where the kernel will be asked, rules are held against the call, and

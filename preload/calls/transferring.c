@@ -24,6 +24,8 @@ bool transfer_entering(struct traffic *traffic, int fd, const char *name, const 
     traffic->may_raise = false;
     traffic->told = false;
     traffic->shortened = false;
+    traffic->by_stream = false;
+    traffic->moves = false;
     traffic->asked = 0;
     traffic->after_fin_us = 0;
     traffic->errno_before = errno;
@@ -138,7 +140,8 @@ static void see_end(struct traffic *traffic) {
 
 static void tell_of_read(struct traffic *traffic, long result, size_t wanted, int error) {
     KEEP_ERRNO;
-    table_mark_used(traffic->fd);
+    if (result != 0 || wanted > 0)
+        table_mark_used(traffic->fd);
     if (result > 0)
         table_mark_read(traffic->fd);
     bool over = result == -1 && found_over(traffic, OP_READ, result, error);
@@ -202,14 +205,17 @@ static size_t left_over(long result, int error, size_t wanted) {
 
 static void tell_of_write(struct traffic *traffic, long result, size_t wanted, int error) {
     KEEP_ERRNO;
-    table_mark_used(traffic->fd);
+    /* To flush nothing is no touch, nor is a write of nothing. */
+    bool touches = result != 0 || (traffic->by_stream && traffic->moves);
+    if (touches)
+        table_mark_used(traffic->fd);
     traffic->asked = left_over(result, error, wanted);
     table_mark_last(traffic->fd, result > 0 ? LAST_WRITE : LAST_UNSET, traffic->asked);
     bool refused = result == -1 && error == EPIPE;
     bool over = result == -1 && !refused && found_over(traffic, OP_WRITE, result, error);
     if (refused)
         see_refused(traffic, result);
-    if (!refused && log_wants(TRACE_DATA) && !(over && error != ECONNRESET))
+    if (!refused && log_wants(TRACE_DATA) && (touches || !traffic->by_stream) && !(over && error != ECONNRESET))
         emit(traffic, OP_WRITE, result, error, STATE_UNSET, SIGPIPE_UNSET);
     if (__builtin_expect(traffic->call.rule != NULL, 0))
         after_fault(traffic, OP_WRITE, result, error);

@@ -18,6 +18,8 @@ struct traffic {
     bool may_raise;        /* the call was made without its SIGPIPE: it is ours to raise */
     bool told;             /* an event of the call was logged */
     bool shortened;        /* by a fault */
+    bool by_stream;        /* stdio's: its result is no number of bytes */
+    bool moves;            /* and there is something to write */
     size_t asked;          /* what a write was offered, where it took less; else 0 */
     uint64_t after_fin_us; /* a reset behind the peer's FIN: how long after that the last bytes were sent; else 0 */
     uint64_t old_mask;

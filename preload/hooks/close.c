@@ -51,7 +51,7 @@ static bool file_entering(struct file_closing *file, FILE *stream, const char *n
     int fd = stream_descriptor(stream);
     if (!table_maybe_tcp(fd) || !transfer_entering(&file->traffic, fd, name, caller))
         return false;
-    file->writes = stream->_IO_write_ptr > stream->_IO_write_base;
+    file->writes = stream_has_pending(stream);
     if (!closing_entering(&file->closing, fd, name, caller))
         return false;
     if (file->writes)

@@ -60,7 +60,7 @@ HOOKED int putw(int word, FILE *file) {
 
 /* What putc() becomes where the compiler has put it in line. */
 HOOKED int __overflow(FILE *file, int c) {
-    OUTPUT("putc", file, STREAM_FLUSH, REAL(__overflow)(file, c));
+    OUTPUT("putc", file, STREAM_OVERFLOW, REAL(__overflow)(file, c));
 }
 
 HOOKED int fflush(FILE *file) {

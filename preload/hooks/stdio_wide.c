@@ -133,7 +133,7 @@ HOOKED int fputws_unlocked(const wchar_t *text, FILE *file) {
 }
 
 HOOKED wint_t __woverflow(FILE *file, wint_t c) {
-    OUTPUT("putwc", file, STREAM_FLUSH, REAL(__woverflow)(file, c));
+    OUTPUT("putwc", file, STREAM_OVERFLOW, REAL(__woverflow)(file, c));
 }
 
 HOOKED int vfwprintf(FILE *file, const wchar_t *format, va_list arguments) {

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
@@ -34,7 +35,39 @@ static bool memory_shared;
 
 enum { PAGE = 4096 };
 
+static char program[64];
+
+/* "/usr/sbin/nginx (deleted)", where it was replaced since. */
+static void name_program(char *path) {
+    static const char deleted[] = " (deleted)";
+    size_t length = strlen(path);
+    if (length > sizeof deleted && strcmp(path + length - (sizeof deleted - 1), deleted) == 0)
+        path[length - (sizeof deleted - 1)] = '\0';
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    length = strlen(name) < sizeof program ? strlen(name) : sizeof program - 1;
+    memcpy(program, name, length);
+    program[length] = '\0';
+}
+
+static void find_program(void) {
+    static char path[4096];
+    long length = raw6(SYS_readlink, (long)"/proc/self/exe", (long)path, sizeof path - 1, 0, 0, 0);
+    const char *executed = (const char *)getauxval(AT_EXECFN); // NOLINT(performance-no-int-to-ptr)
+    if (length <= 0 && executed && strlen(executed) < sizeof path) {
+        length = (long)strlen(executed);
+        memcpy(path, executed, (size_t)length);
+    }
+    path[length > 0 ? length : 0] = '\0';
+    name_program(path);
+}
+
+const char *process_program(void) {
+    return program;
+}
+
 void process_start(void) {
+    find_program();
     pid = (int)raw6(SYS_getpid, 0, 0, 0, 0, 0, 0);
     ours = memory_map(PAGE, false);
     if (!ours)

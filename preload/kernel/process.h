@@ -21,6 +21,9 @@ struct counters {
 /* Once, before main. */
 void process_start(void);
 
+/* The file that the program was loaded from, without its folder: its argv[0] may say anything. "" where nobody says. */
+const char *process_program(void);
+
 /* The process that this code runs in, also in a vfork child. */
 int process_id(void);
 int process_thread_id(void);

@@ -55,7 +55,7 @@ static void name_caller(struct event *event, const void *caller) {
     if (!caller || !find_object || find_object((void *)(uintptr_t)caller, &found) != 0)
         return;
     const char *path = found.object->l_name;
-    const char *name = base_name(path && *path ? path : log_command && log_command[0] ? log_command[0] : "");
+    const char *name = path && *path ? base_name(path) : process_program();
     size_t length = strlen(name);
     if (length >= sizeof event->caller_module)
         length = sizeof event->caller_module - 1;
