@@ -30,6 +30,7 @@ static bool identify_accepted(int listener, int fd, const struct sockaddr *peer,
     identity->namespace = parent.namespace;
     identity->interface = parent.interface;
     identity->role = ROLE_SERVER;
+    identity->mptcp = parent.mptcp && socket_is_mptcp(fd); /* a peer that knows no MPTCP makes it one of TCP */
     socket_local_name(fd, identity);
     if (!peer || !address_from_sockaddr(&identity->remote, peer, length))
         socket_remote_name(fd, identity);

@@ -130,7 +130,9 @@ static void see_end(struct traffic *traffic) {
     if (!log_wants(TRACE_EOF) || (table_seen(traffic->fd) & SEEN_EOF) || !transfer_is_same_connection(traffic))
         return;
     enum tcp_state state = state_now(traffic);
-    if (!peer_has_ended(state))
+    /* The end of MPTCP's stream comes before the FINs of those that carry it. */
+    bool ended = peer_has_ended(state) || (traffic->identity.mptcp && !(table_seen(traffic->fd) & SEEN_SHUT_RD));
+    if (!ended)
         return;
     table_mark_seen(traffic->identity.cookie, SEEN_EOF);
     if (state == STATE_CLOSE)

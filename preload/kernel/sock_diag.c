@@ -295,6 +295,10 @@ static void look_among_listeners(const struct identity *identity, struct scratch
 
 void diag_look_up(const struct identity *identity, struct scratch *scratch, struct diag_answer *answer) {
     struct request request;
+    if (identity->mptcp) {
+        memset(answer, 0, sizeof *answer);
+        return;
+    }
     fill_request(&request, &identity->local, &identity->remote, identity->interface, identity->cookie);
     ask_netlink(&request, scratch, answer);
     if (answer->asked && !answer->found && address_is_unspecified(&identity->remote) &&
@@ -332,6 +336,8 @@ static bool can_be_found(const struct identity *identity, enum tcp_state state) 
 }
 
 bool diag_prepare(const struct identity *identity, enum tcp_state state, struct scratch *scratch) {
+    if (identity->mptcp)
+        return false;
     if (own_holds(OWN_NETLINK) && identity->namespace && atomic_load(&looks_into) != identity->namespace)
         own_drop(OWN_NETLINK); /* perhaps this thread has moved to the socket's namespace meanwhile */
     if (!own_holds(OWN_NETLINK) && open_netlink() < 0)

@@ -16,6 +16,9 @@
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
 #ifndef SO_BINDTOIFINDEX
 #define SO_BINDTOIFINDEX 62
 #endif
@@ -34,13 +37,23 @@ static bool option(int fd, int level, int name, void *value, socklen_t size) {
     return probe(SYS_getsockopt, fd, level, name, (long)value, (long)&size, 0) == 0;
 }
 
+static long protocol_of(int fd, int *protocol) {
+    socklen_t size = sizeof *protocol;
+    *protocol = 0;
+    return probe(SYS_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, (long)protocol, (long)&size, 0);
+}
+
 enum socket_kind socket_kind(int fd) {
-    int protocol = 0;
-    socklen_t size = sizeof protocol;
-    long result = probe(SYS_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, (long)&protocol, (long)&size, 0);
+    int protocol;
+    long result = protocol_of(fd, &protocol);
     if (result == -EBADF || result == -EPERM)
         return SOCKET_GONE;
-    return result == 0 && protocol == IPPROTO_TCP ? SOCKET_TCP : SOCKET_OTHER;
+    return result == 0 && (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP) ? SOCKET_TCP : SOCKET_OTHER;
+}
+
+bool socket_is_mptcp(int fd) {
+    int protocol;
+    return protocol_of(fd, &protocol) == 0 && protocol == IPPROTO_MPTCP;
 }
 
 uint64_t socket_cookie(int fd) {
@@ -75,6 +88,7 @@ bool socket_identify(int fd, struct identity *identity) {
     identity->cookie = socket_cookie(fd);
     if (!identity->cookie)
         return false;
+    identity->mptcp = socket_is_mptcp(fd);
     option(fd, SOL_SOCKET, SO_NETNS_COOKIE, &identity->namespace, sizeof identity->namespace);
     option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &identity->interface, sizeof identity->interface);
     socket_names(fd, identity);

@@ -17,6 +17,7 @@ struct identity {
     uint32_t interface; /* index of the interface it is bound to, or 0 */
     struct address local, remote;
     enum event_role role;
+    bool mptcp; /* MPTCP: told as TCP, but inet_diag does not find it by its addresses */
 };
 
 /*
@@ -44,11 +45,14 @@ struct standing {
 
 enum socket_kind { SOCKET_GONE, SOCKET_OTHER, SOCKET_TCP };
 
-/* Whether fd is a TCP socket; -1 in *error where it could not be asked (then SOCKET_GONE). */
+/* Whether fd is a TCP socket, or one of MPTCP; -1 in *error where it could not be asked (then SOCKET_GONE). */
 enum socket_kind socket_kind(int fd);
 
 /* The cookie, or 0 (not a socket; not to be asked). */
 uint64_t socket_cookie(int fd);
+
+/* Of a socket that is taken for one of TCP: whether it is one of MPTCP. */
+bool socket_is_mptcp(int fd);
 
 /* Asks for everything in *identity but the role, which becomes ROLE_UNKNOWN. False if it cannot be asked. */
 bool socket_identify(int fd, struct identity *identity);

@@ -19,6 +19,15 @@ static bool peer_fin_came(int fd, const struct before *before, unsigned seen) {
     return (seen & SEEN_EOF) || (before->fin_sent && !before->death && !socket_has_error(fd));
 }
 
+/* MPTCP's stream ends before the connection of TCP that carries it, of which the kernel tells the state. */
+static enum tcp_state state_of_stream(enum tcp_state carrier, unsigned seen) {
+    if (carrier != STATE_ESTABLISHED)
+        return carrier;
+    if (seen & SEEN_OWN_FIN)
+        return seen & SEEN_EOF ? STATE_CLOSING : STATE_FIN_WAIT2;
+    return seen & SEEN_EOF ? STATE_CLOSE_WAIT : carrier;
+}
+
 void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing) {
     if (flight_met_strangers()) /* another program may have set them */
         atomic_store_explicit(socket_odd_options, true, memory_order_relaxed);
@@ -26,6 +35,8 @@ void standing_of(int fd, const struct identity *identity, bool for_close, struct
     unsigned seen = table_seen(fd);
     struct before *before = &standing->before;
     standing->used = seen & SEEN_USE;
+    if (identity->mptcp)
+        before->state = state_of_stream(before->state, seen);
     standing->last = table_last(fd, &standing->asked);
     if (asked && before->state != STATE_CLOSE)
         return;
