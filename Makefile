@@ -77,14 +77,17 @@ ifneq ($(findstring s,$(firstword -$(MAKEFLAGS))),)
 say = @:
 endif
 
-# Tests are built on all cores, unless a -j was given.
+# Everything is built on all cores, unless a -j was given.
 TOGETHER = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
 
-.PHONY: all demo examples examples-update deps test test-programs bench stress lint format deb dist portability install uninstall clean help FORCE
+.PHONY: all built demo examples examples-update deps test test-programs bench stress lint format deb dist portability install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(LIB) $(COMMAND)
+all: built
+
+built:
+	+@$(TOGETHER) $(LIB) $(COMMAND)
 
 $(LIB): $(OBJECTS) $(MAP) $(BUILD)/flags
 	$(say) LD $@
@@ -128,14 +131,16 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$FLAGS_NOW" | cmp -s - $@ || printf '%s\n' "$$FLAGS_NOW" > $@
 
-demo: $(LIB)
+demo: built
 	@LIB=$(abspath $(LIB)) examples/demo/run
 
 # The lessons, one after the other; the recordings in their READMEs made anew.
 BUILT = LESSON_BUILT=1 BUILD='$(abspath $(BUILD))' LIB='$(abspath $(LIB))' CLOSETRACE='$(abspath $(COMMAND))'
-examples: $(LIB) $(COMMAND) $(LESSONS)
+examples:
+	+@$(TOGETHER) $(LIB) $(COMMAND) $(LESSONS)
 	@for lesson in examples/[0-9]*/run; do $(BUILT) $$lesson && echo || exit; done
-examples-update: $(LIB) $(COMMAND) $(LESSONS)
+examples-update:
+	+@$(TOGETHER) $(LIB) $(COMMAND) $(LESSONS)
 	@$(BUILT) examples/update
 
 deps:
@@ -143,7 +148,7 @@ deps:
 
 # Everything that the tests run. T names parts of them: make test T="unit close" (see tests/run --help).
 test:
-	+@$(TOGETHER) all test-programs
+	+@$(TOGETHER) $(LIB) $(COMMAND) test-programs
 	@BUILD=$(abspath $(BUILD)) LIB=$(abspath $(LIB)) COMMAND=$(abspath $(COMMAND)) tests/run $(T)
 
 test-programs: $(PROGRAMS) $(LESSONS) $(UNIT_PLAIN) $(UNIT_SAN) $(MODELS) $(FUZZERS)
@@ -196,13 +201,13 @@ $(BUILD)/fuzzed/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) $(COMMON) -MMD -MP $(CPPFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link -c -o $@ $<
 
-bench: $(LIB) $(COMMAND)
-	+@$(TOGETHER) test-programs
+bench:
+	+@$(TOGETHER) $(LIB) $(COMMAND) test-programs
 	@BUILD=$(abspath $(BUILD)) LIB=$(abspath $(LIB)) tests/bench/run
 	@BUILD=$(abspath $(BUILD)) LIB=$(abspath $(LIB)) COMMAND=$(abspath $(COMMAND)) tests/bench/servers
 
-stress: $(LIB)
-	+@$(TOGETHER) test-programs
+stress:
+	+@$(TOGETHER) $(LIB) $(COMMAND) test-programs
 	@if [ -x tests/stress ]; then tests/stress; else echo 'There is no tests/stress.' >&2; exit 1; fi
 
 lint:
@@ -222,20 +227,20 @@ portability:
 	@tests/portability/run
 
 # The loader finds LD_PRELOAD=libclosetrace.so by its plain name in its cache, or in /lib and /usr/lib.
-install: $(LIB) $(COMMAND)
+install: built
 	$(say) INSTALL $(DESTDIR)$(LIBDIR)/libclosetrace.so
-	$(Q)$(INSTALL) -d $(DESTDIR)$(LIBDIR)
+	$(Q)$(FOLDER) '$(DESTDIR)$(LIBDIR)'
 	$(Q)$(INSTALL) -m 644 $(LIB) $(DESTDIR)$(LIBDIR)/libclosetrace.so
 	$(say) INSTALL $(DESTDIR)$(BINDIR)/closetrace
-	$(Q)$(INSTALL) -d $(DESTDIR)$(BINDIR)
+	$(Q)$(FOLDER) '$(DESTDIR)$(BINDIR)'
 	$(Q)$(INSTALL) -m 755 $(COMMAND) $(DESTDIR)$(BINDIR)/closetrace
 	$(say) INSTALL $(DESTDIR)$(BATSDIR)/closetrace
-	$(Q)$(INSTALL) -d $(DESTDIR)$(BATSDIR)/closetrace $(DESTDIR)$(COMPLETIONDIR)
+	$(Q)$(FOLDER) '$(DESTDIR)$(BATSDIR)/closetrace' '$(DESTDIR)$(COMPLETIONDIR)'
 	$(Q)$(INSTALL) -m 644 cli/closetrace.bash $(DESTDIR)$(BATSDIR)/closetrace/load.bash
 	$(Q)$(INSTALL) -m 644 cli/completion.bash $(DESTDIR)$(COMPLETIONDIR)/closetrace
 	$(Q)for page in $(MANPAGES); do \
 		section=$(DESTDIR)$(MANDIR)/man$${page##*.}; \
-		$(INSTALL) -d "$$section" && $(INSTALL) -m 644 "$$page" "$$section" || exit; \
+		$(FOLDER) "$$section" && $(INSTALL) -m 644 "$$page" "$$section" || exit; \
 	done
 	$(Q)$(REFRESH)
 ifeq ($(DESTDIR),)
@@ -247,12 +252,26 @@ endif
 # A package that is being built (DESTDIR) refreshes the loader's cache when it is installed, not now.
 REFRESH = if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then PATH=$$PATH:/sbin:/usr/sbin ldconfig; fi
 
+# Makes folders. Those that were not there are written down, so that uninstall can take them away, if they are empty then.
+MADE = $(BUILD)/folders-made
+FOLDER = folder() ( \
+		for path; do \
+			[ -d "$${path:-/}" ] && continue; \
+			case $$path in */*) folder "$${path%/*}" ;; esac && \
+			$(INSTALL) -d "$$path" && echo "$$path" >>$(MADE) || exit; \
+		done \
+	) && folder
+
 uninstall:
 	$(say) RM $(DESTDIR)$(LIBDIR)/libclosetrace.so
 	$(Q)rm -f $(DESTDIR)$(LIBDIR)/libclosetrace.so $(DESTDIR)$(BINDIR)/closetrace
 	$(Q)rm -f $(DESTDIR)$(COMPLETIONDIR)/closetrace
 	$(Q)rm -rf $(DESTDIR)$(BATSDIR)/closetrace
 	$(Q)for page in $(MANPAGES); do rm -f "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}"; done
+	@mkdir -p $(BUILD)
+	$(Q)touch $(MADE) && sort -r $(MADE) | while read -r folder; do \
+		! [ -d "$$folder" ] || rmdir "$$folder" 2>/dev/null || echo "$$folder"; \
+	done >$(MADE).left && mv $(MADE).left $(MADE)
 	$(Q)$(REFRESH)
 
 clean:

@@ -81,6 +81,27 @@ loads() {
   [[ $output == *'CC      preload/pure/event.c'* ]]
 }
 
+@test "build: a plain make uses all cores, and one with -j as many as it says" {
+  mkdir "$BATS_TEST_TMPDIR/copy"
+  cp -r Makefile preload cli "$BATS_TEST_TMPDIR/copy"
+  cd "$BATS_TEST_TMPDIR/copy"
+  # Two compilers that wait for each other: nobody who runs one at a time gets past them.
+  mkfifo meet
+  cat >cc <<'END'
+#!/bin/sh
+case $* in
+  *pure/event.c*) echo >meet ;;
+  *pure/rule.c*) read -r _ <meet ;;
+esac
+for word; do case $last in -o) : >"$word" ;; esac; last=$word; done
+END
+  chmod +x cc
+  [ "$(nproc)" -gt 1 ] || skip "one core"
+  timeout 60 make CC=./cc >/dev/null
+  run -0 make -n -j1
+  [[ $output != *' -j'[2-9]* ]]
+}
+
 @test "build: V=1 shows the commands, with CC, CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS in them; without it a short line" {
   run -0 own_make -n V=1 CC=my-cc CPPFLAGS=-DMINE CFLAGS=-Omine LDFLAGS=-Lmine LDLIBS=-lmine
   [[ $output == *'my-cc '*'-DMINE '*'-Omine '*' -c '*event.c* ]]
@@ -155,8 +176,18 @@ loads() {
   run -0 find "$stage" -mindepth 1 -not -path "$stage/opt*"
   [ "$output" = "" ]
   run -0 built_make uninstall DESTDIR="$stage" PREFIX=/opt/here
-  run -0 find "$stage" -not -type d
-  [ "$output" = "" ]
+  [ ! -e "$stage" ]
+}
+
+@test "install: uninstall leaves folders that were there before, or are not empty" {
+  mkdir -p "$stage/opt/here/bin"
+  run -0 built_make install DESTDIR="$stage" PREFIX=/opt/here
+  touch "$stage/opt/here/share/man/mine"
+  run -0 built_make uninstall DESTDIR="$stage" PREFIX=/opt/here
+  [ "$(cd "$stage" && find . -type d | sort | paste -sd ' ')" = '. ./opt ./opt/here ./opt/here/bin ./opt/here/share ./opt/here/share/man' ]
+  rm "$stage/opt/here/share/man/mine"
+  run -0 built_make uninstall DESTDIR="$stage" PREFIX=/opt/here
+  [ "$(cd "$stage" && find . -type d | sort | paste -sd ' ')" = '. ./opt ./opt/here ./opt/here/bin' ]
 }
 
 @test "install: the default is /usr/local; LIBDIR and MANDIR can be set; a second install replaces the first" {
@@ -194,14 +225,14 @@ loads() {
     make LIB="$lib" COMMAND="${lib%/*}/command" BUILD="$BUILT" uninstall
     if loads || grep libclosetrace /etc/ld.so.cache; then exit 1; fi'
   [[ $output != *'is not where the loader looks'* ]]
-  [ -z "$(find "$COPY/local" -not -type d)" ]
+  [ -z "$(find "$COPY/local" -mindepth 1)" ]
 }
 
 @test "install: where the loader does not look, make install says what to do" {
   run -0 built_make install PREFIX="$BATS_TEST_TMPDIR/odd"
   [[ $output == *"LD_PRELOAD=$BATS_TEST_TMPDIR/odd/lib/libclosetrace.so"* ]]
   built_make uninstall PREFIX="$BATS_TEST_TMPDIR/odd"
-  [ -z "$(find "$BATS_TEST_TMPDIR/odd" -not -type d)" ]
+  [ ! -e "$BATS_TEST_TMPDIR/odd" ]
 }
 
 @test "clean: removes what was built, and nothing else" {
@@ -221,7 +252,7 @@ loads() {
   run -0 make help
   read -ra targets < <(sed -n 's/^\.PHONY: //p' Makefile)
   for target in "${targets[@]}"; do
-    case $target in all | help | test-programs | FORCE) continue ;; esac
+    case $target in all | built | help | test-programs | FORCE) continue ;; esac
     [[ $output == *"make $target"* ]]
   done
 }

@@ -12,6 +12,9 @@ setup() {
   run -0 --separate-stderr examples/demo/run
   # shellcheck disable=SC2154 # run sets it
   [ "$stderr" = "" ]
+  # The trace is in the order of time.
+  sed -n '/^1\. A trace/,/^2\. /p' <<<"$output" | grep -oE '^[0-9]{2}:[0-9]{2}:[0-9.]+' | tee "$TMPDIR/times" | sort -c
+  [ "$(wc -l <"$TMPDIR/times")" -ge 8 ]
   output=$(tr -s ' \n' ' ' <<<"$output") # wherever its lines were wrapped
   [[ $output == *'1. A trace'*nginx*curl*'close('*'FIN sent'*'2. The same again'* ]]
   [[ $output == *'takes a connection from 127.0.0.1:'* ]]

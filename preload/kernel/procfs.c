@@ -42,11 +42,8 @@ bool parse_number(const char *text, uint64_t *number) {
 }
 
 const char *text_behind(const char *text, const char *label) {
-    const size_t length = strlen(label);
-    for (; *text; text++)
-        if (strncmp(text, label, length) == 0)
-            return text + length;
-    return NULL;
+    const char *at = strstr(text, label);
+    return at ? at + strlen(label) : NULL;
 }
 
 /* The next number, or -1 at the end. */

@@ -28,7 +28,7 @@ void listing_close(struct listing *listing);
 /* The decimal number at the beginning of text; false: there is none. */
 bool parse_number(const char *text, uint64_t *number);
 
-/* What stands behind the label in text; NULL: there is none. (libc's strstr() takes hundreds of bytes of the stack.) */
+/* What stands behind the label in text; NULL: there is none. */
 const char *text_behind(const char *text, const char *label);
 
 /* "/proc/PID/WHAT", or "/proc/PID/task/TID/WHAT" where tid is not 0. */
