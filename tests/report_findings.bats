@@ -201,7 +201,7 @@ without() {
 @test "closed-anothers: a number closed twice was another thread's by then" {
   with 'finding closed-anothers' robbed 'and closed it again' 'failed with EBADF'
   scene not_robbed
-  [ -z "$(grep -E '^finding ' <<<"$found")" ]
+  run ! grep -qE "^finding " <<<"$found"
 }
 
 @test "shared-connection: two writers after a fork, possible; silent on a writer and a reader" {

@@ -4,12 +4,13 @@
 #   awk -f essence.awk FILE...      one line a fact: SECTION, WHO, what it did or said; sorted by WHO, each in its own order
 #
 # Kept: call, descriptor, result, references, verdict, reason, states; what a program says; headings. Dropped: times, ids,
-# addresses, offsets in a program, numbers with a point or of three digits and more, the host's count of orphans, frames of a
+# addresses, places in programs, numbers with a point or of three digits and more, the host's count of orphans, frames of a
 # process (+++), whether a FIN was acknowledged already when the
 # kernel was asked (FIN_WAIT1 or 2, LAST_ACK or gone), and who of two processes came first.
 
 function emit(who, text) {
-  gsub(/[+]0x[0-9a-f]+/, "+0xN", text)
+  gsub(/called from [^ ]+[+]0x[0-9a-f]+/, "called from", text)
+  gsub(/[0-9][0-9]:[0-9][0-9]:[0-9][0-9]\.[0-9]+/, "N", text)
   gsub(/[0-9]+\.[0-9]+/, "N", text)
   gsub(/[0-9][0-9][0-9]+/, "N", text)
   gsub(/  +/, "  ", text)
