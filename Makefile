@@ -50,7 +50,7 @@ MAP = preload/libclosetrace.map
 PURE := $(patsubst %.c,%,$(sort $(wildcard preload/pure/*.c cli/reader/*.c cli/analysis/*.c)))
 SOURCES := $(sort $(wildcard preload/*.c preload/*/*.c preload/arch/$(ARCH)/*.S))
 OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(SOURCES)))
-COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/command/%.o,$(sort $(wildcard cli/*.c cli/input/*.c cli/run/*.c cli/show/*.c cli/terminal/*.c)))
+COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/command/%.o,$(sort $(wildcard cli/*.c cli/input/*.c cli/look/*.c cli/run/*.c cli/show/*.c cli/terminal/*.c)))
 MANPAGES := $(sort $(wildcard docs/*.1 docs/*.3 docs/*.7))
 
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
@@ -96,7 +96,7 @@ $(LIB): $(OBJECTS) $(MAP) $(BUILD)/flags
 
 # The command shares the pure parts with the library, and looks at the kernel and the ledger with the library's eyes.
 LOOKING = $(patsubst %,$(BUILD)/command/preload/%.o,kernel/clock kernel/elf_symbol kernel/memory kernel/own_fds kernel/process kernel/procfs \
-          kernel/regular_file kernel/scratch kernel/seccomp_guard kernel/sock_diag kernel/tcp_socket output/event_socket \
+          kernel/regular_file kernel/scratch kernel/seccomp_guard kernel/sock_diag kernel/tcp_socket kernel/thread_call output/event_socket \
           output/timezone refs/ledger)
 $(COMMAND): $(COMMAND_OBJECTS) $(LOOKING) $(PURE:%=$(BUILD)/command/%.o) $(BUILD)/flags
 	$(say) LD $@

@@ -8,12 +8,13 @@
 #include "exit_status.h"
 
 /* command_run() has a header of its own. */
+int command_now(int argc, char **argv);
 int command_print(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_grep(int argc, char **argv);
 
 /* The options of each, NULL at the end: for hints, completion and the test of the manual. */
-extern const char *const print_options[], *const report_options[], *const grep_options[];
+extern const char *const print_options[], *const report_options[], *const grep_options[], *const now_options[];
 
 /* Ends with one that has no name. */
 struct subcommand {

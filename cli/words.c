@@ -49,6 +49,10 @@ static const char *print_option(unsigned i) {
     return print_options[i];
 }
 
+static const char *now_option(unsigned i) {
+    return now_options[i];
+}
+
 static const char *report_option(unsigned i) {
     return report_options[i];
 }
@@ -98,6 +102,7 @@ static const struct list {
     {"subcommands", subcommand_at, NULL},
     {"run-options", run_option, NULL},
     {"expressions", run_expression, NULL},
+    {"now-options", now_option, NULL},
     {"print-options", print_option, NULL},
     {"report-options", report_option, NULL},
     {"grep-options", grep_option, NULL},

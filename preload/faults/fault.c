@@ -85,12 +85,14 @@ static bool asks_for(const struct rule *rule, unsigned keys) {
 }
 
 static void set_standing_facts(const struct fault_subject *subject, const struct rule *rule, struct scratch *scratch) {
-    enum { STANDING = 1 << KEY_STATE | 1 << KEY_SENT | 1 << KEY_RECEIVED | 1 << KEY_UNREAD };
+    enum { STANDING = 1 << KEY_STATE | 1 << KEY_SENT | 1 << KEY_RECEIVED | 1 << KEY_UNREAD | 1 << KEY_IDLE };
     struct standing standing;
     struct references references;
     if (asks_for(rule, STANDING)) {
         standing_of(subject->fd, subject->identity, false, &standing);
         event_set_standing(&scratch->event, &standing);
+        scratch->event.has |= HAS_IDLE; /* also a short one */
+        scratch->event.idle_us = standing.idle_us;
     }
     if (asks_for(rule, 1U << KEY_REFS)) {
         references_count(socket_inode(subject->fd), subject->identity->cookie, scratch, &references);

@@ -8,7 +8,7 @@
 #include "line.h"
 #include "names.h"
 
-enum value_kind { VALUE_NUMBER, VALUE_ADDRESS, VALUE_WORD, VALUE_GLOB };
+enum value_kind { VALUE_NUMBER, VALUE_TIME, VALUE_ADDRESS, VALUE_WORD, VALUE_GLOB };
 
 /* The words that a VALUE_WORD may take. */
 struct vocabulary {
@@ -50,6 +50,7 @@ static const struct key {
     [KEY_SENT] = {"sent", VALUE_NUMBER, UINT64_MAX, NULL},
     [KEY_RECEIVED] = {"received", VALUE_NUMBER, UINT64_MAX, NULL},
     [KEY_UNREAD] = {"unread", VALUE_NUMBER, UINT64_MAX, NULL},
+    [KEY_IDLE] = {"idle", VALUE_TIME, (uint64_t)INT_MAX * 1000000, NULL},
     [KEY_HOW] = {"how", VALUE_WORD, 0, &hows},
     [KEY_COMM] = {"comm", VALUE_GLOB, 0, NULL},
     [KEY_CALL] = {"call", VALUE_GLOB, 0, NULL},
@@ -128,14 +129,61 @@ static bool number_parse(const struct part *part, size_t *at, uint64_t max, uint
     return *at > start || complain_of_number(part, start, error);
 }
 
-static bool range_parse(const struct part *part, uint64_t max, struct condition *condition, struct parse_error *error) {
+static bool is_digit_at(const struct part *part, size_t at) {
+    return at < part->length && part->text[at] >= '0' && part->text[at] <= '9';
+}
+
+/* Up to six decimals of a second, at *at: ".5" are 500000 microseconds. */
+static uint64_t decimals(const struct part *part, size_t *at) {
+    uint64_t microseconds = 0;
+    if (*at >= part->length || part->text[*at] != '.' || !is_digit_at(part, *at + 1))
+        return 0;
+    uint64_t worth = 100000;
+    for (++*at; is_digit_at(part, *at); ++*at, worth /= 10)
+        microseconds += worth * (uint64_t)(part->text[*at] - '0');
+    return microseconds;
+}
+
+/* Microseconds: of seconds, which may have decimals, or of what the unit says. */
+static bool time_parse(const struct part *part, size_t *at, uint64_t max, uint64_t *microseconds,
+                       struct parse_error *error) {
+    static const struct {
+        const char *name;
+        uint64_t times, divided;
+    } units[] = {{"ms", 1000, 1}, {"us", 1, 1}, {"ns", 1, 1000}, {"s", 1000000, 1}};
+    const size_t start = *at;
+    uint64_t number, times = 1000000, divided = 1;
+    if (!number_parse(part, at, UINT64_MAX / 2000000, &number, error))
+        return false;
+    const uint64_t rest = decimals(part, at);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        const size_t length = strlen(units[i].name);
+        if (part->length - *at < length || memcmp(part->text + *at, units[i].name, length) != 0)
+            continue;
+        times = units[i].times;
+        divided = units[i].divided;
+        *at += length;
+        break;
+    }
+    *microseconds = (number * times + rest * times / 1000000) / divided;
+    return *microseconds <= max || complain_of_size(max / 1000000, part->offset + start, error);
+}
+
+static bool amount_parse(const struct part *part, size_t *at, const struct key *key, uint64_t *amount,
+                         struct parse_error *error) {
+    return key->kind == VALUE_TIME ? time_parse(part, at, key->max, amount, error)
+                                   : number_parse(part, at, key->max, amount, error);
+}
+
+static bool range_parse(const struct part *part, const struct key *key, struct condition *condition,
+                        struct parse_error *error) {
     size_t at = 0;
-    if (!number_parse(part, &at, max, &condition->first, error))
+    if (!amount_parse(part, &at, key, &condition->first, error))
         return false;
     condition->last = condition->first;
     if (at == part->length)
         return true;
-    condition->last = max;
+    condition->last = key->max;
     if (part->length - at == 1 && part->text[at] == '+')
         return true;
     if (part->length - at < 2 || memcmp(part->text + at, "..", 2) != 0)
@@ -144,7 +192,7 @@ static bool range_parse(const struct part *part, uint64_t max, struct condition 
     if (at == part->length)
         return true;
     const size_t last_at = at;
-    if (!number_parse(part, &at, max, &condition->last, error))
+    if (!amount_parse(part, &at, key, &condition->last, error))
         return false;
     if (at != part->length)
         return complain_of_number(part, at, error);
@@ -202,7 +250,8 @@ static bool value_parse(const struct part *part, struct condition *condition, st
     const struct key *key = &keys[condition->key];
     switch (key->kind) {
     case VALUE_NUMBER:
-        return range_parse(part, key->max, condition, error);
+    case VALUE_TIME:
+        return range_parse(part, key, condition, error);
     case VALUE_ADDRESS:
         return address_value(part, condition, error);
     case VALUE_WORD:
@@ -354,6 +403,8 @@ static bool field_holds(const struct condition *condition, const struct event *e
         return number_holds(condition, event->has & HAS_TRAFFIC, event->received);
     case KEY_UNREAD:
         return number_holds(condition, event->has & HAS_UNREAD, event->unread);
+    case KEY_IDLE:
+        return number_holds(condition, event->has & HAS_IDLE, event->idle_us);
     case KEY_HOW:
         return (event->has & HAS_HOW) && word_holds(condition, how_name(event->how));
     case KEY_COMM:

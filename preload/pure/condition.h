@@ -20,6 +20,7 @@ enum condition_key {
     KEY_SENT,
     KEY_RECEIVED,
     KEY_UNREAD,
+    KEY_IDLE,
     KEY_HOW,
     KEY_COMM,
     KEY_CALL,
@@ -32,7 +33,7 @@ enum { CONDITIONS_MAX = 16 };
 struct condition {
     enum condition_key key;
     bool negated;
-    uint64_t first, last; /* numbers: an inclusive range */
+    uint64_t first, last; /* numbers, and times in microseconds: an inclusive range */
     struct address address;
     unsigned prefix_bits;
     const char *glob; /* words: not NUL-terminated */
@@ -46,8 +47,9 @@ struct conditions {
 
 /*
  * One condition, the length bytes at text + offset (offset is only for errors). False: *error says why.
- * A number takes N, FIRST.., FIRST+ (that or more), FIRST..LAST. STATE, ROLE and HOW take the contract's words,
- * also with '*'; a word that can match none of them is refused (state=ESTABLISH).
+ * A number takes N, FIRST.., FIRST+ (that or more), FIRST..LAST. So does a time, each in seconds or with s, ms, us, ns.
+ * STATE, ROLE and HOW take the contract's words, also with '*'; a word that can match none of them is refused
+ * (state=ESTABLISH).
  */
 bool condition_parse(const char *text, size_t offset, size_t length, struct condition *condition,
                      struct parse_error *error);

@@ -1,76 +1,14 @@
 #define _GNU_SOURCE
 #include "blocked_threads.h"
 
-#include <poll.h>
 #include <string.h>
-#include <sys/select.h>
 
 #include "kernel/process.h"
 #include "kernel/procfs.h"
 #include "pending_releases.h"
 #include "kernel/seccomp_guard.h"
+#include "kernel/thread_call.h"
 #include "fd_table.h"
-
-/* The calls in which a thread keeps the file of the descriptor that is its first argument. */
-static const char *call_on_descriptor(uint64_t number) {
-    switch (number) {
-    case SYS_read:
-        return "read";
-    case SYS_readv:
-        return "readv";
-    case SYS_write:
-        return "write";
-    case SYS_writev:
-        return "writev";
-    case SYS_recvfrom:
-        return "recvfrom";
-    case SYS_recvmsg:
-        return "recvmsg";
-    case SYS_recvmmsg:
-        return "recvmmsg";
-    case SYS_sendto:
-        return "sendto";
-    case SYS_sendmsg:
-        return "sendmsg";
-    case SYS_sendmmsg:
-        return "sendmmsg";
-    case SYS_sendfile:
-        return "sendfile";
-    case SYS_splice:
-        return "splice";
-    case SYS_accept:
-        return "accept";
-    case SYS_accept4:
-        return "accept4";
-    case SYS_connect:
-        return "connect";
-    default:
-        return NULL;
-    }
-}
-
-static const char *call_on_set(uint64_t number) {
-    switch (number) {
-    case SYS_poll:
-        return "poll";
-    case SYS_ppoll:
-        return "ppoll";
-    case SYS_select:
-        return "select";
-    case SYS_pselect6:
-        return "pselect6";
-    default:
-        return NULL;
-    }
-}
-
-/* A copy of another thread's or process's memory; false if it cannot be had. */
-static bool copy_from(int pid, uint64_t from, void *to, size_t size) {
-    struct {
-        uint64_t base, length;
-    } local = {(uintptr_t)to, size}, remote = {from, size};
-    return probe(SYS_process_vm_readv, pid, (long)&local, 1, (long)&remote, 1, 0) == (long)size;
-}
 
 /* Which numbers are looked for. */
 struct wanted {
@@ -93,73 +31,16 @@ static bool is_wanted(const struct wanted *wanted, uint64_t number) {
     return (last == 0 || last == wanted->cookie) && !is_open_in(wanted->pid, (int)number);
 }
 
-static bool in_poll_set(const struct wanted *wanted, uint64_t set, uint64_t count) {
-    for (uint64_t i = 0; i < count && i < 4096; i++) {
-        struct pollfd entry = {0};
-        if (!copy_from(wanted->pid, set + i * sizeof entry, &entry, sizeof entry))
-            return false;
-        if (entry.fd >= 0 && is_wanted(wanted, (uint64_t)entry.fd))
-            return true;
-    }
-    return false;
-}
-
-static bool in_select_sets(const struct wanted *wanted, const uint64_t arguments[4]) {
-    for (uint64_t at = 0; at < arguments[0] && at < FD_SETSIZE; at += 64) {
-        uint64_t bits = 0, word;
-        for (int set = 1; set <= 3; set++)
-            if (arguments[set] && copy_from(wanted->pid, arguments[set] + at / 8, &word, sizeof word))
-                bits |= word;
-        for (uint64_t bit = 0; bit < 64 && at + bit < arguments[0]; bit++)
-            if (bits >> bit & 1 && is_wanted(wanted, at + bit))
-                return true;
-    }
-    return false;
-}
-
-/* "NUMBER 0xARG0 0xARG1 ...": /proc/PID/task/TID/syscall; "running" where it is in none, or at work inside it. */
-static bool parse_call(const char *text, uint64_t *number, uint64_t arguments[4]) {
-    if (!parse_number(text, number))
-        return false;
-    for (int i = 0; i < 4; i++) {
-        while (*text && *text != 'x')
-            text++;
-        if (!*text++)
-            return false;
-        arguments[i] = 0;
-        for (;; text++) {
-            unsigned digit;
-            if (*text >= '0' && *text <= '9')
-                digit = (unsigned)(*text - '0');
-            else if (*text >= 'a' && *text <= 'f')
-                digit = (unsigned)(*text - 'a') + 10;
-            else
-                break;
-            arguments[i] = arguments[i] << 4 | digit;
-        }
-    }
-    return true;
+static bool wants(uint64_t number, void *context) {
+    return is_wanted(context, number);
 }
 
 /* running: set where that cannot be seen, because the thread is at work. */
-static const char *call_of_thread(const struct wanted *wanted, int tid, struct scratch *scratch, bool *running) {
-    char path[PROC_PATH];
-    uint64_t number, arguments[4];
-    proc_path(path, sizeof path, wanted->pid, tid, "/syscall");
-    if (proc_read(path, scratch->text, 256) <= 0)
-        return NULL;
-    if (!parse_call(scratch->text, &number, arguments)) {
-        *running = *running || scratch->text[0] == 'r';
-        return NULL;
-    }
-    const char *call = call_on_descriptor(number);
-    if (call) /* splice() may have it at its other end */
-        return is_wanted(wanted, arguments[0]) || (number == SYS_splice && is_wanted(wanted, arguments[2])) ? call
-                                                                                                            : NULL;
-    call = call_on_set(number);
-    if (call && (number == SYS_poll || number == SYS_ppoll))
-        return in_poll_set(wanted, arguments[0], arguments[1]) ? call : NULL;
-    return call && in_select_sets(wanted, arguments) ? call : NULL;
+static const char *call_of_thread(struct wanted *wanted, int tid, struct scratch *scratch, bool *running) {
+    struct thread_call call;
+    const enum thread_seen seen = thread_call_of(wanted->pid, tid, scratch, &call);
+    *running = *running || seen == THREAD_RUNS;
+    return seen == THREAD_IN_CALL ? thread_call_keeps(&call, wanted->pid, wants, wanted) : NULL;
 }
 
 /* Threads that were found. */
@@ -177,7 +58,7 @@ static bool is_listed(const struct threads *threads, int tid) {
     return false;
 }
 
-static void search_threads(const struct wanted *wanted, struct scratch *scratch, struct threads *threads) {
+static void search_threads(struct wanted *wanted, struct scratch *scratch, struct threads *threads) {
     char path[PROC_PATH];
     struct listing listing;
     int self = process_thread_id();

@@ -8,10 +8,11 @@
 
 #define NUMBERS   "; N, FIRST..LAST, FIRST.. or FIRST+ (that or more) would be right"
 #define ADDRESSES "; 127.0.0.1, [::1], 10.0.0.0/8 or [2001:db8::]/32 would be right"
-#define KEYS      "lport, rport, laddr, raddr, fd, role, state, refs, sent, received, unread, how, comm, call or caller"
+#define KEYS \
+    "lport, rport, laddr, raddr, fd, role, state, refs, sent, received, unread, idle, how, comm, call or caller"
 #define SHAPE                                             \
     "KEY=VALUE or KEY!=VALUE would be right, KEY one of " \
-    "lport, rport, laddr, raddr, fd, role, state, refs, sent, received, unread, how, comm, call, caller"
+    "lport, rport, laddr, raddr, fd, role, state, refs, sent, received, unread, idle, how, comm, call, caller"
 #define STATES \
     "ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, LISTEN or CLOSING"
 
@@ -26,6 +27,8 @@ static struct event accepted(void) {
     event.sent = 1000;
     event.received = 0;
     event.unread = UINT64_MAX;
+    event.has |= HAS_IDLE;
+    event.idle_us = 10000000;
     snprintf(event.caller_module, CALLER_MODULE_SIZE, "libfoo.so");
     event.caller_offset = 0x1f2e;
     return event;
@@ -73,6 +76,11 @@ static void that_hold(void) {
         "sent=1..1000",
         "received=0",
         "unread=18446744073709551615",
+        "idle=10",
+        "idle=10s",
+        "idle=9.5s+",
+        "idle=9500ms..10000001us",
+        "idle=10..",
         "how=SHUT_WR",
         "comm=ngin*",
         "comm=n*x",
@@ -96,7 +104,7 @@ static void that_do_not_hold(void) {
         "raddr=10.0.0.0/8", "laddr=[::]/0", "fd=8",          "role=client",      "role!=*",
         "state=CLOSE_WAIT", "refs=1",       "refs=3+",       "sent=0",           "how=SHUT_RD",
         "comm=ngin",        "comm=*y",      "call=fclose",   "caller=libfoo.so", "lport=8080:fd=8",
-        "fd=8:lport=8080",
+        "fd=8:lport=8080",  "idle=11s+",    "idle=10ms",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (holds(&event, texts[i]))
@@ -106,8 +114,8 @@ static void that_do_not_hold(void) {
 static void what_is_not_there_meets_only_negations(void) {
     struct event event;
     static const char *const texts[] = {
-        "lport=0..", "rport=0..",    "laddr=0.0.0.0/0", "raddr=[::]/0", "fd=0..", "role=*", "state=*",  "refs=0..",
-        "sent=0..",  "received=0..", "unread=0..",      "how=*",        "comm=*", "call=*", "caller=*",
+        "lport=0..", "rport=0..",    "laddr=0.0.0.0/0", "raddr=[::]/0", "fd=0..", "role=*", "state=*", "refs=0..",
+        "sent=0..",  "received=0..", "unread=0..",      "idle=0..",     "how=*",  "comm=*", "call=*",  "caller=*",
     };
     event_init(&event, OP_CLOSE);
     event.role = ROLE_SERVER; /* without HAS_SOCKET */

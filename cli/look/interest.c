@@ -1,0 +1,114 @@
+#define _GNU_SOURCE
+#include "interest.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel/procfs.h"
+#include "kernel/thread_call.h"
+#include "passes.h"
+
+static bool is_it(uint64_t number, void *context) {
+    return number == (uint64_t) * (const int *)context;
+}
+
+static enum interest of_threads(int pid, int fd, struct scratch *scratch) {
+    struct folder threads = {0};
+    struct thread_call call;
+    enum interest interest = INTEREST_NONE;
+    char path[PROC_PATH];
+    int tid;
+    proc_path(path, sizeof path, pid, 0, "/task");
+    if (!folder_open(&threads, AT_FDCWD, path))
+        return INTEREST_UNKNOWN;
+    while (interest != INTEREST_WAITS && folder_next(&threads, &tid)) {
+        if (thread_call_of(pid, tid, scratch, &call) != THREAD_IN_CALL)
+            interest = INTEREST_UNKNOWN;
+        else if (thread_call_keeps(&call, pid, is_it, &fd))
+            interest = INTEREST_WAITS;
+    }
+    folder_close(&threads);
+    free(threads.buffer);
+    return interest;
+}
+
+/* "tfd:       21 events: ..." of an epoll set; "flags:  02000002" of any descriptor: a number of that base. */
+static bool info_has(int pid, int fd, const char *key, int base, unsigned long value, unsigned long mask) {
+    char path[PROC_PATH], line[256];
+    const size_t length = strlen(key);
+    bool found = false;
+    proc_descriptor_path(path, sizeof path, pid, "/fdinfo/", fd);
+    FILE *info = fopen(path, "re");
+    while (info && !found && fgets(line, sizeof line, info))
+        found = strncmp(line, key, length) == 0 && (strtoul(line + length, NULL, base) & mask) == value;
+    if (info)
+        fclose(info);
+    return found;
+}
+
+static enum interest of_sets(int pid, int fd) {
+    struct folder descriptors = {0};
+    enum interest interest = INTEREST_NONE;
+    char path[PROC_PATH], link[PROC_LINK];
+    int other;
+    proc_path(path, sizeof path, pid, 0, "/fd");
+    if (!folder_open(&descriptors, AT_FDCWD, path))
+        return INTEREST_UNKNOWN;
+    for (const char *name; interest != INTEREST_WAITS && (name = folder_next(&descriptors, &other));) {
+        const ssize_t length = readlinkat(descriptors.fd, name, link, sizeof link - 1);
+        link[length > 0 ? length : 0] = '\0';
+        if (strcmp(link, "anon_inode:[io_uring]") == 0)
+            interest = INTEREST_UNKNOWN;
+        else if (strcmp(link, "anon_inode:[eventpoll]") == 0 &&
+                 info_has(pid, other, "tfd:", 10, (unsigned long)fd, ~0UL))
+            interest = INTEREST_WAITS;
+    }
+    folder_close(&descriptors);
+    free(descriptors.buffer);
+    return interest;
+}
+
+enum interest interest_of(int pid, int fd) {
+    struct scratch *scratch = scratch_take();
+    if (!scratch)
+        return INTEREST_UNKNOWN;
+    const enum interest threads = of_threads(pid, fd, scratch);
+    scratch_give(scratch);
+    if (threads == INTEREST_WAITS)
+        return threads;
+    const enum interest sets = of_sets(pid, fd);
+    return sets == INTEREST_NONE ? threads : sets;
+}
+
+bool closes_on_exec(int pid, int fd) {
+    return info_has(pid, fd, "flags:", 8, O_CLOEXEC, O_CLOEXEC);
+}
+
+static bool program_of(int pid, struct stat *status) {
+    char path[PROC_PATH];
+    proc_path(path, sizeof path, pid, 0, "/exe");
+    return stat(path, status) == 0;
+}
+
+bool same_program(int pid, int other) {
+    struct stat one, two;
+    return program_of(pid, &one) && program_of(other, &two) && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+}
+
+const char *command_line(int pid, char text[COMMAND_LINE_SIZE]) {
+    char path[PROC_PATH];
+    proc_path(path, sizeof path, pid, 0, "/cmdline");
+    long length = proc_read(path, text, COMMAND_LINE_SIZE);
+    while (length > 0 && text[length - 1] == '\0')
+        length--;
+    for (long i = 0; i < length; i++)
+        if (text[i] == '\0')
+            text[i] = ' ';
+    if (length == COMMAND_LINE_SIZE - 1)
+        memcpy(text + length - 3, "...", 3);
+    return length > 0 ? text : "COMMAND";
+}

@@ -1,0 +1,102 @@
+#include "world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "grow.h"
+
+static uint64_t mix(uint64_t number) {
+    number ^= number >> 32;
+    number *= 0x9E3779B97F4A7C15ULL;
+    return number ^ number >> 29;
+}
+
+static uint64_t address_mix(const struct address *address) {
+    uint64_t parts[2];
+    memcpy(parts, address->ip, sizeof parts);
+    return mix(parts[0] ^ mix(parts[1] + address->port));
+}
+
+static size_t slot_of(const struct world *world, const struct address *local, const struct address *remote) {
+    return (size_t)mix(address_mix(local) * 3 + address_mix(remote)) & (world->table_size - 1);
+}
+
+/* The scope is not compared: inet_diag does not tell it. */
+static bool same_place(const struct address *a, const struct address *b) {
+    return a->port == b->port && a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
+}
+
+/* The first with these addresses, or NOBODY; from: *slot, which goes on behind it. */
+static int32_t find_tuple(const struct world *world, const struct address *local, const struct address *remote) {
+    for (size_t slot = slot_of(world, local, remote); world->by_tuple[slot];
+         slot = (slot + 1) & (world->table_size - 1)) {
+        const struct sighting *there = &world->list[world->by_tuple[slot] - 1];
+        if (same_place(&there->local, local) && same_place(&there->remote, remote))
+            return (int32_t)world->by_tuple[slot] - 1;
+    }
+    return NOBODY;
+}
+
+/* A socket that moved while the dump went over the table is there twice. */
+static void put(struct world *world, size_t i) {
+    struct sighting *sighting = &world->list[i];
+    size_t slot = slot_of(world, &sighting->local, &sighting->remote);
+    for (; world->by_tuple[slot]; slot = (slot + 1) & (world->table_size - 1))
+        if (world->list[world->by_tuple[slot] - 1].cookie == sighting->cookie)
+            sighting->twice = true;
+    if (!sighting->twice)
+        world->by_tuple[slot] = (uint32_t)i + 1;
+}
+
+static void index_by_tuple(struct world *world) {
+    world->table_size = 64;
+    while (world->table_size < 2 * world->count)
+        world->table_size *= 2;
+    free(world->by_tuple);
+    world->by_tuple = zeroed(world->table_size, sizeof *world->by_tuple);
+    for (size_t i = 0; i < world->count; i++)
+        put(world, i);
+}
+
+/* Who listens where that address is: on it, or on all of them. */
+static int32_t find_listener(const struct world *world, const struct address *address) {
+    struct address here = *address, nowhere = {.family = address->family};
+    for (int turn = 0; turn < 3; turn++) {
+        int32_t found = find_tuple(world, &here, &nowhere);
+        if (found != NOBODY && world->list[found].state == STATE_LISTEN)
+            return found;
+        memset(here.ip, 0, sizeof here.ip);
+        if (turn == 1)
+            here.family = nowhere.family = ADDRESS_V6;
+    }
+    return NOBODY;
+}
+
+static enum event_role role_of(const struct world *world, const struct sighting *sighting) {
+    if (sighting->listener != NOBODY)
+        return ROLE_SERVER;
+    return find_listener(world, &sighting->remote) != NOBODY ? ROLE_CLIENT : ROLE_UNKNOWN;
+}
+
+void world_pair(struct world *world) {
+    index_by_tuple(world);
+    for (size_t i = 0; i < world->count; i++) {
+        struct sighting *sighting = &world->list[i];
+        if (sighting->state == STATE_LISTEN || sighting->twice)
+            continue;
+        sighting->peer = find_tuple(world, &sighting->remote, &sighting->local);
+        if (sighting->peer == (int32_t)i)
+            sighting->peer = NOBODY; /* connected to itself */
+        sighting->listener = find_listener(world, &sighting->local);
+        sighting->role = role_of(world, sighting);
+    }
+}
+
+void world_free(struct world *world) {
+    free(world->list);
+    free(world->holdings);
+    free(world->processes);
+    free(world->by_inode);
+    free(world->by_tuple);
+    memset(world, 0, sizeof *world);
+}

@@ -1,0 +1,376 @@
+#include "wrong.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "analysis/finding.h"
+#include "grow.h"
+#include "interest.h"
+#include "kernel/procfs.h"
+#include "kernel/sock_diag.h"
+#include "show/standing_table.h"
+
+static const uint64_t long_ms = 10000;
+
+/* Alike ones: of one process, on one port, of one kind. The first is the example, and has stood longest. */
+struct claim {
+    enum finding_kind kind;
+    enum certainty certainty;
+    const struct sighting *sighting;
+    int pid;       /* who is to do something about it; 0: not known */
+    uint16_t port; /* of the server's end, as far as that is known */
+    unsigned more;
+    uint64_t youngest_ms;
+};
+
+struct wrong {
+    struct world *world;
+    struct scratch *scratch;
+    struct claim *claims;
+    size_t count, room;
+    bool *excused; /* by the place in world.list: half-closed, and waits for its peer on behalf of another */
+};
+
+static const struct onlooker *holder_process(const struct world *world, const struct sighting *sighting) {
+    return sighting->holding == NOBODY ? NULL : &world->processes[world->holdings[sighting->holding].process];
+}
+
+static bool holds(const struct world *world, const struct sighting *sighting, int pid) {
+    for (int32_t at = sighting->holding; at != NOBODY; at = world->holdings[at].next)
+        if (world->processes[world->holdings[at].process].pid == pid)
+            return true;
+    return false;
+}
+
+static bool is_half_closed(const struct sighting *sighting) {
+    return sighting->inode && (sighting->state == STATE_FIN_WAIT1 || sighting->state == STATE_FIN_WAIT2);
+}
+
+/* The kernel still says so: the same socket in the same state; and the descriptor still stands for it. */
+static bool is_still_so(const struct wrong *wrong, const struct sighting *sighting) {
+    const struct identity identity = {.cookie = sighting->cookie,
+                                      .local = sighting->local,
+                                      .remote = sighting->remote,
+                                      .interface = sighting->interface};
+    struct diag_answer answer;
+    diag_look_up(&identity, wrong->scratch, &answer);
+    if (answer.asked && (!answer.found || answer.state != sighting->state || answer.inode != sighting->inode))
+        return false;
+    for (int32_t at = sighting->holding; at != NOBODY; at = wrong->world->holdings[at].next) {
+        const struct holding *holding = &wrong->world->holdings[at];
+        char path[PROC_PATH], link[PROC_LINK];
+        if (holding->fd < 0)
+            continue;
+        proc_descriptor_path(path, sizeof path, wrong->world->processes[holding->process].pid, "/fd/", holding->fd);
+        const ssize_t length = readlink(path, link, sizeof link - 1);
+        if (proc_inode_in(link, length) != sighting->inode)
+            return false;
+    }
+    return true;
+}
+
+static uint16_t port_of(const struct sighting *sighting) {
+    return sighting->role == ROLE_CLIENT ? sighting->remote.port : sighting->local.port;
+}
+
+static bool is_alike(const struct claim *claim, const struct claim *other) {
+    return claim->kind == other->kind && claim->certainty == other->certainty && claim->pid == other->pid &&
+           claim->port == other->port && claim->sighting->role == other->sighting->role &&
+           sighting_in_queue(claim->sighting) == sighting_in_queue(other->sighting) &&
+           sighting_end_unread(claim->sighting) == sighting_end_unread(other->sighting);
+}
+
+static void claim(struct wrong *wrong, enum finding_kind kind, enum certainty certainty,
+                  const struct sighting *sighting, int pid) {
+    const struct claim new = {.kind = kind,
+                              .certainty = certainty,
+                              .sighting = sighting,
+                              .pid = pid,
+                              .port = port_of(sighting),
+                              .youngest_ms = sighting_in_state_ms(sighting)};
+    if (!is_still_so(wrong, sighting))
+        return;
+    for (size_t i = 0; i < wrong->count; i++)
+        if (is_alike(&wrong->claims[i], &new)) {
+            wrong->claims[i].more++;
+            wrong->claims[i].youngest_ms = new.youngest_ms;
+            return;
+        }
+    *GROW(wrong->claims, wrong->count, wrong->room) = new;
+}
+
+/*
+ * A relay passes the end on: it shuts its own connection down at that moment, and waits for the end of that one's peer.
+ * So both have been in their states for as long. whose: it has another that may have been shut down for this.
+ */
+static bool is_passed_on(struct wrong *wrong, const struct sighting *sighting, bool *maybe) {
+    enum { TOGETHER_MS = 2000 };
+    struct world *world = wrong->world;
+    *maybe = false;
+    for (size_t i = 0; i < world->count; i++) {
+        const struct sighting *other = &world->list[i];
+        const struct onlooker *process = holder_process(world, other);
+        if (!is_half_closed(other) || !process || wrong->excused[i] || !holds(world, sighting, process->pid))
+            continue;
+        const int64_t apart = (int64_t)sighting_in_state_ms(sighting) - (int64_t)sighting_in_state_ms(other);
+        if (apart < TOGETHER_MS && apart > -TOGETHER_MS) {
+            wrong->excused[i] = true;
+            return true;
+        }
+        *maybe = true;
+    }
+    return false;
+}
+
+static bool has_stood_long(const struct sighting *sighting) {
+    return sighting->has_info && sighting_idle_ms(sighting) >= long_ms && sighting_in_state_ms(sighting) >= long_ms;
+}
+
+static int listener_pid(const struct world *world, const struct sighting *sighting) {
+    const struct onlooker *process =
+        sighting->listener == NOBODY ? NULL : holder_process(world, &world->list[sighting->listener]);
+    return process ? process->pid : 0;
+}
+
+static void look_at_close_wait(struct wrong *wrong, const struct sighting *sighting) {
+    const struct onlooker *process = holder_process(wrong->world, sighting);
+    bool maybe = false;
+    if (sighting->state != STATE_CLOSE_WAIT || !has_stood_long(sighting))
+        return;
+    if (process && is_passed_on(wrong, sighting, &maybe))
+        return;
+    claim(wrong, FINDING_CLOSE_WAIT, maybe ? POSSIBLE : CERTAIN, sighting,
+          process ? process->pid : listener_pid(wrong->world, sighting));
+}
+
+/* Where the peer's end is here and has had the FIN for as long, the fault is there. */
+static void look_at_half_closed(struct wrong *wrong, const struct sighting *sighting) {
+    const struct onlooker *process = holder_process(wrong->world, sighting);
+    const size_t place = (size_t)(sighting - wrong->world->list);
+    const bool both = (sighting->shut & (SHUT_READING | SHUT_WRITING)) == (SHUT_READING | SHUT_WRITING);
+    if (sighting->state != STATE_FIN_WAIT2 || !sighting->inode || !has_stood_long(sighting) ||
+        wrong->excused[place] || !process || (sighting->peer != NOBODY && !both))
+        return;
+    claim(wrong, FINDING_NEVER_CLOSED, both ? CERTAIN : POSSIBLE, sighting, process->pid);
+}
+
+/*
+ * Somebody came by it without meaning to: he stands on a number that an exec left open, waits for nothing on it, and
+ * runs another program than who listens there, who has it no more.
+ */
+static bool is_strangers(const struct world *world, const struct sighting *sighting) {
+    for (int32_t at = sighting->holding; at != NOBODY; at = world->holdings[at].next) {
+        const struct holding *holding = &world->holdings[at];
+        const int pid = world->processes[holding->process].pid, server = listener_pid(world, sighting);
+        if (holding->fd <= STDERR_FILENO || server == 0 || holds(world, sighting, server) ||
+            same_program(pid, server) || closes_on_exec(pid, holding->fd) ||
+            interest_of(pid, holding->fd) != INTEREST_NONE)
+            return false;
+    }
+    return sighting->holding != NOBODY;
+}
+
+static void look_at_held(struct wrong *wrong, const struct sighting *sighting) {
+    enum { HELD_MS = 1000 };
+    if (sighting->state == STATE_ESTABLISHED && sighting->role == ROLE_SERVER && sighting->has_info &&
+        sighting_idle_ms(sighting) >= HELD_MS && is_strangers(wrong->world, sighting))
+        claim(wrong, FINDING_FIN_WITHHELD, POSSIBLE, sighting, holder_process(wrong->world, sighting)->pid);
+}
+
+/* Each holder is asleep, and none in accept() or with it in a set; and nobody serves a connection that came here. */
+static bool is_deserted(const struct world *world, const struct sighting *sighting) {
+    for (size_t i = 0; i < world->count; i++)
+        if (world->list[i].listener >= 0 && &world->list[world->list[i].listener] == sighting &&
+            world->list[i].inode != 0)
+            return false;
+    for (int32_t at = sighting->holding; at != NOBODY; at = world->holdings[at].next) {
+        const struct holding *holding = &world->holdings[at];
+        const struct onlooker *process = &world->processes[holding->process];
+        if (holding->fd <= STDERR_FILENO || closes_on_exec(process->pid, holding->fd) ||
+            interest_of(process->pid, holding->fd) != INTEREST_NONE)
+            return false;
+    }
+    return sighting->holding != NOBODY;
+}
+
+static void look_at_listener(struct wrong *wrong, const struct sighting *sighting) {
+    if (sighting->state != STATE_LISTEN || sighting->holding == NOBODY)
+        return;
+    const int pid = holder_process(wrong->world, sighting)->pid;
+    if (is_deserted(wrong->world, sighting))
+        claim(wrong, FINDING_PORT_HELD, POSSIBLE, sighting, pid);
+    else if (sighting->receive_queue > sighting->send_queue)
+        claim(wrong, FINDING_QUEUE_FULL, NOTE, sighting, pid);
+}
+
+/* The words. */
+
+struct telling {
+    struct wrong *wrong;
+    struct analysis *analysis;
+    struct finding *finding;
+    const struct claim *claim;
+    char holders[HOLDERS_TEXT_SIZE];
+};
+
+#define SAY(telling, ...) finding_say((telling)->analysis, (telling)->finding, __VA_ARGS__)
+
+static const char *time_words(uint64_t milliseconds) {
+    static char texts[2][DURATION_TEXT_SIZE];
+    static unsigned turn;
+    return duration_text(milliseconds, texts[turn++ % 2]);
+}
+
+static void say_more(struct telling *telling) {
+    const struct claim *claim = telling->claim;
+    if (claim->more > 0)
+        SAY(telling, "%u more like this, the youngest for %s", claim->more, time_words(claim->youngest_ms));
+}
+
+static void say_next_in_program(struct telling *telling, const char *what) {
+    char command[COMMAND_LINE_SIZE];
+    const int pid = telling->claim->pid;
+    SAY(telling,
+        "next: gdb -p %d (thread apply all bt) shows what it does instead; %s cannot be seen from outside: "
+        "closetrace run -- %s",
+        pid, what, command_line(pid, command));
+}
+
+/* Others who have it too: to close one descriptor is not enough. */
+static void say_others(struct telling *telling) {
+    const struct sighting *sighting = telling->claim->sighting;
+    if (sighting->holders > 1)
+        SAY(telling, "%u descriptors hold it (%s): it ends when the last is closed", sighting->holders,
+            telling->holders);
+}
+
+static void say_close_wait_in_queue(struct telling *telling) {
+    const struct sighting *sighting = telling->claim->sighting;
+    char listener[HOLDERS_TEXT_SIZE] = "nobody that can be seen";
+    if (sighting->listener != NOBODY)
+        holders_text(telling->wrong->world, &telling->wrong->world->list[sighting->listener], listener);
+    SAY(telling, "the client has given up, %s ago at least, and nobody has accepted the connection: it waits in the queue "
+                 "of the listener that %s has",
+        time_words(sighting_in_state_ms(sighting)), listener);
+    say_more(telling);
+    if (telling->claim->pid)
+        SAY(telling, "next: gdb -p %d (thread apply all bt) shows why it does not accept", telling->claim->pid);
+}
+
+static void say_close_wait(struct telling *telling) {
+    const struct sighting *sighting = telling->claim->sighting;
+    if (sighting_in_queue(sighting)) {
+        say_close_wait_in_queue(telling);
+        return;
+    }
+    SAY(telling, "the peer has ended, %s ago at least, and waits for a close by %s; no data has moved for %s",
+        time_words(sighting_in_state_ms(sighting)), telling->holders, time_words(sighting_idle_ms(sighting)));
+    if (!sighting_end_unread(sighting))
+        SAY(telling, "the program has read the end (read() returned 0), and not closed");
+    else if (sighting_unread(sighting) > 0)
+        SAY(telling, "%llu bytes before the end are unread: a close now would send an RST",
+            (unsigned long long)sighting_unread(sighting));
+    else
+        SAY(telling, "no read has come to the end: the program does not look at this connection");
+    if (telling->claim->certainty == POSSIBLE)
+        SAY(telling, "the process has half-closed connections of its own: whether it waits there on behalf of this one "
+                     "cannot be seen");
+    say_more(telling);
+    say_others(telling);
+    if (telling->claim->pid)
+        say_next_in_program(telling, "which code should close");
+}
+
+static void say_never_closed(struct telling *telling) {
+    const struct sighting *sighting = telling->claim->sighting;
+    const bool both = telling->claim->certainty == CERTAIN;
+    SAY(telling, "%s shut it down (%s), the peer knows since %s at least, and it was left open without traffic for %s",
+        telling->holders, both ? "SHUT_RDWR" : "SHUT_WR", time_words(sighting_in_state_ms(sighting)),
+        time_words(sighting_idle_ms(sighting)));
+    if (!both)
+        SAY(telling, "whether it still waits for its peer's end cannot be seen");
+    say_more(telling);
+    say_others(telling);
+    say_next_in_program(telling, "which code should close");
+}
+
+static void say_fin_withheld(struct telling *telling) {
+    const struct world *world = telling->wrong->world;
+    const struct sighting *sighting = telling->claim->sighting;
+    char server[HOLDERS_TEXT_SIZE];
+    holders_text(world, &world->list[sighting->listener], server);
+    SAY(telling, "%s holds it, and does not wait for anything on it; the server there, %s, has it no more: its FIN has not "
+                 "left",
+        telling->holders, server);
+    SAY(telling, "whether %d is to work on it cannot be seen; no data has moved for %s", telling->claim->pid,
+        time_words(sighting_idle_ms(sighting)));
+    say_more(telling);
+    SAY(telling, "next: when %d ends, the FIN leaves; a descriptor that is close-on-exec (SOCK_CLOEXEC, accept4) is not "
+                 "handed on",
+        telling->claim->pid);
+}
+
+static void say_port_held(struct telling *telling) {
+    const struct sighting *sighting = telling->claim->sighting;
+    SAY(telling, "the port is open, and %s, which %s it, does not accept: it sleeps elsewhere", telling->holders,
+        sighting->holders > 1 ? "hold" : "holds");
+    if (sighting->receive_queue > 0)
+        SAY(telling, "%u connection%s in its queue, taken by the kernel and served by nobody", sighting->receive_queue,
+            sighting->receive_queue == 1 ? " waits" : "s wait");
+    SAY(telling, "whether it will accept later cannot be seen");
+    SAY(telling, "next: when %d ends, the port is free; a listener that is close-on-exec (SOCK_CLOEXEC) is not handed on",
+        telling->claim->pid);
+}
+
+static void say_queue_full(struct telling *telling) {
+    const struct sighting *sighting = telling->claim->sighting;
+    SAY(telling, "%u connections wait to be accepted by %s, which is all that the queue takes (listen(%u)): new clients "
+                 "hang",
+        sighting->receive_queue, telling->holders, sighting->send_queue);
+    SAY(telling, "next: gdb -p %d (thread apply all bt) shows why it does not accept", telling->claim->pid);
+}
+
+static void tell(struct wrong *wrong, struct analysis *analysis, const struct claim *claim) {
+    struct telling telling = {.wrong = wrong, .analysis = analysis, .claim = claim};
+    struct event event;
+    sighting_event(wrong->world, claim->sighting, OP_NOW, &event);
+    struct endpoint *endpoint = store_endpoint(analysis, &event);
+    endpoint->local = event.local;
+    endpoint->remote = event.remote;
+    endpoint->role = event.role;
+    endpoint->listened = claim->sighting->state == STATE_LISTEN;
+    holders_text(wrong->world, claim->sighting, telling.holders);
+    telling.finding = finding_add(analysis, claim->kind, claim->certainty, endpoint, &event);
+    if (claim->kind == FINDING_CLOSE_WAIT)
+        say_close_wait(&telling);
+    else if (claim->kind == FINDING_NEVER_CLOSED)
+        say_never_closed(&telling);
+    else if (claim->kind == FINDING_FIN_WITHHELD)
+        say_fin_withheld(&telling);
+    else if (claim->kind == FINDING_PORT_HELD)
+        say_port_held(&telling);
+    else
+        say_queue_full(&telling);
+}
+
+struct analysis *wrong_find(struct world *world, const struct sighting *const *rows, size_t count) {
+    struct analysis *analysis = analysis_new();
+    struct wrong wrong = {.world = world, .scratch = scratch_take(), .excused = zeroed(world->count + 1, sizeof(bool))};
+    for (size_t i = 0; i < count && wrong.scratch; i++)
+        look_at_close_wait(&wrong, rows[i]);
+    for (size_t i = 0; i < count && wrong.scratch; i++) {
+        look_at_half_closed(&wrong, rows[i]);
+        look_at_held(&wrong, rows[i]);
+        look_at_listener(&wrong, rows[i]);
+    }
+    /* The list is from the last to the first. */
+    for (size_t i = wrong.count; i > 0; i--)
+        tell(&wrong, analysis, &wrong.claims[i - 1]);
+    if (wrong.scratch)
+        scratch_give(wrong.scratch);
+    free(wrong.claims);
+    free(wrong.excused);
+    return analysis;
+}

@@ -1,0 +1,230 @@
+/* closetrace now: the connections that stand now, who holds them, and what is wrong; of programs that nobody traces. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "look/choose.h"
+#include "look/grow.h"
+#include "look/rank.h"
+#include "pure/render.h"
+#include "show/output.h"
+#include "show/standing_table.h"
+#include "terminal/say.h"
+
+const char *const now_options[] = {"--fail", "--follow", "--format", "--netns", "--help", "-f", "-h", NULL};
+
+static const char help[] =
+    "Usage: closetrace now [OPTION...] [PID | ADDRESS:PORT | KEY=VALUE]...\n"
+    "\n"
+    "Shows the TCP connections that stand now: who holds each, what a close of it would do, and what is wrong. "
+    "Nothing\n"
+    "needs to be traced or started anew. What is wrong comes first.\n"
+    "\n"
+    "  PID             only what that process and its descendants hold\n"
+    "  ADDRESS:PORT    only connections with that address at either end, and that listener\n"
+    "  KEY=VALUE       only sockets that meet it: state=CLOSE_WAIT, idle=10s+, role=server, lport=8080, comm=nginx\n"
+    "  -f, --follow[=T]\n"
+    "                  go on, once a second or every T, and show what changes\n"
+    "  --format=FORMAT text or json: one object a socket, and one a finding\n"
+    "  --fail          exit 1 if there is a finding (one that is merely possible, or a note, is none)\n"
+    "  --netns=PID     in the network namespace of that process (needs root)\n"
+    "  --help          this\n"
+    "\n"
+    "Exit status: 0; 1 if no socket matches, or with --fail if there is a finding; 125 for other trouble.\n";
+
+struct now {
+    struct choice choice;
+    bool json, fail, follow;
+    uint64_t every_us;
+    int netns; /* the process whose namespace is meant, or 0 */
+};
+
+static int look_failed(void) {
+    say("closetrace now: the kernel does not tell of its sockets (inet_diag): %s", strerror(errno));
+    return EXIT_FAILED;
+}
+
+static bool look(struct world *world, struct choice *choice) {
+    world_free(world);
+    choice_find_family(choice);
+    if (!world_dump(world, ALL_STATES))
+        return false;
+    world_pair(world);
+    world_find_holders(world, getpid());
+    world_find_hidden(world);
+    return true;
+}
+
+static bool *choose(const struct world *world, const struct choice *choice, size_t *count) {
+    bool *wanted = zeroed(world->count + 1, sizeof *wanted);
+    *count = 0;
+    for (size_t i = 0; i < world->count; i++) {
+        wanted[i] = choice_takes(choice, world, &world->list[i]);
+        *count += wanted[i];
+    }
+    return wanted;
+}
+
+static void print_json(const struct world *world, const bool *wanted) {
+    char line[RENDER_LINE_MAX];
+    struct event event;
+    for (size_t i = 0; i < world->count; i++) {
+        if (!wanted[i])
+            continue;
+        sighting_event(world, &world->list[i], OP_NOW, &event);
+        fwrite(line, 1, render_json(&event, line, sizeof line), stdout);
+    }
+}
+
+static void print_text(const struct world *world, const bool *wanted) {
+    const struct report_style style = {.color = output_in_color(STDOUT_FILENO), .width = output_width()};
+    const struct sighting **rows = zeroed(world->count + 1, sizeof *rows);
+    size_t quiet;
+    const size_t count = rank_rows(world, wanted, rows, &quiet);
+    if (count > 0)
+        standing_print(world, rows, count, stdout, &style);
+    if (quiet > 0)
+        printf("and %zu in TIME_WAIT, which owe nothing\n", quiet);
+    free(rows);
+}
+
+static void say_unseen(const struct world *world) {
+    if (world->closed_to_us > 0)
+        fprintf(
+            stderr,
+            "closetrace now: %u process%s could not be looked at: what %s hold%s is shown without a holder; root sees "
+            "all",
+            world->closed_to_us, world->closed_to_us == 1 ? "" : "es", world->closed_to_us == 1 ? "it" : "they",
+            world->closed_to_us == 1 ? "s" : "");
+}
+
+static int show_once(struct now *now) {
+    struct world world = {0};
+    size_t count;
+    if (!look(&world, &now->choice))
+        return look_failed();
+    bool *wanted = choose(&world, &now->choice, &count);
+    if (now->json)
+        print_json(&world, wanted);
+    else
+        print_text(&world, wanted);
+    free(wanted);
+    if (!output_flush())
+        return EXIT_FAILED;
+    say_unseen(&world);
+    world_free(&world);
+    return count > 0 ? EXIT_OK : EXIT_FOUND_WRONG;
+}
+
+/* Sockets belong to a namespace; /proc and its processes stay the same. */
+static bool enter_netns(int pid) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const bool entered = fd >= 0 && setns(fd, CLONE_NEWNET) == 0;
+    if (!entered)
+        say("closetrace now: the network namespace of %d cannot be entered: %s", pid, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return entered;
+}
+
+static bool read_netns(const char *text, int *pid) {
+    char *end;
+    const long number = strtol(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || number <= 0 || number > 1 << 22) {
+        say("closetrace now: --netns takes the id of a process: --netns=4711");
+        return false;
+    }
+    *pid = (int)number;
+    return true;
+}
+
+/* The value behind "NAME=", or NULL. */
+static const char *value_of(const char *word, const char *name) {
+    const size_t length = strlen(name);
+    return strncmp(word, name, length) == 0 && word[length] == '=' ? word + length + 1 : NULL;
+}
+
+static bool read_every(struct now *now, const char *text) {
+    struct condition time;
+    struct parse_error wrong;
+    char condition[64];
+    snprintf(condition, sizeof condition, "idle=%s", text);
+    now->follow = true;
+    if (condition_parse(condition, 0, strlen(condition), &time, &wrong) && time.first == time.last &&
+        time.first >= 10000) {
+        now->every_us = time.first;
+        return true;
+    }
+    say("closetrace now: -f takes a time of 10ms or more: -f=0.5s");
+    return false;
+}
+
+static bool read_format(struct now *now, const char *text) {
+    now->json = strcmp(text, "json") == 0;
+    if (now->json || strcmp(text, "text") == 0)
+        return true;
+    say("closetrace now: --format takes text or json");
+    return false;
+}
+
+static bool read_word(struct now *now, const char *word) {
+    struct parse_error wrong;
+    if (choice_read(&now->choice, word, &wrong))
+        return true;
+    say("closetrace now: %s: %s", word, wrong.message);
+    return false;
+}
+
+static bool read_option(struct now *now, const char *word) {
+    const char *value;
+    if (strcmp(word, "--fail") == 0)
+        return now->fail = true;
+    if (strcmp(word, "-f") == 0 || strcmp(word, "--follow") == 0)
+        return now->follow = true;
+    if ((value = value_of(word, "-f")) || (value = value_of(word, "--follow")))
+        return read_every(now, value);
+    if ((value = value_of(word, "--format")))
+        return read_format(now, value);
+    if ((value = value_of(word, "--netns")))
+        return read_netns(value, &now->netns);
+    unknown_option("now", word, now_options);
+    return false;
+}
+
+static bool read_arguments(int argc, char **argv, struct now *now) {
+    bool options = true;
+    for (int i = 1; i < argc; i++) {
+        if (options && strcmp(argv[i], "--") == 0)
+            options = false;
+        else if (options && argv[i][0] == '-' ? !read_option(now, argv[i]) : !read_word(now, argv[i]))
+            return false;
+    }
+    return true;
+}
+
+int command_now(int argc, char **argv) {
+    static struct now now = {.every_us = 1000000};
+    int gone;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            fputs(help, stdout);
+            return output_flush() ? EXIT_OK : EXIT_FAILED;
+        }
+    if (!read_arguments(argc, argv, &now) || (now.netns && !enter_netns(now.netns)))
+        return EXIT_FAILED;
+    if (!choice_has_processes(&now.choice, &gone)) {
+        say("closetrace now: there is no process %d", gone);
+        return EXIT_FAILED;
+    }
+    const int status = show_once(&now);
+    choice_free(&now.choice);
+    return status;
+}
