@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "look/choose.h"
 #include "look/grow.h"
 #include "look/rank.h"
+#include "look/wrong.h"
+#include "now.h"
 #include "pure/render.h"
 #include "show/output.h"
 #include "show/standing_table.h"
@@ -38,34 +39,22 @@ static const char help[] =
     "\n"
     "Exit status: 0; 1 if no socket matches, or with --fail if there is a finding; 125 for other trouble.\n";
 
-struct now {
-    struct choice choice;
-    bool json, fail, follow;
-    uint64_t every_us;
-    int netns; /* the process whose namespace is meant, or 0 */
-};
-
 static int look_failed(void) {
     say("closetrace now: the kernel does not tell of its sockets (inet_diag): %s", strerror(errno));
     return EXIT_FAILED;
 }
 
-static bool look(struct world *world, struct choice *choice) {
-    world_free(world);
-    choice_find_family(choice);
+bool *now_look(struct world *world, struct now *now, size_t *count) {
+    choice_find_family(&now->choice);
     if (!world_dump(world, ALL_STATES))
-        return false;
+        return NULL;
     world_pair(world);
     world_find_holders(world, getpid());
     world_find_hidden(world);
-    return true;
-}
-
-static bool *choose(const struct world *world, const struct choice *choice, size_t *count) {
     bool *wanted = zeroed(world->count + 1, sizeof *wanted);
     *count = 0;
     for (size_t i = 0; i < world->count; i++) {
-        wanted[i] = choice_takes(choice, world, &world->list[i]);
+        wanted[i] = choice_takes(&now->choice, world, &world->list[i]);
         *count += wanted[i];
     }
     return wanted;
@@ -82,44 +71,78 @@ static void print_json(const struct world *world, const bool *wanted) {
     }
 }
 
-static void print_text(const struct world *world, const bool *wanted) {
+static void print_text(const struct world *world, const struct sighting *const *rows, size_t count, size_t quiet) {
     const struct report_style style = {.color = output_in_color(STDOUT_FILENO), .width = output_width()};
-    const struct sighting **rows = zeroed(world->count + 1, sizeof *rows);
-    size_t quiet;
-    const size_t count = rank_rows(world, wanted, rows, &quiet);
     if (count > 0)
         standing_print(world, rows, count, stdout, &style);
     if (quiet > 0)
         printf("and %zu in TIME_WAIT, which owe nothing\n", quiet);
-    free(rows);
+}
+
+void now_print_finding(const struct finding *finding, bool json, const struct report_style *style) {
+    char line[RENDER_LINE_MAX];
+    struct finding_lists lists;
+    struct event event;
+    if (!json) {
+        finding_print(finding, stdout, style);
+        return;
+    }
+    if (finding->certainty == NOTE)
+        return;
+    finding_event(finding, &event, &lists);
+    fwrite(line, 1, render_json(&event, line, sizeof line), stdout);
+}
+
+static void print_findings(const struct analysis *analysis, bool json) {
+    const struct report_style style = {.color = output_in_color(STDOUT_FILENO), .width = output_width()};
+    if (!json && analysis_findings(analysis))
+        putchar('\n');
+    for (const struct finding *finding = analysis_findings(analysis); finding; finding = finding->next)
+        now_print_finding(finding, json, &style);
 }
 
 static void say_unseen(const struct world *world) {
     if (world->closed_to_us > 0)
-        fprintf(
-            stderr,
-            "closetrace now: %u process%s could not be looked at: what %s hold%s is shown without a holder; root sees "
+        say("closetrace now: %u process%s could not be looked at: what %s hold%s is shown without a holder; root sees "
             "all",
             world->closed_to_us, world->closed_to_us == 1 ? "" : "es", world->closed_to_us == 1 ? "it" : "they",
             world->closed_to_us == 1 ? "s" : "");
 }
 
-static int show_once(struct now *now) {
+/* Whether there is a finding. */
+static bool show(struct world *world, const bool *wanted, bool json) {
+    const struct sighting **rows = zeroed(world->count + 1, sizeof *rows);
+    size_t quiet;
+    const size_t count = rank_rows(world, wanted, rows, &quiet);
+    struct analysis *analysis = wrong_find(world, rows, count);
+    const bool found = analysis_totals(analysis).findings > 0;
+    if (json)
+        print_json(world, wanted);
+    else
+        print_text(world, rows, count, quiet);
+    print_findings(analysis, json);
+    analysis_free(analysis);
+    free(rows);
+    return found;
+}
+
+/* Once, and then what changes. */
+static int look(struct now *now) {
     struct world world = {0};
     size_t count;
-    if (!look(&world, &now->choice))
+    bool *wanted = now_look(&world, now, &count);
+    if (!wanted)
         return look_failed();
-    bool *wanted = choose(&world, &now->choice, &count);
-    if (now->json)
-        print_json(&world, wanted);
-    else
-        print_text(&world, wanted);
-    free(wanted);
+    bool found = show(&world, wanted, now->json);
     if (!output_flush())
         return EXIT_FAILED;
     say_unseen(&world);
+    if (now->follow)
+        found = now_follow(now, &world, wanted) || found;
+    else
+        free(wanted);
     world_free(&world);
-    return count > 0 ? EXIT_OK : EXIT_FOUND_WRONG;
+    return (count == 0 && !now->follow) || (found && now->fail) ? EXIT_FOUND_WRONG : EXIT_OK;
 }
 
 /* Sockets belong to a namespace; /proc and its processes stay the same. */
@@ -224,7 +247,7 @@ int command_now(int argc, char **argv) {
         say("closetrace now: there is no process %d", gone);
         return EXIT_FAILED;
     }
-    const int status = show_once(&now);
+    const int status = look(&now);
     choice_free(&now.choice);
     return status;
 }

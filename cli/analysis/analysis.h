@@ -104,13 +104,14 @@ enum finding_kind {
     FINDING_CLOSED_ANOTHERS,
     FINDING_SHARED_CONNECTION,
     FINDING_GAVE_UP,
+    FINDING_QUEUE_FULL,
     FINDING_COUNT
 };
 
 /* A note is no finding: worth knowing, and nobody's fault. Possible: the trace cannot tell. */
 enum certainty { CERTAIN, POSSIBLE, NOTE };
 
-enum { EVIDENCE_MAX = 6 };
+enum { EVIDENCE_MAX = 8 };
 
 struct finding {
     enum finding_kind kind;

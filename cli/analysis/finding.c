@@ -25,6 +25,7 @@ static const char *const names[FINDING_COUNT] = {
     [FINDING_CLOSED_ANOTHERS] = "closed-anothers",
     [FINDING_SHARED_CONNECTION] = "shared-connection",
     [FINDING_GAVE_UP] = "gave-up",
+    [FINDING_QUEUE_FULL] = "queue-full",
 };
 
 const char *finding_name(enum finding_kind kind) {

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "answers.h"
 #include "grow.h"
 #include "kernel/clock.h"
 #include "world.h"
@@ -53,6 +54,7 @@ static void read_info(struct sighting *sighting, const struct nlattr *attribute)
     sighting->since_ack_ms = info.tcpi_last_ack_recv;
     sighting->sent = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
     sighting->received = info.tcpi_bytes_received;
+    sighting->segments = info.tcpi_data_segs_in;
 }
 
 static void read_attributes(struct sighting *sighting, const struct nlattr *attribute, size_t room) {
@@ -69,14 +71,8 @@ static void read_attributes(struct sighting *sighting, const struct nlattr *attr
     }
 }
 
-/* TCP_INFO counts the peer's FIN as one byte received. */
-static bool has_peers_fin(enum tcp_state state) {
-    return state == STATE_CLOSE_WAIT || state == STATE_LAST_ACK || state == STATE_CLOSING;
-}
-
-static void read_socket(struct world *world, const struct nlmsghdr *header) {
+void sighting_read(struct sighting *sighting, const struct nlmsghdr *header) {
     const struct inet_diag_msg *message = NLMSG_DATA(header);
-    struct sighting *sighting = GROW(world->list, world->count, world->room);
     memset(sighting, 0, sizeof *sighting);
     sighting->cookie = message->id.idiag_cookie[0] | (uint64_t)message->id.idiag_cookie[1] << 32;
     sighting->inode = message->idiag_inode;
@@ -94,8 +90,12 @@ static void read_socket(struct world *world, const struct nlmsghdr *header) {
     read_attributes(sighting, (const struct nlattr *)(message + 1), header->nlmsg_len - NLMSG_LENGTH(sizeof *message));
     if (sighting->state == STATE_NEW_SYN_RECV)
         sighting->state = STATE_SYN_RECV;
-    if (has_peers_fin(sighting->state) && sighting->received > 0)
+    if (sighting_has_peers_fin(sighting) && sighting->received > 0) /* TCP_INFO counts it as one */
         sighting->received--;
+}
+
+bool is_of_socket(const struct nlmsghdr *header) {
+    return header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg));
 }
 
 /* False at the end, or where the kernel refuses (errno). */
@@ -109,8 +109,8 @@ static bool read_answers(struct world *world, const char *answer, size_t length)
             errno = -((const struct nlmsgerr *)NLMSG_DATA(header))->error;
             return false;
         }
-        if (header->nlmsg_type == TCPDIAG_GETSOCK && header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
-            read_socket(world, header);
+        if (header->nlmsg_type == TCPDIAG_GETSOCK && is_of_socket(header))
+            sighting_read(GROW(world->list, world->count, world->room), header);
     }
     return true;
 }

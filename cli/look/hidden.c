@@ -139,11 +139,10 @@ static void explain(struct hidden *hidden, struct sighting *sighting) {
     if (!found)
         return;
     found->taken = true;
-    sighting_hold(hidden->world, sighting,
-                  &(struct holding){.fd = -1,
-                                    .tid = found->tid,
-                                    .call = found->call,
-                                    .process = onlooker_at(hidden->world, found->pid)});
+    sighting_hold(
+        hidden->world, sighting,
+        &(struct holding){
+            .fd = -1, .tid = found->tid, .call = found->call, .process = onlooker_at(hidden->world, found->pid)});
 }
 
 void world_find_hidden(struct world *world) {

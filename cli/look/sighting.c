@@ -3,7 +3,7 @@
 
 #include "world.h"
 
-static bool has_peers_fin(const struct sighting *sighting) {
+bool sighting_has_peers_fin(const struct sighting *sighting) {
     return sighting->state == STATE_CLOSE_WAIT || sighting->state == STATE_LAST_ACK || sighting->state == STATE_CLOSING;
 }
 
@@ -13,19 +13,19 @@ static bool owes_fin(const struct sighting *sighting) {
 }
 
 static bool moves_data(const struct sighting *sighting) {
-    return sighting->state == STATE_ESTABLISHED || sighting->state == STATE_FIN_WAIT2 || has_peers_fin(sighting) ||
-           owes_fin(sighting);
+    return sighting->state == STATE_ESTABLISHED || sighting->state == STATE_FIN_WAIT2 ||
+           sighting_has_peers_fin(sighting) || owes_fin(sighting);
 }
 
 /* The peer's FIN counts as one, and stands behind all data. */
 uint64_t sighting_unread(const struct sighting *sighting) {
     if (!moves_data(sighting) || sighting->receive_queue == 0)
         return 0;
-    return sighting->receive_queue - (has_peers_fin(sighting) ? 1 : 0);
+    return sighting->receive_queue - (sighting_has_peers_fin(sighting) ? 1 : 0);
 }
 
 bool sighting_end_unread(const struct sighting *sighting) {
-    return has_peers_fin(sighting) && sighting->receive_queue > 0;
+    return sighting_has_peers_fin(sighting) && sighting->receive_queue > 0;
 }
 
 uint64_t sighting_unsent(const struct sighting *sighting) {

@@ -25,6 +25,7 @@ struct sighting {
     uint32_t not_sent;
     uint32_t since_sent_ms, since_received_ms, since_ack_ms;
     uint64_t sent, received;
+    uint32_t segments;   /* with data, that have come */
     uint32_t expires_ms; /* of the timer that runs */
     uint8_t timer;       /* enum sighting_timer */
     uint8_t retransmits; /* or probes, that nobody has answered */
@@ -83,6 +84,8 @@ void world_find_holders(struct world *world, int but);
 void world_find_hidden(struct world *world);
 void world_free(struct world *world);
 
+/* In this state the peer's FIN has come. */
+bool sighting_has_peers_fin(const struct sighting *sighting);
 /* Data that no call has read, and the peer's FIN not counted. */
 uint64_t sighting_unread(const struct sighting *sighting);
 /* The peer's FIN stands behind what was read, or unread data: no call has come to it. */

@@ -21,6 +21,7 @@ struct claim {
     const struct sighting *sighting;
     int pid;       /* who is to do something about it; 0: not known */
     uint16_t port; /* of the server's end, as far as that is known */
+    bool strange;  /* who holds it does not wait for anything on it, and came by it by an exec */
     unsigned more;
     uint64_t youngest_ms;
 };
@@ -31,6 +32,11 @@ struct wrong {
     struct claim *claims;
     size_t count, room;
     bool *excused; /* by the place in world.list: half-closed, and waits for its peer on behalf of another */
+    const struct sighting **half_closed; /* with a descriptor */
+    size_t half_closed_count, half_closed_room;
+    unsigned questions;     /* that were asked of processes */
+    int program_of, server; /* the last that were compared */
+    bool same;
 };
 
 static const struct onlooker *holder_process(const struct world *world, const struct sighting *sighting) {
@@ -78,13 +84,15 @@ static uint16_t port_of(const struct sighting *sighting) {
 static bool is_alike(const struct claim *claim, const struct claim *other) {
     return claim->kind == other->kind && claim->certainty == other->certainty && claim->pid == other->pid &&
            claim->port == other->port && claim->sighting->role == other->sighting->role &&
+           claim->strange == other->strange &&
            sighting_in_queue(claim->sighting) == sighting_in_queue(other->sighting) &&
            sighting_end_unread(claim->sighting) == sighting_end_unread(other->sighting);
 }
 
-static void claim(struct wrong *wrong, enum finding_kind kind, enum certainty certainty,
-                  const struct sighting *sighting, int pid) {
-    const struct claim new = {.kind = kind,
+static void claim_of(struct wrong *wrong, enum finding_kind kind, enum certainty certainty,
+                     const struct sighting *sighting, int pid, bool strange) {
+    const struct claim new = {.strange = strange,
+                              .kind = kind,
                               .certainty = certainty,
                               .sighting = sighting,
                               .pid = pid,
@@ -101,27 +109,48 @@ static void claim(struct wrong *wrong, enum finding_kind kind, enum certainty ce
     *GROW(wrong->claims, wrong->count, wrong->room) = new;
 }
 
+static void list_half_closed(struct wrong *wrong) {
+    for (size_t i = 0; i < wrong->world->count; i++)
+        if (is_half_closed(&wrong->world->list[i]) && wrong->world->list[i].holding != NOBODY)
+            *GROW(wrong->half_closed, wrong->half_closed_count, wrong->half_closed_room) = &wrong->world->list[i];
+}
+
+static void claim(struct wrong *wrong, enum finding_kind kind, enum certainty certainty,
+                  const struct sighting *sighting, int pid) {
+    claim_of(wrong, kind, certainty, sighting, pid, false);
+}
+
+/* One was accepted, the other made for it. */
+static bool may_be_relayed(const struct sighting *one, const struct sighting *other) {
+    return one->role == ROLE_UNKNOWN || other->role == ROLE_UNKNOWN || one->role != other->role;
+}
+
 /*
  * A relay passes the end on: it shuts its own connection down at that moment, and waits for the end of that one's peer.
- * So both have been in their states for as long. whose: it has another that may have been shut down for this.
+ * So both have been in their states for as long. maybe: it has others, of which
+ * one may have been shut down for this.
  */
 static bool is_passed_on(struct wrong *wrong, const struct sighting *sighting, bool *maybe) {
-    enum { TOGETHER_MS = 2000 };
-    struct world *world = wrong->world;
+    uint64_t nearest_ms = 2000;
+    bool *excused = NULL;
     *maybe = false;
-    for (size_t i = 0; i < world->count; i++) {
-        const struct sighting *other = &world->list[i];
-        const struct onlooker *process = holder_process(world, other);
-        if (!is_half_closed(other) || !process || wrong->excused[i] || !holds(world, sighting, process->pid))
+    for (size_t i = 0; i < wrong->half_closed_count; i++) {
+        const struct sighting *other = wrong->half_closed[i];
+        const uint64_t own_ms = sighting_in_state_ms(sighting), others_ms = sighting_in_state_ms(other);
+        const uint64_t apart_ms = own_ms > others_ms ? own_ms - others_ms : others_ms - own_ms;
+        bool *used = &wrong->excused[other - wrong->world->list];
+        if (other->peer == sighting - wrong->world->list || !may_be_relayed(sighting, other) ||
+            !holds(wrong->world, sighting, holder_process(wrong->world, other)->pid))
             continue;
-        const int64_t apart = (int64_t)sighting_in_state_ms(sighting) - (int64_t)sighting_in_state_ms(other);
-        if (apart < TOGETHER_MS && apart > -TOGETHER_MS) {
-            wrong->excused[i] = true;
-            return true;
-        }
         *maybe = true;
+        if (*used || apart_ms >= nearest_ms)
+            continue;
+        nearest_ms = apart_ms;
+        excused = used;
     }
-    return false;
+    if (excused)
+        *excused = true;
+    return excused != NULL;
 }
 
 static bool has_stood_long(const struct sighting *sighting) {
@@ -134,6 +163,50 @@ static int listener_pid(const struct world *world, const struct sighting *sighti
     return process ? process->pid : 0;
 }
 
+/* Where the peer's end is here and has had the FIN for as long, the fault is there. */
+static void look_at_half_closed(struct wrong *wrong, const struct sighting *sighting) {
+    const struct onlooker *process = holder_process(wrong->world, sighting);
+    const size_t place = (size_t)(sighting - wrong->world->list);
+    const bool both = (sighting->shut & (SHUT_READING | SHUT_WRITING)) == (SHUT_READING | SHUT_WRITING);
+    if (sighting->state != STATE_FIN_WAIT2 || !sighting->inode || !has_stood_long(sighting) || wrong->excused[place] ||
+        !process || (sighting->peer != NOBODY && !both))
+        return;
+    claim(wrong, FINDING_NEVER_CLOSED, both ? CERTAIN : POSSIBLE, sighting, process->pid);
+}
+
+static bool runs_same_program(struct wrong *wrong, int pid, int server) {
+    if (wrong->program_of != pid || wrong->server != server)
+        wrong->same = same_program(pid, server);
+    wrong->program_of = pid;
+    wrong->server = server;
+    return wrong->same;
+}
+
+/* Nobody is asked too often: a process that holds thousands is looked at for some of them. */
+static bool waits_for_nothing(struct wrong *wrong, int pid, int fd) {
+    enum { QUESTIONS_MAX = 512 };
+    return wrong->questions++ < QUESTIONS_MAX && fd > STDERR_FILENO && !closes_on_exec(pid, fd) &&
+           interest_of(pid, fd) == INTEREST_NONE;
+}
+
+/*
+ * Somebody came by it without meaning to: he stands on a number that an exec left open, waits for nothing on it, and
+ * runs another program than who listens there, who has it no more.
+ */
+static bool is_strangers(struct wrong *wrong, const struct sighting *sighting) {
+    const struct world *world = wrong->world;
+    const int server = listener_pid(world, sighting);
+    if (server == 0 || holds(world, sighting, server))
+        return false;
+    for (int32_t at = sighting->holding; at != NOBODY; at = world->holdings[at].next) {
+        const struct holding *holding = &world->holdings[at];
+        const int pid = world->processes[holding->process].pid;
+        if (runs_same_program(wrong, pid, server) || !waits_for_nothing(wrong, pid, holding->fd))
+            return false;
+    }
+    return sighting->holding != NOBODY;
+}
+
 static void look_at_close_wait(struct wrong *wrong, const struct sighting *sighting) {
     const struct onlooker *process = holder_process(wrong->world, sighting);
     bool maybe = false;
@@ -141,65 +214,38 @@ static void look_at_close_wait(struct wrong *wrong, const struct sighting *sight
         return;
     if (process && is_passed_on(wrong, sighting, &maybe))
         return;
-    claim(wrong, FINDING_CLOSE_WAIT, maybe ? POSSIBLE : CERTAIN, sighting,
-          process ? process->pid : listener_pid(wrong->world, sighting));
-}
-
-/* Where the peer's end is here and has had the FIN for as long, the fault is there. */
-static void look_at_half_closed(struct wrong *wrong, const struct sighting *sighting) {
-    const struct onlooker *process = holder_process(wrong->world, sighting);
-    const size_t place = (size_t)(sighting - wrong->world->list);
-    const bool both = (sighting->shut & (SHUT_READING | SHUT_WRITING)) == (SHUT_READING | SHUT_WRITING);
-    if (sighting->state != STATE_FIN_WAIT2 || !sighting->inode || !has_stood_long(sighting) ||
-        wrong->excused[place] || !process || (sighting->peer != NOBODY && !both))
-        return;
-    claim(wrong, FINDING_NEVER_CLOSED, both ? CERTAIN : POSSIBLE, sighting, process->pid);
-}
-
-/*
- * Somebody came by it without meaning to: he stands on a number that an exec left open, waits for nothing on it, and
- * runs another program than who listens there, who has it no more.
- */
-static bool is_strangers(const struct world *world, const struct sighting *sighting) {
-    for (int32_t at = sighting->holding; at != NOBODY; at = world->holdings[at].next) {
-        const struct holding *holding = &world->holdings[at];
-        const int pid = world->processes[holding->process].pid, server = listener_pid(world, sighting);
-        if (holding->fd <= STDERR_FILENO || server == 0 || holds(world, sighting, server) ||
-            same_program(pid, server) || closes_on_exec(pid, holding->fd) ||
-            interest_of(pid, holding->fd) != INTEREST_NONE)
-            return false;
-    }
-    return sighting->holding != NOBODY;
+    claim_of(wrong, FINDING_CLOSE_WAIT, maybe ? POSSIBLE : CERTAIN, sighting,
+             process ? process->pid : listener_pid(wrong->world, sighting), process && is_strangers(wrong, sighting));
 }
 
 static void look_at_held(struct wrong *wrong, const struct sighting *sighting) {
     enum { HELD_MS = 1000 };
     if (sighting->state == STATE_ESTABLISHED && sighting->role == ROLE_SERVER && sighting->has_info &&
-        sighting_idle_ms(sighting) >= HELD_MS && is_strangers(wrong->world, sighting))
+        sighting_idle_ms(sighting) >= HELD_MS && is_strangers(wrong, sighting))
         claim(wrong, FINDING_FIN_WITHHELD, POSSIBLE, sighting, holder_process(wrong->world, sighting)->pid);
 }
 
-/* Each holder is asleep, and none in accept() or with it in a set; and nobody serves a connection that came here. */
-static bool is_deserted(const struct world *world, const struct sighting *sighting) {
+static bool serves_somebody(const struct world *world, const struct sighting *listener) {
     for (size_t i = 0; i < world->count; i++)
-        if (world->list[i].listener >= 0 && &world->list[world->list[i].listener] == sighting &&
-            world->list[i].inode != 0)
+        if (world->list[i].listener == listener - world->list && world->list[i].inode != 0)
+            return true;
+    return false;
+}
+
+/* Each holder is asleep, and none in accept() or with it in a set; and nobody serves a connection that came here. */
+static bool is_deserted(struct wrong *wrong, const struct sighting *sighting) {
+    const struct world *world = wrong->world;
+    for (int32_t at = sighting->holding; at != NOBODY; at = world->holdings[at].next)
+        if (!waits_for_nothing(wrong, world->processes[world->holdings[at].process].pid, world->holdings[at].fd))
             return false;
-    for (int32_t at = sighting->holding; at != NOBODY; at = world->holdings[at].next) {
-        const struct holding *holding = &world->holdings[at];
-        const struct onlooker *process = &world->processes[holding->process];
-        if (holding->fd <= STDERR_FILENO || closes_on_exec(process->pid, holding->fd) ||
-            interest_of(process->pid, holding->fd) != INTEREST_NONE)
-            return false;
-    }
-    return sighting->holding != NOBODY;
+    return sighting->holding != NOBODY && !serves_somebody(world, sighting);
 }
 
 static void look_at_listener(struct wrong *wrong, const struct sighting *sighting) {
     if (sighting->state != STATE_LISTEN || sighting->holding == NOBODY)
         return;
     const int pid = holder_process(wrong->world, sighting)->pid;
-    if (is_deserted(wrong->world, sighting))
+    if (is_deserted(wrong, sighting))
         claim(wrong, FINDING_PORT_HELD, POSSIBLE, sighting, pid);
     else if (sighting->receive_queue > sighting->send_queue)
         claim(wrong, FINDING_QUEUE_FULL, NOTE, sighting, pid);
@@ -238,6 +284,13 @@ static void say_next_in_program(struct telling *telling, const char *what) {
         pid, what, command_line(pid, command));
 }
 
+static void say_next_of_stranger(struct telling *telling) {
+    SAY(telling,
+        "next: when %d ends, the connection does; a descriptor that is close-on-exec (SOCK_CLOEXEC, accept4) is "
+        "not handed on",
+        telling->claim->pid);
+}
+
 /* Others who have it too: to close one descriptor is not enough. */
 static void say_others(struct telling *telling) {
     const struct sighting *sighting = telling->claim->sighting;
@@ -251,8 +304,9 @@ static void say_close_wait_in_queue(struct telling *telling) {
     char listener[HOLDERS_TEXT_SIZE] = "nobody that can be seen";
     if (sighting->listener != NOBODY)
         holders_text(telling->wrong->world, &telling->wrong->world->list[sighting->listener], listener);
-    SAY(telling, "the client has given up, %s ago at least, and nobody has accepted the connection: it waits in the queue "
-                 "of the listener that %s has",
+    SAY(telling,
+        "the client has given up, %s ago at least, and nobody has accepted the connection: it waits in the queue "
+        "of the listener that %s has",
         time_words(sighting_in_state_ms(sighting)), listener);
     say_more(telling);
     if (telling->claim->pid)
@@ -267,10 +321,14 @@ static void say_close_wait(struct telling *telling) {
     }
     SAY(telling, "the peer has ended, %s ago at least, and waits for a close by %s; no data has moved for %s",
         time_words(sighting_in_state_ms(sighting)), telling->holders, time_words(sighting_idle_ms(sighting)));
-    if (!sighting_end_unread(sighting))
+    if (telling->claim->strange)
+        SAY(telling,
+            "it does not wait for anything on it: an exec has left it open there, and who listens on that port "
+            "has it no more");
+    else if (!sighting_end_unread(sighting))
         SAY(telling, "the program has read the end (read() returned 0), and not closed");
     else if (sighting_unread(sighting) > 0)
-        SAY(telling, "%llu bytes before the end are unread: a close now would send an RST",
+        SAY(telling, "unread before the end: %llu bytes; a close now would send an RST",
             (unsigned long long)sighting_unread(sighting));
     else
         SAY(telling, "no read has come to the end: the program does not look at this connection");
@@ -279,7 +337,9 @@ static void say_close_wait(struct telling *telling) {
                      "cannot be seen");
     say_more(telling);
     say_others(telling);
-    if (telling->claim->pid)
+    if (telling->claim->strange)
+        say_next_of_stranger(telling);
+    else if (telling->claim->pid)
         say_next_in_program(telling, "which code should close");
 }
 
@@ -301,14 +361,16 @@ static void say_fin_withheld(struct telling *telling) {
     const struct sighting *sighting = telling->claim->sighting;
     char server[HOLDERS_TEXT_SIZE];
     holders_text(world, &world->list[sighting->listener], server);
-    SAY(telling, "%s holds it, and does not wait for anything on it; the server there, %s, has it no more: its FIN has not "
-                 "left",
+    SAY(telling,
+        "%s holds it, and does not wait for anything on it; the server there, %s, has it no more: its FIN has not "
+        "left",
         telling->holders, server);
     SAY(telling, "whether %d is to work on it cannot be seen; no data has moved for %s", telling->claim->pid,
         time_words(sighting_idle_ms(sighting)));
     say_more(telling);
-    SAY(telling, "next: when %d ends, the FIN leaves; a descriptor that is close-on-exec (SOCK_CLOEXEC, accept4) is not "
-                 "handed on",
+    SAY(telling,
+        "next: when %d ends, the FIN leaves; a descriptor that is close-on-exec (SOCK_CLOEXEC, accept4) is not "
+        "handed on",
         telling->claim->pid);
 }
 
@@ -320,14 +382,16 @@ static void say_port_held(struct telling *telling) {
         SAY(telling, "%u connection%s in its queue, taken by the kernel and served by nobody", sighting->receive_queue,
             sighting->receive_queue == 1 ? " waits" : "s wait");
     SAY(telling, "whether it will accept later cannot be seen");
-    SAY(telling, "next: when %d ends, the port is free; a listener that is close-on-exec (SOCK_CLOEXEC) is not handed on",
+    SAY(telling,
+        "next: when %d ends, the port is free; a listener that is close-on-exec (SOCK_CLOEXEC) is not handed on",
         telling->claim->pid);
 }
 
 static void say_queue_full(struct telling *telling) {
     const struct sighting *sighting = telling->claim->sighting;
-    SAY(telling, "%u connections wait to be accepted by %s, which is all that the queue takes (listen(%u)): new clients "
-                 "hang",
+    SAY(telling,
+        "%u connections wait to be accepted by %s, which is all that the queue takes (listen(%u)): new clients "
+        "hang",
         sighting->receive_queue, telling->holders, sighting->send_queue);
     SAY(telling, "next: gdb -p %d (thread apply all bt) shows why it does not accept", telling->claim->pid);
 }
@@ -358,6 +422,7 @@ static void tell(struct wrong *wrong, struct analysis *analysis, const struct cl
 struct analysis *wrong_find(struct world *world, const struct sighting *const *rows, size_t count) {
     struct analysis *analysis = analysis_new();
     struct wrong wrong = {.world = world, .scratch = scratch_take(), .excused = zeroed(world->count + 1, sizeof(bool))};
+    list_half_closed(&wrong);
     for (size_t i = 0; i < count && wrong.scratch; i++)
         look_at_close_wait(&wrong, rows[i]);
     for (size_t i = 0; i < count && wrong.scratch; i++) {
@@ -372,5 +437,6 @@ struct analysis *wrong_find(struct world *world, const struct sighting *const *r
         scratch_give(wrong.scratch);
     free(wrong.claims);
     free(wrong.excused);
+    free(wrong.half_closed);
     return analysis;
 }

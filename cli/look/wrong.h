@@ -1,6 +1,6 @@
 /*
- * What is wrong now, in the words of section 9 of the contract: findings of what stands, as those of a trace. Each socket
- * that is named was looked at once more after the search. Alike findings are one.
+ * What is wrong now, in the words of section 9 of the contract: findings of what stands, as those of a trace. Each
+ * socket that is named was looked at once more after the search. Alike findings are one.
  */
 #ifndef CLOSETRACE_WRONG_H
 #define CLOSETRACE_WRONG_H

@@ -85,7 +85,7 @@ static void sentence_print(const char *sentence, bool first, FILE *out, const st
 }
 
 /* On a terminal what it rests on stands below it, else behind it. */
-static void finding_print(const struct finding *finding, FILE *out, const struct report_style *style) {
+void finding_print(const struct finding *finding, FILE *out, const struct report_style *style) {
     char connection[CONNECTION_TEXT_SIZE], more[128];
     connection_text(finding->endpoint, connection);
     more_text(finding, style, more);

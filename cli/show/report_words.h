@@ -19,6 +19,8 @@ struct report_style {
 enum { CONNECTION_TEXT_SIZE = 2 * ADDRESS_TEXT_SIZE + 4 };
 void connection_text(const struct endpoint *endpoint, char text[CONNECTION_TEXT_SIZE]);
 
+void finding_print(const struct finding *finding, FILE *out, const struct report_style *style);
+
 /*
  * What is certain first, then what is possible, then notes (if notes says so); alike ones as one, with their number.
  * width 0: a line each, "finding fin-withheld CONNECTION: evidence; evidence". On a terminal the evidence is below.
