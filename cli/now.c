@@ -111,7 +111,7 @@ static void say_unseen(const struct world *world) {
 
 /* Whether there is a finding. */
 static bool show(struct world *world, const bool *wanted, bool json) {
-    const struct sighting **rows = zeroed(world->count + 1, sizeof *rows);
+    const struct sighting **rows = zeroed(world->count + 1, sizeof(void *));
     size_t quiet;
     const size_t count = rank_rows(world, wanted, rows, &quiet);
     struct analysis *analysis = wrong_find(world, rows, count);

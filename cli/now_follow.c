@@ -76,7 +76,7 @@ static enum event_fin how_it_ended(const struct follower *follower, const struct
                                    uint64_t *lost) {
     uint32_t place;
     *unread = *lost = 0;
-    if (before->state == STATE_LISTEN || !cookies_find(&follower->gone_places, before->cookie, &place))
+    if (!before || before->state == STATE_LISTEN || !cookies_find(&follower->gone_places, before->cookie, &place))
         return FIN_UNSET;
     const struct sighting *gone = &follower->gone[place];
     *unread = destroyed_unread(gone, before);
@@ -124,9 +124,9 @@ static void tell_text(const struct follower *follower, enum change change, const
     const uint64_t second = (time_us / 1000000 + (uint64_t)(86400 + local_offset(time_us))) % 86400;
     printf("%02u:%02u:%02u %-4s ", (unsigned)(second / 3600), (unsigned)(second / 60 % 60), (unsigned)(second % 60),
            words[change]);
-    if (change == CHANGE_STATE)
+    if (change == CHANGE_STATE && before)
         printf("%s -> ", state_name(before->state));
-    if (change == CHANGE_GONE)
+    if (change == CHANGE_GONE && before)
         tell_end(follower, before);
     standing_print_one(now ? follower->world : follower->before, now ? now : before, stdout, &style);
 }
@@ -154,7 +154,7 @@ static bool is_told(struct follower *follower, const struct finding *finding) {
 
 static void tell_findings(struct follower *follower, const bool *wanted, bool aloud) {
     const struct report_style style = {.color = output_in_color(STDOUT_FILENO), .width = output_width()};
-    const struct sighting **rows = zeroed(follower->world->count + 1, sizeof *rows);
+    const struct sighting **rows = zeroed(follower->world->count + 1, sizeof(void *));
     size_t quiet;
     const size_t count = rank_rows(follower->world, wanted, rows, &quiet);
     struct analysis *analysis = wrong_find(follower->world, rows, count);

@@ -20,7 +20,6 @@
 struct caller {
     int pid, tid;
     const char *call;
-    bool taken;
 };
 
 struct hidden {
@@ -125,41 +124,49 @@ static bool may_have(const struct world *world, const struct sighting *sighting,
     return false;
 }
 
-/* Named only where nobody else can be meant. */
-static void explain(struct hidden *hidden, struct sighting *sighting) {
+/* The only caller that may have the socket, and the only socket that the caller may have; else NULL. */
+static struct caller *only_caller(const struct hidden *hidden, const struct sighting *sighting) {
     struct caller *found = NULL;
     for (size_t i = 0; i < hidden->count; i++) {
-        struct caller *caller = &hidden->callers[i];
-        if (caller->taken || !may_have(hidden->world, sighting, caller->pid))
+        if (!may_have(hidden->world, sighting, hidden->callers[i].pid))
             continue;
         if (found)
-            return;
-        found = caller;
+            return NULL;
+        found = &hidden->callers[i];
     }
-    if (!found)
-        return;
-    found->taken = true;
-    sighting_hold(
-        hidden->world, sighting,
-        &(struct holding){
-            .fd = -1, .tid = found->tid, .call = found->call, .process = onlooker_at(hidden->world, found->pid)});
+    for (size_t i = 0; found && i < hidden->world->count; i++) {
+        const struct sighting *other = &hidden->world->list[i];
+        if (other != sighting && is_unexplained(hidden->world, other) && may_have(hidden->world, other, found->pid))
+            return NULL;
+    }
+    return found;
 }
 
 void world_find_hidden(struct world *world) {
+    enum { NAMED_MAX = 64 };
     struct hidden hidden = {.world = world, .scratch = scratch_take()};
     bool searched = false;
+    size_t unexplained = 0;
     if (!hidden.scratch)
         return;
     for (size_t i = 0; i < world->count; i++)
-        if (is_unexplained(world, &world->list[i]))
+        if (is_unexplained(world, &world->list[i])) {
             ask_again(&world->list[i], hidden.scratch);
+            unexplained += is_unexplained(world, &world->list[i]);
+        }
     for (size_t i = 0; i < world->count; i++) {
         if (!is_unexplained(world, &world->list[i]))
             continue;
         if (!searched)
             search_processes(&hidden);
         searched = true;
-        explain(&hidden, &world->list[i]);
+        struct caller *caller =
+            hidden.count > 0 && unexplained <= NAMED_MAX ? only_caller(&hidden, &world->list[i]) : NULL;
+        if (caller)
+            sighting_hold(
+                world, &world->list[i],
+                &(struct holding){
+                    .fd = -1, .tid = caller->tid, .call = caller->call, .process = onlooker_at(world, caller->pid)});
     }
     scratch_give(hidden.scratch);
     free(hidden.callers);

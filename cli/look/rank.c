@@ -92,6 +92,6 @@ size_t rank_rows(const struct world *world, const bool *wanted, const struct sig
         else
             rows[count++] = sighting;
     }
-    qsort(rows, count, sizeof *rows, by_rank);
+    qsort(rows, count, sizeof(void *), by_rank);
     return count;
 }

@@ -32,7 +32,7 @@ struct wrong {
     struct claim *claims;
     size_t count, room;
     bool *excused; /* by the place in world.list: half-closed, and waits for its peer on behalf of another */
-    const struct sighting **half_closed; /* with a descriptor */
+    uint32_t *half_closed; /* with a descriptor: their places in world.list */
     size_t half_closed_count, half_closed_room;
     unsigned questions;     /* that were asked of processes */
     int program_of, server; /* the last that were compared */
@@ -64,12 +64,13 @@ static bool is_still_so(const struct wrong *wrong, const struct sighting *sighti
     diag_look_up(&identity, wrong->scratch, &answer);
     if (answer.asked && (!answer.found || answer.state != sighting->state || answer.inode != sighting->inode))
         return false;
-    for (int32_t at = sighting->holding; at != NOBODY; at = wrong->world->holdings[at].next) {
+    const struct onlooker *processes = wrong->world->processes;
+    for (int32_t at = sighting->holding; at != NOBODY && processes; at = wrong->world->holdings[at].next) {
         const struct holding *holding = &wrong->world->holdings[at];
         char path[PROC_PATH], link[PROC_LINK];
         if (holding->fd < 0)
             continue;
-        proc_descriptor_path(path, sizeof path, wrong->world->processes[holding->process].pid, "/fd/", holding->fd);
+        proc_descriptor_path(path, sizeof path, processes[holding->process].pid, "/fd/", holding->fd);
         const ssize_t length = readlink(path, link, sizeof link - 1);
         if (proc_inode_in(link, length) != sighting->inode)
             return false;
@@ -112,7 +113,7 @@ static void claim_of(struct wrong *wrong, enum finding_kind kind, enum certainty
 static void list_half_closed(struct wrong *wrong) {
     for (size_t i = 0; i < wrong->world->count; i++)
         if (is_half_closed(&wrong->world->list[i]) && wrong->world->list[i].holding != NOBODY)
-            *GROW(wrong->half_closed, wrong->half_closed_count, wrong->half_closed_room) = &wrong->world->list[i];
+            *GROW(wrong->half_closed, wrong->half_closed_count, wrong->half_closed_room) = (uint32_t)i;
 }
 
 static void claim(struct wrong *wrong, enum finding_kind kind, enum certainty certainty,
@@ -135,7 +136,7 @@ static bool is_passed_on(struct wrong *wrong, const struct sighting *sighting, b
     bool *excused = NULL;
     *maybe = false;
     for (size_t i = 0; i < wrong->half_closed_count; i++) {
-        const struct sighting *other = wrong->half_closed[i];
+        const struct sighting *other = &wrong->world->list[wrong->half_closed[i]];
         const uint64_t own_ms = sighting_in_state_ms(sighting), others_ms = sighting_in_state_ms(other);
         const uint64_t apart_ms = own_ms > others_ms ? own_ms - others_ms : others_ms - own_ms;
         bool *used = &wrong->excused[other - wrong->world->list];
