@@ -122,6 +122,21 @@ _closetrace() {
           ;;
       esac
       ;;
+    now)
+      case $before in
+        --format=) _closetrace_offer $'text\njson' "$cur" ;;
+        -*=) ;;
+        *=) _closetrace_value "${before%=}" "$cur" ;;
+        *)
+          if [[ $cur == -* ]]; then
+            _closetrace_offer "$(_closetrace_list now-options)" "$cur"
+          else
+            _closetrace_offer "$(_closetrace_list conditions | sed 's/$/=/')" "$cur"
+            compopt -o nospace 2>/dev/null
+          fi
+          ;;
+      esac
+      ;;
     print | report | grep)
       if [[ $cur == -* ]]; then
         _closetrace_offer "$(_closetrace_list "$subcommand-options")" "$cur"

@@ -12,7 +12,7 @@
 #include "look/grow.h"
 #include "look/rank.h"
 #include "look/wrong.h"
-#include "now.h"
+#include "now_follow.h"
 #include "pure/render.h"
 #include "show/output.h"
 #include "show/standing_table.h"
@@ -44,22 +44,6 @@ static int look_failed(void) {
     return EXIT_FAILED;
 }
 
-bool *now_look(struct world *world, struct now *now, size_t *count) {
-    choice_find_family(&now->choice);
-    if (!world_dump(world, ALL_STATES))
-        return NULL;
-    world_pair(world);
-    world_find_holders(world, getpid());
-    world_find_hidden(world);
-    bool *wanted = zeroed(world->count + 1, sizeof *wanted);
-    *count = 0;
-    for (size_t i = 0; i < world->count; i++) {
-        wanted[i] = choice_takes(&now->choice, world, &world->list[i]);
-        *count += wanted[i];
-    }
-    return wanted;
-}
-
 static void print_json(const struct world *world, const bool *wanted) {
     char line[RENDER_LINE_MAX];
     struct event event;
@@ -77,20 +61,6 @@ static void print_text(const struct world *world, const struct sighting *const *
         standing_print(world, rows, count, stdout, &style);
     if (quiet > 0)
         printf("and %zu in TIME_WAIT, which owe nothing\n", quiet);
-}
-
-void now_print_finding(const struct finding *finding, bool json, const struct report_style *style) {
-    char line[RENDER_LINE_MAX];
-    struct finding_lists lists;
-    struct event event;
-    if (!json) {
-        finding_print(finding, stdout, style);
-        return;
-    }
-    if (finding->certainty == NOTE)
-        return;
-    finding_event(finding, &event, &lists);
-    fwrite(line, 1, render_json(&event, line, sizeof line), stdout);
 }
 
 static void print_findings(const struct analysis *analysis, bool json) {

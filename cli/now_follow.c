@@ -14,7 +14,7 @@
 #include "look/grow.h"
 #include "look/rank.h"
 #include "look/wrong.h"
-#include "now.h"
+#include "now_follow.h"
 #include "pure/names.h"
 #include "pure/render.h"
 #include "show/output.h"

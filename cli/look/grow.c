@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "command.h"
+#include "exit_status.h"
 #include "terminal/say.h"
 
 static void *or_end(void *memory) {

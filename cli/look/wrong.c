@@ -10,7 +10,7 @@
 #include "interest.h"
 #include "kernel/procfs.h"
 #include "kernel/sock_diag.h"
-#include "show/standing_table.h"
+#include "sighting_words.h"
 
 static const uint64_t long_ms = 10000;
 
@@ -31,7 +31,7 @@ struct wrong {
     struct scratch *scratch;
     struct claim *claims;
     size_t count, room;
-    bool *excused; /* by the place in world.list: half-closed, and waits for its peer on behalf of another */
+    bool *excused;         /* by the place in world.list: half-closed, and waits for its peer on behalf of another */
     uint32_t *half_closed; /* with a descriptor: their places in world.list */
     size_t half_closed_count, half_closed_room;
     unsigned questions;     /* that were asked of processes */

@@ -13,15 +13,4 @@ void standing_print(const struct world *world, const struct sighting *const *row
 void standing_print_one(const struct world *world, const struct sighting *sighting, FILE *out,
                         const struct report_style *style);
 
-/* "127.0.0.1:51432 -> 127.0.0.1:80": from the client to the server, where that is known; a listener is its address. */
-void sighting_text(const struct sighting *sighting, char text[CONNECTION_TEXT_SIZE]);
-
-/* "4711 nginx fd 7, 4712 nginx fd 7 and 3 more" */
-enum { HOLDERS_TEXT_SIZE = 160 };
-void holders_text(const struct world *world, const struct sighting *sighting, char text[HOLDERS_TEXT_SIZE]);
-
-/* "0.3 s", "12 min", "5.2 h" */
-enum { DURATION_TEXT_SIZE = 24 };
-const char *duration_text(uint64_t milliseconds, char text[DURATION_TEXT_SIZE]);
-
 #endif

@@ -1,6 +1,6 @@
-/* The parts of closetrace now: the look (now.c), and what follows it with -f (now_follow.c). */
-#ifndef CLOSETRACE_NOW_H
-#define CLOSETRACE_NOW_H
+/* closetrace now: what is asked for, and one look. */
+#ifndef CLOSETRACE_NOW_LOOK_H
+#define CLOSETRACE_NOW_LOOK_H
 
 #include "look/choose.h"
 #include "show/report_words.h"
@@ -17,8 +17,5 @@ bool *now_look(struct world *world, struct now *now, size_t *count);
 
 /* As text, or as an event of JSON (notes are none). */
 void now_print_finding(const struct finding *finding, bool json, const struct report_style *style);
-
-/* What changes from that look on, until somebody interrupts it. Whether there was a finding. */
-bool now_follow(struct now *now, struct world *world, bool *wanted);
 
 #endif
