@@ -45,7 +45,7 @@ setup() {
 }
 
 @test "completion: subcommands and their options, all of them" {
-  offers '--help --list --version grep print report run' ''
+  offers '--help --list --version grep now print report run' ''
   offers 'report' rep
   offers '--messages' run --m
   offers '--follow' print --fo

@@ -369,7 +369,7 @@ many() {
     grep -q "^| \[$name\]($name.md) | " "$BATS_TEST_DIRNAME/../docs/findings/README.md"
     count=$((count + 1))
   done
-  [ "$count" = 18 ]
+  [ "$count" = 19 ]
 }
 
 @test "--connection: a ladder" {

@@ -102,7 +102,7 @@ static void errors(void) {
     refuses("CLOSETRACE_TRACE=none,end", 0, "none stands alone");
     refuses("CLOSETRACE_ONLY=lport=80:rprot=1", 9,
             "unknown condition \"rprot\": lport, rport, laddr, raddr, fd, role, state, refs, sent, received, unread, "
-            "how, comm, call or caller (did you mean rport?)");
+            "idle, how, comm, call or caller (did you mean rport?)");
     refuses("CLOSETRACE_SEED=12x", 2, "not a decimal digit; a number from 0 to 4294967295 would be right");
     refuses("CLOSETRACE_SEED=-1", 0, "not a decimal digit; a number from 0 to 4294967295 would be right");
     refuses("CLOSETRACE_SEED=4294967296", 0, "the number is too large; 0 to 4294967295 would be right");
