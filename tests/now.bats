@@ -116,7 +116,7 @@ assert_one() { # assert_one TEXT PATTERN...
 @test "now: a copy in flight; of two that nobody has a descriptor of, no thread is named for the wrong one" {
   stand flight
   run -0 now role=server "lport=${PORT[flight]}"
-  grep -q ' no descriptor: 1 copy in flight in unix sockets ' <<<"$output"
+  grep -q ' no descriptor: a copy in flight in a unix socket? ' <<<"$output"
   exec {STDIN}>&-
   stand flight shared
   [ -z "$(objects '.role == "server" and .holders[0].tid' "lport=${PORT[flight]}")" ]

@@ -42,8 +42,7 @@ static void unknown_holder_text(const struct world *world, const struct sighting
     else if (world->closed_to_us > 0)
         snprintf(text, size, "? (uid %u)", sighting->uid);
     else if (world->copies > 0)
-        snprintf(text, size, "no descriptor: %u cop%s in flight in unix sockets", world->copies,
-                 world->copies == 1 ? "y" : "ies");
+        snprintf(text, size, "no descriptor: a copy in flight in a unix socket?");
     else
         snprintf(text, size, "no descriptor found");
 }
