@@ -25,7 +25,7 @@ COMMON = $(STANDARD) $(WARNINGS) -Ipreload -Icli $(DEFINES)
 
 # Hidden: only hooks are exported. Initial-exec TLS: no hook may end up in malloc. Unwind tables: a cancelled thread
 # unwinds through us, and runs nothing of ours on its way. No fortify: it would turn our own calls into the __*_chk
-# functions that we wrap. No stack protector: it reads thread-local storage, which a child of clone() may not have. No
+# functions that we wrap. No stack protector: it reads thread-local storage, which not every thread has (kernel/thread.h). No
 # link-time optimization: it loses what the assembly says of symbols and versions. These come after the user's flags, so
 # that none of those can undo them.
 NEEDED = -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-exceptions -fasynchronous-unwind-tables \
@@ -95,9 +95,9 @@ $(LIB): $(OBJECTS) $(MAP) $(BUILD)/flags
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(LINK) -o $@ $(OBJECTS) $(LDLIBS)
 
 # The command shares the pure parts with the library, and looks at the kernel and the ledger with the library's eyes.
-LOOKING = $(patsubst %,$(BUILD)/command/preload/%.o,kernel/clock kernel/elf_symbol kernel/memory kernel/own_fds kernel/process kernel/procfs \
-          kernel/regular_file kernel/scratch kernel/seccomp_guard kernel/sock_diag kernel/tcp_socket kernel/thread_call output/event_socket \
-          output/timezone refs/ledger)
+LOOKING = $(patsubst %,$(BUILD)/command/preload/%.o,kernel/clock kernel/elf_symbol kernel/memory kernel/own_fds kernel/process \
+          kernel/procfs kernel/regular_file kernel/scratch kernel/seccomp_guard kernel/sock_diag kernel/tcp_socket kernel/thread \
+          kernel/thread_call output/event_socket output/timezone refs/ledger)
 $(COMMAND): $(COMMAND_OBJECTS) $(LOOKING) $(PURE:%=$(BUILD)/command/%.o) $(BUILD)/flags
 	$(say) LD $@
 	@mkdir -p $(@D)

@@ -11,14 +11,19 @@
 #include "faults/park.h"
 #include "kernel/process.h"
 #include "kernel/scratch.h"
+#include "kernel/thread.h"
 #include "session/session.h"
 #include "output/sink.h"
 #include "calls/leaving.h"
 #include "refs/fd_table.h"
 #include "calls/double_close.h"
 
-static __thread bool daemonizing;
-static __thread const void *daemonizing_caller;
+/* This thread is inside daemon(), which was called from there. */
+struct daemonizing {
+    bool is;
+    const void *caller;
+};
+THREAD_OWN(struct daemonizing, daemonizing)
 
 static void put_right(void) {
     scratch_forked();
@@ -34,7 +39,8 @@ static void put_right(void) {
 
 void after_fork_started(void) {
     process_forked();
-    ledger_started_child();
+    if (!ledger_started_child())
+        ledger_enter(table_inherit);
     put_right();
 }
 
@@ -53,21 +59,25 @@ static void unseen(void) {
 }
 
 void after_fork_daemonizing(const void *caller) {
-    daemonizing = true;
-    daemonizing_caller = caller;
+    struct daemonizing *this = daemonizing();
+    if (this)
+        *this = (struct daemonizing){.is = true, .caller = caller};
 }
 
 void after_fork_daemonized(void) {
-    daemonizing = false;
+    struct daemonizing *this = daemonizing();
+    if (this)
+        this->is = false;
 }
 
 /* In the parent of a fork inside daemon(): _exit(0) comes next, out of our sight. */
 static void parent_goes_on(void) {
-    if (!daemonizing)
+    const struct daemonizing *this = daemonizing();
+    if (!this || !this->is)
         return;
-    struct call call = call_entering("daemon", daemonizing_caller);
+    struct call call = call_entering("daemon", this->caller);
     forked(forking(), -1, &call);
-    leaving_end("daemon", daemonizing_caller, 0);
+    leaving_end("daemon", this->caller, 0);
 }
 
 /* What pthread_atfork() calls. Not in every libc. */

@@ -17,6 +17,7 @@
 #include "refs/ledger.h"
 #include "output/log.h"
 #include "kernel/process.h"
+#include "kernel/thread.h"
 #include "pure/complaint.h"
 #include "pure/names.h"
 #include "kernel/raw.h"
@@ -152,6 +153,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         return;
     real_start();
     clock_start();
+    thread_start();
     process_start();
     sink_start();
     if (!read_settings(environment, &settings))

@@ -19,7 +19,6 @@
 #include "kernel/seccomp_guard.h"
 #include "session/session.h"
 #include "refs/fd_table.h"
-#include "kernel/keep_errno.h"
 
 static void look_before(struct closing *closing) {
     struct scratch *scratch = scratch_take();
@@ -116,7 +115,6 @@ static void look_at_socket(struct closing *closing) {
 }
 
 bool closing_entering(struct closing *closing, int fd, const char *name, const void *caller) {
-    KEEP_ERRNO;
     prepare(closing, fd);
     bool tcp = table_find(fd, true, &closing->identity);
     if (tcp) {
@@ -135,7 +133,6 @@ bool closing_entering(struct closing *closing, int fd, const char *name, const v
 }
 
 bool closing_entering_of(struct closing *closing, int fd, const struct call *call) {
-    KEEP_ERRNO;
     prepare(closing, fd);
     bool tcp = table_find(fd, true, &closing->identity);
     if (tcp) {
@@ -152,7 +149,6 @@ bool closing_entering_aside(struct closing *closing, int fd, const char *name, c
 }
 
 void closing_cancelled(struct closing *closing) {
-    KEEP_ERRNO;
     struct identity again;
     if (closing->parked.place >= 0)
         park_give_up(&closing->parked);
@@ -429,8 +425,7 @@ static void live_on(struct closing *closing) {
         probe(SYS_shutdown, closing->parked.fd, rule_way_how(way), 0, 0, 0, 0);
 }
 
-static void close_has_come_back(struct closing *closing, long result, int error) {
-    KEEP_ERRNO;
+long closing_exiting(struct closing *closing, long result, int error) {
     bool parked = closing->parked.place >= 0;
     closing->call.done = clock_now();
     if (!closing->stays) {
@@ -451,16 +446,11 @@ static void close_has_come_back(struct closing *closing, long result, int error)
     }
     if (parked && !was_gone(result, error))
         park_begin(&closing->parked);
-}
-
-long closing_exiting(struct closing *closing, long result, int error) {
-    close_has_come_back(closing, result, error);
     return fault_result(&closing->call, result);
 }
 
 void closing_release(int fd, const struct identity *identity, const struct call *call) {
     struct closing closing;
-    KEEP_ERRNO;
     prepare(&closing, fd);
     closing.identity = *identity;
     closing.call = *call;

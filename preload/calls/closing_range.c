@@ -9,10 +9,10 @@
 #include "faults/fault.h"
 #include "kernel/own_fds.h"
 #include "kernel/raw.h"
+#include "kernel/thread.h"
 #include "kernel/libc_real.h"
 #include "kernel/seccomp_guard.h"
 #include "refs/fd_table.h"
-#include "kernel/keep_errno.h"
 
 /* What is in the range, around what is ours. */
 static int close_others(unsigned first, unsigned last) {
@@ -31,7 +31,7 @@ static int close_others(unsigned first, unsigned last) {
 /* What a fault makes of a call that went on all the same. */
 static int fail_with(int error) {
     if (error)
-        errno = error;
+        error_set(error);
     return error ? -1 : 0;
 }
 
@@ -42,7 +42,7 @@ static int fail_with(int error) {
  */
 static int close_all(unsigned first, unsigned last, const char *name, const void *caller) {
     unsigned end = (unsigned)table_end(), above = last;
-    int failed = 0, saved = errno;
+    int failed = 0, saved = error_now();
     for (unsigned fd = last < end ? last + 1 : end; fd-- > first;) {
         struct closing closing;
         if (!table_maybe_tcp((int)fd))
@@ -54,8 +54,8 @@ static int close_all(unsigned first, unsigned last, const char *name, const void
             continue;
         long result = closing_is_off(&closing) ? 0 : raw6(SYS_close, fd, 0, 0, 0, 0, 0);
         if (closing_exiting(&closing, result < 0 ? -1 : 0, (int)-result) == -1 && fault_replaces(&closing.call)) {
-            failed = errno;
-            errno = saved;
+            failed = closing.call.rule->error;
+            error_set(saved);
         }
         if (fd == first)
             return fail_with(failed);
@@ -74,7 +74,7 @@ int range_close(unsigned first, unsigned last, int flags, const char *name, cons
     if (flags & CLOSE_RANGE_UNSHARE) {
         long result = raw6(SYS_unshare, CLONE_FILES, 0, 0, 0, 0, 0);
         if (result < 0) {
-            errno = (int)-result;
+            error_set((int)-result);
             return -1;
         }
     }
@@ -83,12 +83,13 @@ int range_close(unsigned first, unsigned last, int flags, const char *name, cons
 
 void range_close_from(int lowest, const char *name, const void *caller) {
     unsigned first = lowest < 0 ? 0 : (unsigned)lowest;
-    KEEP_ERRNO;
+    int saved = error_now();
     if (!table_on || (sandbox_up && !sandbox_allows(SYS_close, lowest, 0, 0, 0, 0, 0))) {
         REAL(closefrom)(lowest);
         return;
     }
     /* Where the kernel has no close_range(), libc closes number by number. */
-    if (close_all(first, UINT_MAX, name, caller) != 0 && errno == ENOSYS)
+    if (close_all(first, UINT_MAX, name, caller) != 0 && error_now() == ENOSYS)
         REAL(closefrom)(lowest);
+    error_set(saved);
 }

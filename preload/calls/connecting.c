@@ -14,7 +14,6 @@
 #include "refs/ledger.h"
 #include "session/session.h"
 #include "shutting_down.h"
-#include "kernel/keep_errno.h"
 
 /* The connection has its listener's namespace, and is bound as it is: nothing to ask again. */
 static bool identify_accepted(int listener, int fd, const struct sockaddr *peer, socklen_t length,
@@ -106,7 +105,6 @@ static bool identify_orphaned(int fd, struct identity *identity) {
 }
 
 void accepted(bool tcp, int listener, int fd, const struct sockaddr *peer, socklen_t length, const struct call *call) {
-    KEEP_ERRNO;
     struct identity identity;
     if (!tcp) {
         table_set_other(fd);
@@ -131,7 +129,6 @@ static bool has_read_address(int error) {
 
 void connected(int fd, const struct sockaddr *address, socklen_t length, long result, int error,
                const struct call *call) {
-    KEEP_ERRNO;
     struct identity identity;
     if (table_find(fd, false, &identity)) {
         if (connect_is_under_way(result, error)) {

@@ -3,44 +3,43 @@
 #include <errno.h>
 
 #include "closing.h"
+#include "kernel/thread.h"
 #include "refs/fd_table.h"
-#include "kernel/keep_errno.h"
 
-__thread struct double_close_last double_close_last = {.fd = -2};
+/* The last close() of this thread, and one that is kept back. Of a thread that is not libc's none is. */
+struct closes {
+    int fd;
+    const void *caller;
+    bool keeps;
+    struct twice kept;
+};
+THREAD_OWN(struct closes, closes)
 
-static __thread struct twice kept;
-
-static bool is_next_number(int fd, const void *caller) {
-    const int distance = fd - double_close_last.fd;
-    return double_close_last.caller == caller && (distance == 1 || distance == -1);
+static bool is_next_number(const struct closes *last, int fd, const void *caller) {
+    const int distance = fd - last->fd;
+    return last->caller == caller && (distance == 1 || distance == -1);
 }
 
-/* What was kept back is told, or, if this close() goes on from it, dropped: a sweep. */
-static void settle(bool sweeps) {
-    if (!double_close_last.kept)
-        return;
-    if (sweeps)
-        double_close_last.kept = false;
-    else
+/* What was kept back is told, or, if this close() goes on from it, dropped: then it sweeps. */
+static bool go_on(int fd, const void *caller) {
+    struct closes *last = closes();
+    if (!last)
+        return true;
+    const bool sweeps = is_next_number(last, fd, caller);
+    if (last->keeps && !sweeps)
         double_close_flush();
-}
-
-static void go_on(int fd, const void *caller) {
-    double_close_last.fd = fd;
-    double_close_last.caller = caller;
+    last->keeps = false;
+    last->fd = fd;
+    last->caller = caller;
+    return sweeps;
 }
 
 void double_close_note(int fd, const void *caller) {
-    KEEP_ERRNO;
-    settle(is_next_number(fd, caller));
     go_on(fd, caller);
 }
 
 bool double_close_entering(struct twice *twice, int fd, const void *caller) {
-    KEEP_ERRNO;
-    const bool sweeps = is_next_number(fd, caller);
-    settle(sweeps);
-    go_on(fd, caller);
+    const bool sweeps = go_on(fd, caller);
     twice->was_tcp = table_on && table_was_tcp(fd, &twice->identity);
     if (twice->was_tcp) {
         twice->fd = fd;
@@ -51,31 +50,36 @@ bool double_close_entering(struct twice *twice, int fd, const void *caller) {
     return false;
 }
 
-void double_close_exiting(struct twice *twice, int result, int error) {
-    KEEP_ERRNO;
+void double_close_exiting(struct twice *twice, int error) {
     table_forget_closed(twice->fd);
-    if (result == -1 && error == EBADF && twice->was_tcp && log_wants(TRACE_END)) {
-        kept = *twice;
-        kept.call = call_ended(&twice->call);
-        double_close_last.kept = true;
-    }
+    struct closes *last = error == EBADF && twice->was_tcp && log_wants(TRACE_END) ? closes() : NULL;
+    if (!last)
+        return;
+    last->kept = *twice;
+    last->kept.call = call_ended(&twice->call);
+    last->keeps = true;
 }
 
 void double_close_flush(void) {
-    struct scratch *scratch = double_close_last.kept ? scratch_take() : NULL;
-    double_close_last.kept = false;
+    struct closes *last = closes();
+    if (!last || !last->keeps)
+        return;
+    last->keeps = false;
+    struct scratch *scratch = scratch_take();
     if (!scratch)
         return;
-    struct event *event = log_event(scratch, OP_CLOSE, &kept.call);
+    struct event *event = log_event(scratch, OP_CLOSE, &last->kept.call);
     event->has |= HAS_FD | HAS_RET | HAS_ERRNO;
-    event->fd = kept.fd;
+    event->fd = last->kept.fd;
     event->ret = -1;
     event->error = EBADF;
-    event_set_socket(event, &kept.identity);
+    event_set_socket(event, &last->kept.identity);
     log_emit(scratch);
     scratch_give(scratch);
 }
 
 void double_close_forked(void) {
-    double_close_last.kept = false;
+    struct closes *last = closes();
+    if (last)
+        last->keeps = false;
 }

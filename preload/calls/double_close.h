@@ -15,18 +15,10 @@ struct twice {
     struct call call;
 };
 
-/* The last close() of this thread, and whether one is kept back. */
-struct double_close_last {
-    int fd;
-    const void *caller;
-    bool kept;
-};
-extern __thread struct double_close_last double_close_last;
-
 /* Before the close() of what is no TCP socket. False: it need not be looked at. */
 bool double_close_entering(struct twice *twice, int fd, const void *caller);
-/* errno is kept. */
-void double_close_exiting(struct twice *twice, int result, int error);
+/* error: errno, of one that failed. */
+void double_close_exiting(struct twice *twice, int error);
 
 /* A close() of what is one. */
 void double_close_note(int fd, const void *caller);

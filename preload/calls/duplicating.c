@@ -1,12 +1,10 @@
 #include "duplicating.h"
 
-#include <errno.h>
 
 #include "output/event_socket.h"
 #include "output/log.h"
 #include "refs/fd_table.h"
 #include "refs/references.h"
-#include "kernel/keep_errno.h"
 
 void reference_emit(enum event_op op, int fd, long result, int taken, unsigned later, const struct identity *identity,
                     const struct call *call) {
@@ -30,7 +28,6 @@ void reference_emit(enum event_op op, int fd, long result, int taken, unsigned l
 }
 
 void duplicated(int fd, int new_fd, const struct call *call) {
-    KEEP_ERRNO;
     struct identity identity;
     if (!table_maybe_tcp(fd) || !table_find(fd, true, &identity)) {
         table_set_other(new_fd);

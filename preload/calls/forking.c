@@ -1,20 +1,16 @@
 #include "forking.h"
 
-#include <errno.h>
 
 #include "leaving.h"
 #include "output/log.h"
 #include "refs/fd_table.h"
-#include "kernel/keep_errno.h"
 
 unsigned forking(void) {
-    KEEP_ERRNO;
     unsigned shared = log_wants(TRACE_REFS) && table_end() ? leaving_count() : 0;
     return shared;
 }
 
 void forked(unsigned shared, int child, const struct call *call) {
-    KEEP_ERRNO;
     struct scratch *scratch = (shared && log_wants(TRACE_REFS)) || call->rule ? scratch_take() : NULL;
     if (scratch) {
         struct call ended = call_ended(call);

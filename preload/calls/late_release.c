@@ -5,6 +5,7 @@
 
 #include "kernel/process.h"
 #include "kernel/sock_diag.h"
+#include "kernel/thread.h"
 #include "output/event_socket.h"
 #include "output/log.h"
 #include "refs/end_claims.h"
@@ -35,7 +36,7 @@ static struct verdict judge(const struct pending_release *pending, const struct 
         return said(FIN_RESET, WHY_LINGER2, false);
     if (answer->found)
         return said(answer->fin_unsent ? FIN_QUEUED : orderly, why, true);
-    enum event_why death = result < 0 ? verdict_death(errno, true) : WHY_UNSET;
+    enum event_why death = result < 0 ? verdict_death(error_of(result), true) : WHY_UNSET;
     if (death && !claims_taken(pending->identity.cookie, CLAIM_DISCONNECT, &own))
         return said(FIN_NONE, death, true);
     if (dead || death)
@@ -100,13 +101,10 @@ static void report_release(const struct pending_release *pending, const struct c
 }
 
 void release_happened(const char *call, const void *caller, long result, bool dead) {
-    int saved = errno;
     int tid = process_thread_id();
     struct pending_release pending;
     for (unsigned at = 0; release_settle(tid, &at, &pending);) {
         struct call done = call_entering(call, caller);
-        errno = saved;
         report_release(&pending, &done, result, dead);
     }
-    errno = saved;
 }

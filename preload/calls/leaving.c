@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "leaving.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -21,7 +20,6 @@
 #include "session/session.h"
 #include "refs/fd_table.h"
 #include "double_close.h"
-#include "kernel/keep_errno.h"
 
 /* One socket, through however many descriptors. */
 struct swept {
@@ -330,7 +328,6 @@ static void tell_ledger_of_exec(bool back) {
 }
 
 void leaving_exec(const struct call *call) {
-    KEEP_ERRNO;
     double_close_flush();
     report_leaving(true, call, -1);
     park_ends(call);
@@ -339,7 +336,6 @@ void leaving_exec(const struct call *call) {
 }
 
 void leaving_exec_failed(const struct call *call, int error) {
-    KEEP_ERRNO;
     struct sweep sweep;
     tell_ledger_of_exec(true);
     park_goes_on(call, error);
@@ -403,7 +399,6 @@ __attribute__((noinline)) static void meet_faults(struct call *call) {
 }
 
 void leaving_end(const char *name, const void *caller, int status) {
-    KEEP_ERRNO;
     struct call call = call_entering(name, caller);
     bool by_signal = status < 0;
     if (fault_armed(RULE_EXIT) && !by_signal && !atomic_load(&ended))

@@ -1,6 +1,5 @@
 #include "passing_fds.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "duplicating.h"
@@ -8,10 +7,8 @@
 #include "refs/fd_table.h"
 #include "refs/fds_in_flight.h"
 #include "refs/ledger.h"
-#include "kernel/keep_errno.h"
 
 void received_descriptor(int fd, const struct call *call) {
-    KEEP_ERRNO;
     struct identity identity;
     table_set_unknown(fd);
     if (table_find(fd, false, &identity))
@@ -92,11 +89,9 @@ static void tell_of_rights(int channel, const struct msghdr *message, enum event
 }
 
 void sent_message(int channel, const struct msghdr *message, const struct call *call) {
-    KEEP_ERRNO;
     tell_of_rights(channel, message, OP_SEND_FD, false, call);
 }
 
 void received_message(int channel, const struct msghdr *message, int flags, const struct call *call) {
-    KEEP_ERRNO;
     tell_of_rights(channel, message, OP_RECV_FD, flags & MSG_PEEK, call);
 }

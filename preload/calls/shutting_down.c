@@ -16,7 +16,6 @@
 #include "kernel/seccomp_guard.h"
 #include "session/session.h"
 #include "refs/fd_table.h"
-#include "kernel/keep_errno.h"
 
 static void look_closer(struct ending_call *ending) {
     const struct before *before = &ending->standing.before;
@@ -36,7 +35,6 @@ static void stand(struct ending_call *ending) {
 }
 
 static bool ending_begins(struct ending_call *ending, int fd, const struct call *call) {
-    KEEP_ERRNO;
     memset(ending, 0, sizeof *ending);
     bool tcp = table_find(fd, true, &ending->identity);
     ending->how = -1;
@@ -48,7 +46,6 @@ static bool ending_begins(struct ending_call *ending, int fd, const struct call 
 }
 
 static void can_ask(struct ending_call *ending) {
-    KEEP_ERRNO;
     struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
     if (scratch) {
         ending->can_ask =
@@ -116,7 +113,6 @@ static bool shutdown_meets_rules(struct ending_call *ending, int how) {
 
 bool shutdown_entering(struct ending_call *ending, int fd, int how, const char *name, const void *caller) {
     struct call call = call_entering(name, caller);
-    KEEP_ERRNO;
     if (fault_armed(RULE_SHUTDOWN)) {
         struct ending_call met = {.call = call, .fd = fd};
         if (shutdown_meets_rules(&met, how))
@@ -269,8 +265,7 @@ static void report_ended(struct ending_call *ending, long result, int error) {
     scratch_give(scratch);
 }
 
-static void shutdown_has_come_back(struct ending_call *ending, long result, int error) {
-    KEEP_ERRNO;
+long shutdown_exiting(struct ending_call *ending, long result, int error) {
     ending->call.done = clock_now();
     if (result == 0 && !ending->off)
         fin_left(ending);
@@ -280,10 +275,6 @@ static void shutdown_has_come_back(struct ending_call *ending, long result, int 
         table_mark_disconnected(&ending->identity);
     if (result == 0 && fault_has(&ending->call, PART_THEN))
         shutting_then(ending->call.rule, ending->fd, &ending->call);
-}
-
-long shutdown_exiting(struct ending_call *ending, long result, int error) {
-    shutdown_has_come_back(ending, result, error);
     return fault_result(&ending->call, result);
 }
 
@@ -321,7 +312,6 @@ bool disconnect_entering(struct ending_call *ending, int fd, const struct call *
 }
 
 void disconnect_exiting(struct ending_call *ending, long result, int error) {
-    KEEP_ERRNO;
     ending->call.done = clock_now();
     struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) && result == 0 ? scratch_take() : NULL;
     if (scratch) {
@@ -334,7 +324,6 @@ void disconnect_exiting(struct ending_call *ending, long result, int error) {
 
 void shutting_then(const struct rule *rule, int fd, const struct call *call) {
     struct ending_call ending;
-    KEEP_ERRNO;
     struct call then = {.name = call->name, .caller = call->caller, .begun = clock_now(), .rule = rule};
     if (rule->then == WAY_RST)
         shutting_reset(&ending, fd, &then);

@@ -1,4 +1,5 @@
 #include "stdio_transfer.h"
+#include "kernel/thread.h"
 
 #include <errno.h>
 #include <wchar.h>
@@ -11,7 +12,7 @@ bool stream_found(struct stream_call *call, FILE *file, const char *name, const 
         return false;
     call->file = file;
     call->flags = file->_flags;
-    call->errno_before = errno;
+    call->error_before = error_now();
     return true;
 }
 
@@ -77,7 +78,8 @@ void stream_exiting_read(struct stream_call *call) {
 
 /* A stream that has failed before keeps its error flag: then errno tells, if the call has changed it. */
 void stream_exiting_write(struct stream_call *call) {
-    bool failed = newly(call, HAS_ERROR) || (errno != call->errno_before && (errno == EPIPE || errno == ECONNRESET));
+    int error = error_now();
+    bool failed = newly(call, HAS_ERROR) || (error != call->error_before && (error == EPIPE || error == ECONNRESET));
     transfer_wrote(&call->traffic, failed ? -1 : 0, TRANSFER_UNKNOWN);
     if (!failed && call->traffic.moves)
         table_mark_last(call->traffic.fd, LAST_WRITE, 0);

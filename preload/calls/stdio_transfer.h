@@ -11,7 +11,7 @@ struct stream_call {
     struct traffic traffic;
     FILE *file;
     int flags;        /* the stream's, and */
-    int errno_before; /* errno, before the call */
+    int error_before; /* errno, before the call */
 };
 
 bool stream_found(struct stream_call *call, FILE *file, const char *name, const void *caller);

@@ -10,11 +10,11 @@
 #include "late_release.h"
 #include "kernel/seccomp_guard.h"
 #include "kernel/signals.h"
+#include "kernel/thread.h"
 #include "leaving.h"
 #include "refs/standing.h"
 #include "shutting_down.h"
 #include "refs/fd_table.h"
-#include "kernel/keep_errno.h"
 
 bool transfer_entering(struct traffic *traffic, int fd, const char *name, const void *caller) {
     if (!table_find(fd, false, &traffic->identity))
@@ -28,7 +28,7 @@ bool transfer_entering(struct traffic *traffic, int fd, const char *name, const 
     traffic->moves = false;
     traffic->asked = 0;
     traffic->after_fin_us = 0;
-    traffic->errno_before = errno;
+    traffic->error_before = error_now();
     traffic->call = call_entering(name, caller);
     return true;
 }
@@ -140,8 +140,8 @@ static void see_end(struct traffic *traffic) {
     emit(traffic, OP_EOF, 0, 0, state, SIGPIPE_UNSET);
 }
 
-static void tell_of_read(struct traffic *traffic, long result, size_t wanted, int error) {
-    KEEP_ERRNO;
+void transfer_read(struct traffic *traffic, long result, size_t wanted) {
+    int error = error_of(result);
     if (result != 0 || wanted > 0)
         table_mark_used(traffic->fd);
     if (result > 0)
@@ -153,10 +153,6 @@ static void tell_of_read(struct traffic *traffic, long result, size_t wanted, in
         emit(traffic, OP_READ, result, error, STATE_UNSET, SIGPIPE_UNSET);
     if (__builtin_expect(traffic->call.rule != NULL, 0))
         after_fault(traffic, OP_READ, result, error);
-}
-
-void transfer_read(struct traffic *traffic, long result, size_t wanted) {
-    tell_of_read(traffic, result, wanted, errno);
     release_check(traffic->call.name, traffic->call.caller, result, false);
 }
 
@@ -189,7 +185,7 @@ static void see_refused(struct traffic *traffic, long result) {
         leaving_end("SIGPIPE", NULL, -1);
     if (!traffic->may_raise || effect == SIGPIPE_IGNORED)
         return;
-    errno = traffic->errno_before;
+    error_set(traffic->error_before);
     signal_raise_sigpipe();
 }
 
@@ -205,8 +201,8 @@ static size_t left_over(long result, int error, size_t wanted) {
     return error == EAGAIN ? wanted : 0;
 }
 
-static void tell_of_write(struct traffic *traffic, long result, size_t wanted, int error) {
-    KEEP_ERRNO;
+void transfer_wrote(struct traffic *traffic, long result, size_t wanted) {
+    int error = error_of(result);
     /* To flush nothing is no touch, nor is a write of nothing. */
     bool touches = result != 0 || (traffic->by_stream && traffic->moves);
     if (touches)
@@ -222,15 +218,12 @@ static void tell_of_write(struct traffic *traffic, long result, size_t wanted, i
     if (__builtin_expect(traffic->call.rule != NULL, 0))
         after_fault(traffic, OP_WRITE, result, error);
     release_sigpipe(traffic);
-}
-
-void transfer_wrote(struct traffic *traffic, long result, size_t wanted) {
-    tell_of_write(traffic, result, wanted, errno);
     release_check(traffic->call.name, traffic->call.caller, result, false);
+    if (error)
+        error_set(error); /* a handler of SIGPIPE may have changed it, which would have run before libc set it */
 }
 
 void transfer_took_error(struct traffic *traffic, long result, int error) {
-    KEEP_ERRNO;
     if (found_over(traffic, OP_READ, result, error))
         table_mark_used(traffic->fd);
 }
@@ -242,16 +235,13 @@ static bool refuses_writes(enum tcp_state state) {
 }
 
 void transfer_hold_sigpipe(struct traffic *traffic) {
-    KEEP_ERRNO;
     if (signal_disposition(SIGPIPE) == DISPOSITION_DEFAULT && !signal_is_blocked(SIGPIPE) &&
         refuses_writes(state_now(traffic)))
         traffic->holds_sigpipe = signal_block(SIGPIPE, &traffic->old_mask);
 }
 
 void transfer_wrote_part(struct traffic *traffic, long result) {
-    if (traffic->may_raise && refuses_writes(state_now(traffic))) {
-        KEEP_ERRNO;
+    if (traffic->may_raise && refuses_writes(state_now(traffic)))
         see_refused(traffic, -1);
-    }
     transfer_wrote(traffic, result, TRANSFER_UNKNOWN);
 }

@@ -23,7 +23,7 @@ struct traffic {
     size_t asked;          /* what a write was offered, where it took less; else 0 */
     uint64_t after_fin_us; /* a reset behind the peer's FIN: how long after that the last bytes were sent; else 0 */
     uint64_t old_mask;
-    int errno_before; /* which a SIGPIPE handler sees */
+    int error_before; /* which a SIGPIPE handler sees */
     struct identity identity;
 };
 

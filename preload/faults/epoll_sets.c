@@ -10,7 +10,6 @@
 #include "kernel/process.h"
 #include "kernel/seccomp_guard.h"
 #include "refs/proc_search.h"
-#include "kernel/keep_errno.h"
 
 static bool is_epoll_set(int fd) {
     static const char wanted[] = "anon_inode:[eventpoll]";
@@ -86,7 +85,6 @@ static void rearm_in(int set, int fd, struct scratch *scratch) {
 
 static void in_each_set(int fd, void (*what)(int set, int fd, struct scratch *scratch)) {
     struct listing listing;
-    KEEP_ERRNO;
     struct scratch *scratch = scratch_take();
     if (!scratch)
         return;

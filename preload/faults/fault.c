@@ -15,12 +15,12 @@
 #include "kernel/regular_file.h"
 #include "kernel/seccomp_guard.h"
 #include "kernel/signals.h"
+#include "kernel/thread.h"
 #include "output/event_socket.h"
 #include "pure/names.h"
 #include "refs/fd_table.h"
 #include "refs/references.h"
 #include "refs/standing.h"
-#include "kernel/keep_errno.h"
 
 unsigned fault_families;
 const char fault_no_success[] = "the call has not succeeded";
@@ -161,7 +161,6 @@ static bool matches(const struct rule *rule, const struct fault_subject *subject
 const struct rule *fault_choose(const struct fault_subject *subject) {
     const struct rule *chosen = NULL;
     uint64_t cookie = subject->identity ? subject->identity->cookie : 0;
-    KEEP_ERRNO;
     for (unsigned i = 0; i < rules.count; i++) {
         const struct rule *rule = &rules.list[i];
         if (!matches(rule, subject))
@@ -223,7 +222,6 @@ static enum event_op op_of(enum rule_family family) {
 
 /* The event of a call that is not made. */
 static void tell(const struct fault_subject *subject, bool returns) {
-    KEEP_ERRNO;
     const struct rule *rule = subject->call->rule;
     struct scratch *scratch = scratch_take();
     if (!scratch)
@@ -267,7 +265,6 @@ static void enter_late(struct call *call, bool cancellable) {
 
 bool fault_meets(const struct fault_subject *subject) {
     struct call *call = subject->call;
-    KEEP_ERRNO;
     call->rule = fault_choose(subject);
     if (!call->rule)
         return false;
@@ -284,7 +281,7 @@ long fault_result(const struct call *call, long result) {
     if (fault_has(call, PART_DELAY_EXIT))
         wait_for(call->rule->delay_exit, false);
     if (fault_has(call, PART_ERROR)) {
-        errno = call->rule->error;
+        error_set(call->rule->error);
         return -1;
     }
     return fault_has(call, PART_RETVAL) ? call->rule->retval : result;

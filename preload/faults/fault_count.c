@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "kernel/thread.h"
 #include "pure/rules.h"
 #include "session/session.h"
 
@@ -26,7 +27,12 @@ struct own {
 
 static struct shared *shared;
 static struct own own;
-static __thread uint32_t of_thread[RULES_MAX];
+
+struct of_thread {
+    uint32_t matched[RULES_MAX];
+};
+THREAD_OWN(struct of_thread, of_thread)
+static struct of_thread of_strangers; /* threads that are not libc's count together */
 
 void fault_count_start(void) {
     shared = session_memory(SESSION_RULES, sizeof *shared);
@@ -34,7 +40,9 @@ void fault_count_start(void) {
 
 void fault_count_forked(void) {
     memset(&own, 0, sizeof own);
-    memset(of_thread, 0, sizeof of_thread);
+    struct of_thread *thread = of_thread();
+    if (thread)
+        memset(thread, 0, sizeof *thread);
 }
 
 /*
@@ -57,12 +65,17 @@ static struct connection *connection_of(uint64_t key) {
     return oldest;
 }
 
+static struct of_thread *count_of_thread(void) {
+    struct of_thread *thread = of_thread();
+    return thread ? thread : &of_strangers;
+}
+
 uint64_t fault_count_match(unsigned i, enum rule_scope scope, uint64_t cookie) {
     uint64_t in_process = atomic_fetch_add(&own.matched[i], 1) + 1;
     uint64_t in_session = shared ? atomic_fetch_add(&shared->matched[i], 1) + 1 : in_process;
     switch (scope) {
     case SCOPE_THREAD:
-        return ++of_thread[i];
+        return ++count_of_thread()->matched[i];
     case SCOPE_SESSION:
         return in_session;
     case SCOPE_CONNECTION:

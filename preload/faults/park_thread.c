@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "park_thread.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,24 +13,12 @@
 #include "kernel/process.h"
 #include "kernel/libc_real.h"
 #include "kernel/seccomp_guard.h"
-#include "kernel/keep_errno.h"
+#include "kernel/thread.h"
 
-enum { STACK = 65536, MARGIN = 16384, TCB = 4096, KERNEL_SIGSET = 8, LOOK_EVERY_MS = 20 };
+enum { STACK = 65536, KERNEL_SIGSET = 8, LOOK_EVERY_MS = 20 };
 
 static atomic_bool there;
 static void (*job)(void);
-
-/*
- * The thread has thread-local storage of its own: zeroed variables of every object that was loaded at start-up, below
- * a control block. How far below the control block the variables are that our code uses, libc's errno and the library's
- * own: a program's may stand between.
- */
-static size_t tls_size(void) {
-    static __thread char ours;
-    uintptr_t block = machine_thread_pointer(),
-              lowest = (uintptr_t)&ours < (uintptr_t)&errno ? (uintptr_t)&ours : (uintptr_t)&errno;
-    return ((block - lowest) / MARGIN + 2) * MARGIN;
-}
 
 static int work_for_ever(void *work) {
     for (;;)
@@ -39,23 +26,24 @@ static int work_for_ever(void *work) {
     return 0;
 }
 
+/* Without thread-local storage: no code of ours needs any. */
 static bool make_thread(void) {
     uint64_t all = ~0ULL, old;
     int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS;
-    size_t tls = tls_size(), size = STACK + tls + TCB;
-    char *memory = memory_map(size, false);
+    char *memory = memory_map(STACK, false);
     if (!memory)
         return false;
     if (probe(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&old, KERNEL_SIGSET, 0, 0) < 0) {
-        memory_unmap(memory, size);
+        memory_unmap(memory, STACK);
         return false;
     }
-    void *block = memory + STACK + tls;
-    machine_make_thread_block(block);
-    int thread = REAL(clone)(work_for_ever, memory + STACK, flags, &job, NULL, block, NULL);
+    int saved = error_now();
+    thread_expect_stranger();
+    int thread = REAL(clone)(work_for_ever, memory + STACK, flags, &job, NULL, NULL, NULL);
+    error_set(saved);
     probe(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, KERNEL_SIGSET, 0, 0);
     if (thread < 0)
-        memory_unmap(memory, size);
+        memory_unmap(memory, STACK);
     return thread > 0;
 }
 
@@ -66,7 +54,6 @@ static void make_wake(void) {
 }
 
 bool park_thread_start(void (*work)(void)) {
-    KEEP_ERRNO;
     if (atomic_load(&there) || atomic_exchange(&there, true))
         return true;
     make_wake();

@@ -15,7 +15,7 @@ static __attribute__((noinline)) int close_other(int fd, const void *caller) {
     if (!double_close_entering(&twice, fd, caller))
         return REAL(close)(fd);
     int result = REAL(close)(fd);
-    double_close_exiting(&twice, result, errno);
+    double_close_exiting(&twice, error_of(result));
     return result;
 }
 
@@ -26,7 +26,7 @@ HOOKED int close(int fd) {
         return close_other(fd, CALLER);
     double_close_note(fd, CALLER);
     int result = closing_is_off(&closing) ? 0 : REAL(close)(fd);
-    return (int)closing_exiting(&closing, result, errno);
+    return (int)closing_exiting(&closing, result, error_of(result));
 }
 TWIN_HOOK(__close, close);
 
@@ -60,13 +60,13 @@ static bool file_entering(struct file_closing *file, FILE *stream, const char *n
 }
 
 static int file_exiting(struct file_closing *file, int result) {
-    int error = errno;
+    int error = error_of(result);
     int seen = (int)closing_exiting(&file->closing, result, error);
     if (file->writes && !closing_is_off(&file->closing)) {
-        int kept = errno;
-        errno = error;
+        int kept = error_now();
+        error_set(error);
         transfer_wrote(&file->traffic, result, TRANSFER_UNKNOWN);
-        errno = kept;
+        error_set(kept);
     }
     return seen;
 }
@@ -118,7 +118,7 @@ HOOKED int login_tty(int fd) {
     int result = REAL(login_tty)(fd);
     for (int i = 0; i < 3; i++) {
         if (closes[i] && result == 0)
-            closing_exiting(&closings[i], result, errno);
+            closing_exiting(&closings[i], result, 0);
         else if (closes[i])
             closing_cancelled(&closings[i]);
     }

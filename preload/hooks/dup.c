@@ -44,7 +44,7 @@ static bool replacing_entering(struct replacing *replacing, int fd, int new_fd, 
 
 static int replacing_exiting(struct replacing *replacing, int fd, int new_fd, int result) {
     if (replacing->closes && result >= 0)
-        closing_exiting(&replacing->closing, result, errno);
+        closing_exiting(&replacing->closing, result, 0);
     else if (replacing->closes)
         closing_cancelled(&replacing->closing);
     if (result >= 0 && fd != new_fd)

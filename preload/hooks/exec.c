@@ -22,7 +22,7 @@ static struct call exec_entering(const char *name, const char *path, char *const
 static int exec_failed(const struct call *call, int result) {
     if (call->name) {
         session_exec_failed();
-        leaving_exec_failed(call, errno);
+        leaving_exec_failed(call, error_of(result));
     }
     return result;
 }

@@ -11,7 +11,6 @@
 #include "kernel/process.h"
 #include "session/session.h"
 #include "calls/leaving.h"
-#include "kernel/keep_errno.h"
 
 HOOKED pid_t fork(void) {
     if (!table_on)
@@ -58,6 +57,8 @@ HOOKED int clone(int (*function)(void *), void *stack, int flags, void *argument
     void *tls = va_arg(arguments, void *);
     pid_t *child_tid = va_arg(arguments, pid_t *);
     va_end(arguments);
+    if (flags & CLONE_SETTLS)
+        thread_expect_stranger();
     if (!table_on || (flags & CLONE_THREAD))
         return REAL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
     long instead;
@@ -72,7 +73,7 @@ HOOKED int clone(int (*function)(void *), void *stack, int flags, void *argument
         process_shares_memory();
     int child = REAL(clone)(function, stack, flags, argument, parent_tid, tls, child_tid);
     if (borrows)
-        process_vfork_end();
+        process_vfork_end(child);
     if (child > 0)
         forked(shared, child, &call);
     return opening_result(&call, child);
@@ -81,8 +82,11 @@ TWIN_HOOK(__clone, clone);
 
 /* vfork: the arch folder's vfork.S calls these. Nothing may be kept on the stack in between, so it is kept per thread.
  */
-static __thread struct call vfork_call;
-static __thread unsigned vfork_shared;
+struct vforking {
+    struct call call;
+    unsigned shared;
+};
+THREAD_OWN(struct vforking, vforking)
 
 __attribute__((visibility("hidden"))) int vfork_before(const void *caller);
 __attribute__((visibility("hidden"))) void vfork_after(int child);
@@ -90,11 +94,12 @@ __attribute__((visibility("hidden"))) void vfork_after(int child);
 /* Not 0: a fault takes the call's place, with errno. */
 int vfork_before(const void *caller) {
     long instead;
-    if (table_on && !process_is_borrowed()) {
-        vfork_call = call_entering("vfork", caller);
-        if (opening_is_off(RULE_FORK, -1, &vfork_call, &instead))
+    struct vforking *this = table_on && !process_is_borrowed() ? vforking() : NULL;
+    if (this) {
+        this->call = call_entering("vfork", caller);
+        if (opening_is_off(RULE_FORK, -1, &this->call, &instead))
             return -1;
-        vfork_shared = forking();
+        this->shared = forking();
     }
     process_vfork_begin();
     return 0;
@@ -102,18 +107,19 @@ int vfork_before(const void *caller) {
 
 /* In the parent: the child has gone on to exec or exit, or was never made (child below 0: -errno). */
 void vfork_after(int child) {
-    process_vfork_end();
+    process_vfork_end(child);
+    struct vforking *this = table_on && !process_is_borrowed() ? vforking() : NULL;
     if (child < 0)
-        errno = -child;
-    else if (table_on && !process_is_borrowed())
-        forked(vfork_shared, child, &vfork_call);
-    fault_result(&vfork_call, child);
+        error_set(-child);
+    else if (this)
+        forked(this->shared, child, &this->call);
+    if (this)
+        fault_result(&this->call, child);
 }
 
 /* A child that has started its program by now: what it was left is read from the kernel. */
 static int spawned(int result, const pid_t *child, const char *path, char *const environment[],
                    const struct call *call) {
-    KEEP_ERRNO;
     if (result == 0 && table_on && child)
         session_spawned(*child, path, environment);
     if (result == 0 && table_on && child)
@@ -125,10 +131,11 @@ static int spawned(int result, const pid_t *child, const char *path, char *const
 /* posix_spawn() returns its error, and leaves errno alone. */
 static bool spawning_is_off(struct call *call, int *error) {
     long instead;
-    KEEP_ERRNO;
+    int saved = error_now();
     if (!opening_is_off(RULE_FORK, -1, call, &instead))
         return false;
-    *error = errno;
+    *error = error_now();
+    error_set(saved);
     return true;
 }
 
@@ -221,7 +228,7 @@ HOOKED int daemon(int nochdir, int noclose) {
     int result = REAL(daemon)(nochdir, noclose);
     for (int i = 0; i < 3; i++) {
         if (closes[i] && result == 0)
-            closing_exiting(&closings[i], result, errno);
+            closing_exiting(&closings[i], result, 0);
         else if (closes[i])
             closing_cancelled(&closings[i]);
     }

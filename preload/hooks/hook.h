@@ -5,10 +5,9 @@
 #ifndef CLOSETRACE_HOOK_H
 #define CLOSETRACE_HOOK_H
 
-#include <errno.h>
-
 #include "kernel/own_fds.h"
 #include "kernel/libc_real.h"
+#include "kernel/thread.h"
 #include "refs/fd_table.h"
 
 #define HOOKED __attribute__((visibility("default")))

@@ -3,10 +3,8 @@
 #include "hook.h"
 #include "kernel/own_fds.h"
 #include "kernel/process.h"
-#include "kernel/keep_errno.h"
 
 static void limit_changed(int error) {
-    KEEP_ERRNO;
     if (error == 0 && table_on)
         own_move_up();
 }

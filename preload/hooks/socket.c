@@ -38,11 +38,11 @@ HOOKED int connect(int fd, const struct sockaddr *address, socklen_t length) {
         return (int)instead;
     if (connect_disconnects(address, length) && disconnect_entering(&ending, fd, &call)) {
         int result = REAL(connect)(fd, address, length);
-        disconnect_exiting(&ending, result, errno);
+        disconnect_exiting(&ending, result, error_of(result));
         return opening_result(&call, result);
     }
     int result = REAL(connect)(fd, address, length);
-    connected(fd, address, length, result, errno, &call);
+    connected(fd, address, length, result, error_of(result), &call);
     return opening_result(&call, result);
 }
 TWIN_HOOK(__connect, connect);

@@ -44,7 +44,7 @@ static long raw_close(const long arguments[6], const void *caller) {
     if (!table_maybe_tcp(fd) || !closing_entering(&closing, fd, name, caller))
         return call_real(SYS_close, arguments);
     long result = closing_is_off(&closing) ? 0 : call_real(SYS_close, arguments);
-    return closing_exiting(&closing, result, errno);
+    return closing_exiting(&closing, result, error_of(result));
 }
 
 static long raw_replace(long number, const long arguments[6], const void *caller) {
@@ -58,7 +58,7 @@ static long raw_replace(long number, const long arguments[6], const void *caller
     bool closes = fd != new_fd && table_maybe_tcp(new_fd) && closing_entering_aside(&closing, new_fd, name, caller);
     long result = call_real(number, arguments);
     if (closes && result >= 0)
-        closing_exiting(&closing, result, errno);
+        closing_exiting(&closing, result, 0);
     else if (closes)
         closing_cancelled(&closing);
     if (result >= 0 && fd != new_fd)
@@ -85,7 +85,7 @@ static long raw_shutdown(const long arguments[6], const void *caller) {
         return call_real(SYS_shutdown, arguments);
     const long real[6] = {fd, ending.real_how};
     long result = shutdown_is_off(&ending) ? 0 : call_real(SYS_shutdown, real);
-    return shutdown_exiting(&ending, result, errno);
+    return shutdown_exiting(&ending, result, error_of(result));
 }
 
 static long raw_connect(const long arguments[6], const void *caller) {
@@ -100,11 +100,11 @@ static long raw_connect(const long arguments[6], const void *caller) {
         return instead;
     if (connect_disconnects(address, (socklen_t)arguments[2]) && disconnect_entering(&ending, fd, &call)) {
         long result = call_real(SYS_connect, arguments);
-        disconnect_exiting(&ending, result, errno);
+        disconnect_exiting(&ending, result, error_of(result));
         return fault_result(&call, result);
     }
     long result = call_real(SYS_connect, arguments);
-    connected(fd, address, (socklen_t)arguments[2], result, errno, &call);
+    connected(fd, address, (socklen_t)arguments[2], result, error_of(result), &call);
     return fault_result(&call, result);
 }
 
@@ -259,7 +259,7 @@ static long raw_exec(long number, const long arguments[6], const void *caller) {
     session_exec(path, (char *const *)arguments[number == SYS_execveat ? 3 : 2]); // NOLINT(performance-no-int-to-ptr)
     long result = call_real(number, arguments);
     session_exec_failed();
-    leaving_exec_failed(&call, errno);
+    leaving_exec_failed(&call, error_of(result));
     return result;
 }
 

@@ -52,7 +52,7 @@ TWIN_HOOK(__write, write);
 /* How much the parts are, of a call after which the kernel has read them; else TRANSFER_UNKNOWN. */
 static size_t length_of(const struct iovec *parts, size_t count, ssize_t result) {
     size_t length = 0;
-    if (result < 0 && !transfer_blames_connection(errno))
+    if (result < 0 && !transfer_blames_connection(error_of(result)))
         return TRANSFER_UNKNOWN;
     for (size_t i = 0; i < count; i++)
         length += parts[i].iov_len;
@@ -62,12 +62,12 @@ static size_t length_of(const struct iovec *parts, size_t count, ssize_t result)
 /* sendmsg() with the same parts, for what writev() does on a TCP socket. */
 static ssize_t send_parts(struct traffic *traffic, int fd, const struct iovec *parts, int count) {
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
-    int saved = errno;
+    int saved = error_now();
     ssize_t result = REAL(sendmsg)(fd, &message, without_sigpipe(traffic, 0));
     /* A writev() of nothing succeeds, whatever has become of the connection. */
     size_t length = length_of(parts, (size_t)count, result);
-    if (result == -1 && transfer_blames_connection(errno) && length == 0) {
-        errno = saved;
+    if (result == -1 && transfer_blames_connection(error_of(result)) && length == 0) {
+        error_set(saved);
         return 0;
     }
     transfer_wrote(traffic, result, length);
@@ -135,7 +135,7 @@ TWIN_HOOK(__send, send);
 static void opened_fast(int fd, int flags, const struct sockaddr *to, socklen_t length, ssize_t result,
                         const struct call *call) {
     if (flags & MSG_FASTOPEN)
-        connected(fd, to, length, result < 0 ? -1 : 0, errno, call);
+        connected(fd, to, length, result < 0 ? -1 : 0, error_of(result), call);
 }
 
 HOOKED ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const struct sockaddr *to,

@@ -7,6 +7,7 @@
 
 #include "loaded.h"
 #include "raw.h"
+#include "thread.h"
 
 struct real real;
 
@@ -32,14 +33,14 @@ static const size_t real_offsets[REAL_COUNT] = {
 #pragma weak dlvsym
 
 static long not_there(void) {
-    errno = ENOSYS;
+    error_set(ENOSYS);
     return -1;
 }
 
 static long libc_answer(long result) {
     if (result >= 0)
         return result;
-    errno = (int)-result;
+    error_set((int)-result);
     return -1;
 }
 

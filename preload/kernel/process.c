@@ -11,6 +11,7 @@
 #include "memory.h"
 #include "pure/event.h"
 #include "seccomp_guard.h"
+#include "thread.h"
 
 static int pid;
 static struct counters counters;
@@ -21,15 +22,24 @@ static volatile int *ours;
 struct thread {
     int tid;
     unsigned vforks; /* vforks of this thread that are under way, nested ones included */
-    int child;       /* the borrower that counters are of */
-    struct counters counters;
-    unsigned named; /* at which turn of names */
+    unsigned named;  /* at which turn of names */
     char name[COMM_SIZE];
     const char *end_call;
     const void *end_caller;
     int end_status;
 };
-static __thread struct thread self;
+THREAD_OWN(struct thread, self)
+
+/*
+ * Processes that have our memory for a while, and what is counted for them: the last so many. A place is taken by its
+ * turn; whoever is thrown out, because so many came after it, counts from the beginning.
+ */
+enum { BORROWERS = 64 };
+static struct borrower {
+    _Atomic int pid;
+    struct counters counters;
+} borrowers[BORROWERS];
+static atomic_uint borrowers_turn;
 
 static bool memory_shared;
 
@@ -86,11 +96,17 @@ static int id(long call) {
     return number > 0 ? (int)number : 0;
 }
 
+/*
+ * Of a thread that libc has not made nothing is known: it is asked each time (where a sandbox does not let us, it is
+ * taken for the keeper of what is parked). A handler may run in the parent after its
+ * child is gone and before process_vfork_end().
+ */
 bool process_is_borrowed(void) {
-    if (__builtin_expect(self.vforks == 0 && !memory_shared, 1))
+    const struct thread *thread = self();
+    if (__builtin_expect(thread && thread->vforks == 0 && !memory_shared, 1))
         return false;
-    /* A handler may run in the parent after its child is gone and before process_vfork_end(). */
-    return probe(SYS_getpid, 0, 0, 0, 0, 0, 0) != pid;
+    long answer = probe(SYS_getpid, 0, 0, 0, 0, 0, 0);
+    return answer < 0 ? thread != NULL : answer != pid;
 }
 
 int process_id(void) {
@@ -98,22 +114,26 @@ int process_id(void) {
 }
 
 int process_thread_id(void) {
-    if (process_is_borrowed())
+    struct thread *thread = process_is_borrowed() ? NULL : self();
+    if (!thread)
         return id(SYS_gettid);
-    if (self.tid == 0)
-        self.tid = id(SYS_gettid);
-    return self.tid;
+    if (thread->tid == 0)
+        thread->tid = id(SYS_gettid);
+    return thread->tid;
+}
+
+static struct counters *counters_of_borrower(int child) {
+    for (int i = 0; i < BORROWERS; i++)
+        if (atomic_load(&borrowers[i].pid) == child)
+            return &borrowers[i].counters;
+    struct borrower *borrower = &borrowers[atomic_fetch_add(&borrowers_turn, 1) % BORROWERS];
+    memset(&borrower->counters, 0, sizeof borrower->counters);
+    atomic_store(&borrower->pid, child);
+    return &borrower->counters;
 }
 
 struct counters *process_counters(void) {
-    if (!process_is_borrowed())
-        return &counters;
-    int child = process_id();
-    if (self.child != child) {
-        self.child = child;
-        memset(&self.counters, 0, sizeof self.counters);
-    }
-    return &self.counters;
+    return process_is_borrowed() ? counters_of_borrower(process_id()) : &counters;
 }
 
 static _Atomic unsigned names = 1; /* 0 is a thread that has not been asked */
@@ -122,22 +142,37 @@ void process_names_change(void) {
     atomic_fetch_add(&names, 1);
 }
 
-/* A sandbox that does not let us ask leaves the last name, of whichever thread. */
-const char *process_thread_name(void) {
-    static char last_known[COMM_SIZE];
+static bool ask_name(char name[COMM_SIZE]) {
+    return probe(SYS_prctl, PR_GET_NAME, (long)name, 0, 0, 0, 0) == 0;
+}
+
+/* A borrower's may be another than that of the thread whose memory it has. */
+static bool has_name(struct thread *thread) {
     unsigned now = atomic_load(&names);
-    if (process_is_borrowed())
-        now = 0; /* its name may be another than that of the thread whose memory it has */
-    if ((self.named != now || !now) && probe(SYS_prctl, PR_GET_NAME, (long)self.name, 0, 0, 0, 0) == 0) {
-        self.named = now;
-        memcpy(last_known, self.name, COMM_SIZE);
-    }
-    return self.named ? self.name : last_known;
+    if (thread->named != now && ask_name(thread->name))
+        thread->named = now;
+    return thread->named;
+}
+
+/* A sandbox that does not let us ask leaves the last name, of whichever thread. */
+void process_thread_name(char name[COMM_SIZE]) {
+    static char last_known[COMM_SIZE];
+    struct thread *thread = process_is_borrowed() ? NULL : self();
+    const char *known = thread && has_name(thread) ? thread->name : NULL;
+    if (known)
+        memcpy(name, known, COMM_SIZE);
+    else if (!ask_name(name))
+        memcpy(name, last_known, COMM_SIZE);
+    if (memcmp(last_known, name, COMM_SIZE) != 0)
+        memcpy(last_known, name, COMM_SIZE);
 }
 
 void process_forked(void) {
-    memset(&self, 0, sizeof self);
+    struct thread *thread = self();
+    if (thread)
+        memset(thread, 0, sizeof *thread);
     memset(&counters, 0, sizeof counters);
+    memset(borrowers, 0, sizeof borrowers);
     pid = id(SYS_getpid);
     if (ours)
         *ours = 1;
@@ -151,11 +186,19 @@ bool process_fork_unseen(void) {
 }
 
 void process_vfork_begin(void) {
-    self.vforks++;
+    struct thread *thread = self();
+    if (thread)
+        thread->vforks++;
 }
 
-void process_vfork_end(void) {
-    self.vforks--;
+/* The child's id may be another's soon. */
+void process_vfork_end(int child) {
+    struct thread *thread = self();
+    for (int i = 0; child > 0 && i < BORROWERS; i++)
+        if (atomic_load(&borrowers[i].pid) == child)
+            atomic_store(&borrowers[i].pid, 0);
+    if (thread)
+        thread->vforks--;
 }
 
 void process_shares_memory(void) {
@@ -163,19 +206,25 @@ void process_shares_memory(void) {
 }
 
 void process_ends_by(const char *call, const void *caller, int status) {
-    self.end_call = call;
-    self.end_caller = caller;
-    self.end_status = status;
+    struct thread *thread = self();
+    if (!thread)
+        return;
+    thread->end_call = call;
+    thread->end_caller = caller;
+    thread->end_status = status;
 }
 
 const char *process_end_call(void) {
-    return self.end_call;
+    const struct thread *thread = self();
+    return thread ? thread->end_call : NULL;
 }
 
 const void *process_end_caller(void) {
-    return self.end_caller;
+    const struct thread *thread = self();
+    return thread ? thread->end_caller : NULL;
 }
 
 int process_end_status(void) {
-    return self.end_status;
+    const struct thread *thread = self();
+    return thread ? thread->end_status : 0;
 }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pure/event.h"
+
 /* Whether a process's `start` and `end` were logged. */
 enum framed { NOT_STARTED, STARTING, STARTED, ENDED, ENDED_UNSTARTED };
 
@@ -42,15 +44,15 @@ void process_forked(void);
 /* Notices a fork that no handler saw (a raw clone): the page that forks wipe is empty. True in such a child, once. */
 bool process_fork_unseen(void);
 
-/* The thread is about to vfork; and, in the parent, the child has gone on to exec or exit. */
+/* The thread is about to vfork; and, in the parent, the child (below 0: there was none) has gone on to exec or exit. */
 void process_vfork_begin(void);
-void process_vfork_end(void);
+void process_vfork_end(int child);
 
 /* A process was made that shares our memory for good (clone): from now on it is asked each time who this is. */
 void process_shares_memory(void);
 
 /* The calling thread's name. It is asked for once, and again when any thread's has changed; to be said after that. */
-const char *process_thread_name(void);
+void process_thread_name(char name[COMM_SIZE]);
 void process_names_change(void);
 
 /* The name of the way a program ends, remembered from exit() until the kernel takes over; NULL: none was called. */

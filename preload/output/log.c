@@ -100,7 +100,7 @@ struct event *log_event(struct scratch *scratch, enum event_op op, const struct 
 void log_name_thread(struct event *event) {
     event->pid = process_id();
     event->tid = process_thread_id();
-    memcpy(event->comm, process_thread_name(), COMM_SIZE);
+    process_thread_name(event->comm);
 }
 
 _Static_assert(sizeof((struct scratch *)NULL)->line >= RENDER_LINE_MAX, "room for a line");

@@ -329,10 +329,10 @@ int table_end(void) {
     return atomic_load(&end);
 }
 
-void table_inherit(void) {
+void table_inherit(uint32_t who) {
     for (int fd = 0, limit = table_end(); fd < limit; fd++) {
         struct identity identity;
         if (table_kind(fd) != SLOT_OTHER && table_find(fd, false, &identity))
-            ledger_inherit(identity.cookie, fd);
+            ledger_inherit(who, identity.cookie, fd);
     }
 }

@@ -89,7 +89,7 @@ void table_forget_closed(int fd);
 void table_forked(void);
 
 /* ledger_inherit() for each of them. */
-void table_inherit(void);
+void table_inherit(uint32_t who);
 
 /* They have no peer any more, and may be connected again, to somebody else. */
 void table_mark_disconnected(const struct identity *identity);

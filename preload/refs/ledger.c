@@ -7,6 +7,7 @@
 
 #include "kernel/process.h"
 #include "kernel/seccomp_guard.h"
+#include "kernel/thread.h"
 
 /* For tests: a library that asks the kernel alone. */
 #ifndef CLOSETRACE_LEDGER
@@ -56,7 +57,7 @@ static const uint32_t UNBORN = 1U << 31; /* a child that is being made, by the p
 
 static struct ledger *ledger;
 static uint32_t self_who;            /* who this process is, see who_at(); 0: there was no place for it */
-static __thread uint32_t child_self; /* who the child is that this thread is making */
+THREAD_OWN(uint32_t, child_self)    /* who the child is that this thread is making */
 
 static bool exchange_record(struct record *record, uint64_t cookie, uint64_t holder, uint64_t new_cookie,
                             uint64_t new_holder) {
@@ -363,43 +364,46 @@ void ledger_start(void *memory, bool joined) {
     self_who = take_place((uint32_t)process_id());
 }
 
-void ledger_forking(void (*descriptors)(void)) {
-    if (!ledger)
+void ledger_forking(void (*descriptors)(uint32_t who)) {
+    uint32_t *child = ledger ? child_self() : NULL;
+    if (!child)
         return;
-    child_self = take_place(UNBORN | (uint32_t)process_id());
-    descriptors();
+    *child = take_place(UNBORN | (uint32_t)process_id());
+    descriptors(*child);
 }
 
-void ledger_inherit(uint64_t cookie, int fd) {
-    if (!child_self || !put_in(cookie, holder_of(child_self, fd)))
+void ledger_inherit(uint32_t who, uint64_t cookie, int fd) {
+    if (!who || !put_in(cookie, holder_of(who, fd)))
         take_out(cookie, holder_of(SOCKET, 0));
 }
 
-void ledger_forked(int child) {
-    if (!ledger || !child_self)
+void ledger_forked(int pid) {
+    uint32_t *child = ledger ? child_self() : NULL;
+    if (!child || !*child)
         return;
-    if (child > 0)
-        name_place(child_self, (uint32_t)child);
+    if (pid > 0)
+        name_place(*child, (uint32_t)pid);
     else
-        free_place(child_self); /* and its records name nobody */
-    child_self = 0;
+        free_place(*child); /* and its records name nobody */
+    *child = 0;
 }
 
-void ledger_started_child(void) {
-    if (!ledger)
-        return;
-    self_who = child_self;
-    child_self = 0;
+bool ledger_started_child(void) {
+    uint32_t *child = ledger ? child_self() : NULL;
+    if (!child)
+        return !ledger;
+    self_who = *child;
+    *child = 0;
     name_place(self_who, (uint32_t)process_id());
+    return true;
 }
 
-void ledger_enter(void (*descriptors)(void)) {
+void ledger_enter(void (*descriptors)(uint32_t who)) {
     if (!ledger)
         return;
-    child_self = take_place((uint32_t)process_id());
-    descriptors();
-    self_who = child_self;
-    child_self = 0;
+    uint32_t who = take_place((uint32_t)process_id());
+    descriptors(who);
+    self_who = who;
 }
 
 void ledger_leave(void) {

@@ -65,15 +65,15 @@ void ledger_strike(uint64_t cookie, const struct ledger_reference *reference);
 /*
  * Around a fork. The child's references are entered before it runs: descriptors() is called, and calls
  * ledger_inherit() for each of the parent's. Then, in the parent with the child's id (below 0: it failed), and in the
- * child.
+ * child. False: it was not entered, since the thread that forked is not libc's and has nowhere to note it.
  */
-void ledger_forking(void (*descriptors)(void));
-void ledger_inherit(uint64_t cookie, int fd);
-void ledger_forked(int child);
-void ledger_started_child(void);
+void ledger_forking(void (*descriptors)(uint32_t who));
+void ledger_inherit(uint32_t who, uint64_t cookie, int fd);
+void ledger_forked(int pid);
+bool ledger_started_child(void);
 
 /* This process is not in it: a child of a fork that nobody saw, or one that had left. It is entered now. */
-void ledger_enter(void (*descriptors)(void));
+void ledger_enter(void (*descriptors)(uint32_t who));
 
 /* The process ends: it holds nothing any more. */
 void ledger_leave(void);

@@ -51,25 +51,16 @@ static inline bool machine_exchange(void *pair, struct machine_pair *expected, s
     return done;
 }
 
-/* The address of this thread's control block; its thread-local variables stand below. */
-static inline uintptr_t machine_thread_pointer(void) {
-    uintptr_t block;
-    __asm__("movq %%fs:0, %0" : "=r"(block));
-    return block;
-}
-
 /*
- * Makes of zeroed memory the control block of a new thread that runs our code alone. Of it libc's code needs its own
- * address and the stack guard, as the ABI and glibc's tcbhead_t have them.
+ * The thread pointer: the address of this thread's control block, below which its thread-local variables stand, if it is
+ * one of libc's making; any number in another. Only where AT_HWCAP2 has this bit (Linux 5.9): else by a system call.
  */
-static inline void machine_make_thread_block(uintptr_t *block) {
-    uintptr_t guard, pointer_guard;
-    __asm__("movq %%fs:0x28, %0" : "=r"(guard));
-    __asm__("movq %%fs:0x30, %0" : "=r"(pointer_guard));
-    block[0] = (uintptr_t)block;
-    block[2] = (uintptr_t)block;
-    block[5] = guard;
-    block[6] = pointer_guard;
+#define MACHINE_HWCAP2_THREAD_POINTER      2
+#define MACHINE_ASK_THREAD_POINTER(answer) SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */, (long)(answer)
+static inline uintptr_t machine_thread_pointer(void) {
+    uintptr_t pointer;
+    __asm__ volatile("rdfsbase %0" : "=r"(pointer));
+    return pointer;
 }
 
 #endif

@@ -9,14 +9,16 @@ syscall:
     .cfi_startproc
     endbr64
     cmpq $56, %rdi      /* clone */
-    je .Lstraight
+    je .Lchild
     cmpq $58, %rdi      /* vfork */
     je .Lstraight
     cmpq $15, %rdi      /* rt_sigreturn */
     je .Lstraight
     cmpq $435, %rdi     /* clone3 */
-    je .Lstraight
+    je .Lchild
     jmp syscall_hook
+.Lchild:
+    movb $1, thread_strangers(%rip)
 .Lstraight:
     movq syscall_real(%rip), %rax
     testq %rax, %rax
