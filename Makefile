@@ -164,6 +164,7 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/flags
 	$(Q)$(CC) $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(LDLIBS)
 
 $(BUILD)/tests/programs/safety_output: LDLIBS += -lutil
+$(BUILD)/tests/programs/safety_strangers: CFLAGS += -fno-stack-protector -Wl,-z,now
 $(BUILD)/tests/programs/safety_sandbox: LDLIBS += -lseccomp
 
 # The unit tests are linked with the very objects that go into the library; then once more, sanitized.

@@ -126,3 +126,11 @@ setup() {
     run -1 "$root/tests/needs" GLIBC_2.2.5 "$LIB"
     [[ $output == *"$LIB needs GLIBC_2.16 for getauxval"* ]]
 }
+
+# Not every thread has libc's thread-local storage (kernel/thread.h): the library reaches its own, and errno, in functions
+# that ask first.
+@test "symbols: thread-local storage and errno are touched in their own functions only" {
+    run bash -c 'objdump -d --no-show-raw-insn "$1" | awk "/^[0-9a-f]+ </ { name = \$2 } /%fs|tpidr_el0|<__errno_location@plt>\$/ { print name }" |
+        grep -vE "^<([a-z_]+_address|error_(now|set|of_failed)|thread_start|__errno_location@plt)>:" | sort -u' bash "$LIB"
+    [ -z "$output" ] || { echo "$output"; false; }
+}

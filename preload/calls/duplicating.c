@@ -1,6 +1,5 @@
 #include "duplicating.h"
 
-
 #include "output/event_socket.h"
 #include "output/log.h"
 #include "refs/fd_table.h"

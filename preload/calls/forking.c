@@ -1,6 +1,5 @@
 #include "forking.h"
 
-
 #include "leaving.h"
 #include "output/log.h"
 #include "refs/fd_table.h"

@@ -6,12 +6,18 @@
 
 #include "seccomp_guard.h"
 
+/* For tests: a library that finds the thread pointer not to be readable. */
+#ifndef CLOSETRACE_THREAD_POINTER
+#define CLOSETRACE_THREAD_POINTER 1
+#endif
+
 enum { PLACES_TRIED = 4, KERNEL_SIGSET = 8 };
 
 struct thread_facts thread_facts;
 __attribute__((visibility("hidden"))) atomic_bool thread_strangers;
 
 static bool started;
+static ptrdiff_t error_place; /* errno, from the thread pointer */
 static __thread uint64_t mark = THREAD_MARK;
 
 /* False: it cannot be asked. */
@@ -23,9 +29,10 @@ static bool ask_pointer(uintptr_t *pointer) {
 
 void thread_start(void) {
     uintptr_t pointer = 0;
-    thread_facts.readable = getauxval(AT_HWCAP2) & MACHINE_HWCAP2_THREAD_POINTER;
+    thread_facts.readable = CLOSETRACE_THREAD_POINTER && (getauxval(AT_HWCAP2) & MACHINE_HWCAP2_THREAD_POINTER);
     started = ask_pointer(&pointer);
     thread_facts.mark = (ptrdiff_t)((uintptr_t)&mark - pointer);
+    error_place = (ptrdiff_t)((uintptr_t)&errno - pointer);
 }
 
 /* The kernel reads the word for us: a set of signals, which it then refuses for what should be done with it. */
@@ -80,8 +87,12 @@ int error_now(void) {
     return thread_is_libcs() ? errno : 0;
 }
 
+/* In a stranger libc has just written it where it would be, without asking whether that is the thread's. */
 int error_of_failed(void) {
-    return errno;
+    uintptr_t pointer = 0;
+    if (thread_is_libcs())
+        return errno;
+    return ask_pointer(&pointer) ? *(const int *)(pointer + (uintptr_t)error_place) : 0;
 }
 
 void error_set(int error) {

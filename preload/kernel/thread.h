@@ -1,8 +1,8 @@
 /*
  * Whether libc has made the thread that this code runs in. A child of clone() may have thread-local storage of its own
  * choice, or none at all (a sandbox's helpers, runtimes that make their own threads): there is no errno there, and no
- * variable of the thread's own; whoever touches them writes into somebody's memory, or dies. What libc does there without
- * them, a hook does without them. So
+ * variable of the thread's own; whoever touches them writes into somebody's memory, or dies. What libc does there
+ * without them, a hook does without them. So
  *
  *   - a thread-local variable is reached only through THREAD_OWN(), which says where there is none;
  *   - errno is read of a call that has failed (libc has set it there), else through the functions below. It need not be
@@ -47,7 +47,8 @@ static inline size_t thread_place(uintptr_t pointer) {
 }
 
 static inline bool thread_has_mark(uintptr_t pointer) {
-    return *(const uint64_t *)(pointer + (uintptr_t)thread_facts.mark) == THREAD_MARK; // NOLINT(performance-no-int-to-ptr)
+    return *(const uint64_t *)(pointer + (uintptr_t)thread_facts.mark) ==
+           THREAD_MARK; // NOLINT(performance-no-int-to-ptr)
 }
 
 /* The same where it is not known yet, or costs a system call. */
@@ -66,15 +67,18 @@ static inline bool thread_is_libcs(void) {
  * address is taken in a function of its own, which no compiler may look through: it would take it before it is known
  * whether there is one.
  */
-#define THREAD_OWN(type, name)                                   \
-    static __thread type name##_of_thread;                       \
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type, a name */
+#define THREAD_OWN(type, name)                                    \
+    static __thread type name##_of_thread;                        \
     static __attribute__((noinline)) type *name##_address(void) { \
-        __asm__ volatile("");                                    \
-        return &name##_of_thread;                                \
-    }                                                            \
-    static inline type *name(void) {                             \
-        return thread_is_libcs() ? name##_address() : NULL;      \
+        __asm__ volatile("");                                     \
+        return &name##_of_thread;                                 \
+    }                                                             \
+    static inline type *name(void) {                              \
+        return thread_is_libcs() ? name##_address() : NULL;       \
     }
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* errno; 0 where there is none, nothing is set where there is none. */
 int error_now(void);

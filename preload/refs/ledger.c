@@ -56,8 +56,8 @@ enum { FREE = 0 };
 static const uint32_t UNBORN = 1U << 31; /* a child that is being made, by the process of that id */
 
 static struct ledger *ledger;
-static uint32_t self_who;            /* who this process is, see who_at(); 0: there was no place for it */
-THREAD_OWN(uint32_t, child_self)    /* who the child is that this thread is making */
+static uint32_t self_who;        /* who this process is, see who_at(); 0: there was no place for it */
+THREAD_OWN(uint32_t, child_self) /* who the child is that this thread is making */
 
 static bool exchange_record(struct record *record, uint64_t cookie, uint64_t holder, uint64_t new_cookie,
                             uint64_t new_holder) {

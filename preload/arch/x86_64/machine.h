@@ -52,8 +52,8 @@ static inline bool machine_exchange(void *pair, struct machine_pair *expected, s
 }
 
 /*
- * The thread pointer: the address of this thread's control block, below which its thread-local variables stand, if it is
- * one of libc's making; any number in another. Only where AT_HWCAP2 has this bit (Linux 5.9): else by a system call.
+ * The thread pointer: the address of this thread's control block, below which its thread-local variables stand, if it
+ * is one of libc's making; any number in another. Only where AT_HWCAP2 has this bit (Linux 5.9): else by a system call.
  */
 #define MACHINE_HWCAP2_THREAD_POINTER      2
 #define MACHINE_ASK_THREAD_POINTER(answer) SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */, (long)(answer)
