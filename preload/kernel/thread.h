@@ -71,8 +71,9 @@ static inline bool thread_is_libcs(void) {
 #define THREAD_OWN(type, name)                                    \
     static __thread type name##_of_thread;                        \
     static __attribute__((noinline)) type *name##_address(void) { \
-        __asm__ volatile("");                                     \
-        return &name##_of_thread;                                 \
+        type *address = &name##_of_thread;                        \
+        __asm__ volatile("" : "+r"(address));                     \
+        return address;                                           \
     }                                                             \
     static inline type *name(void) {                              \
         return thread_is_libcs() ? name##_address() : NULL;       \
