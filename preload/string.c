@@ -78,6 +78,11 @@ OURS int memcmp(const void *a, const void *b, size_t count) {
     return count > 0 ? *one - *other : 0;
 }
 
+/* clang's name for it, where only equality is asked for. */
+OURS int bcmp(const void *a, const void *b, size_t count) {
+    return memcmp(a, b, count);
+}
+
 OURS void *memchr(const void *in, int byte, size_t count) {
     const unsigned char *at = in;
     for (; count > 0; count--, at++)
