@@ -218,6 +218,6 @@ int command_now(int argc, char **argv) {
         return EXIT_FAILED;
     }
     const int status = look(&now);
-    choice_free(&now.choice);
+    choice_forget(&now.choice);
     return status;
 }

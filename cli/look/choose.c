@@ -151,7 +151,7 @@ bool choice_takes(const struct choice *choice, const struct world *world, const 
     return event_fits(choice, &event);
 }
 
-void choice_free(struct choice *choice) {
+void choice_forget(struct choice *choice) {
     free(choice->family);
     choice->family = NULL;
     choice->family_count = choice->family_room = 0;

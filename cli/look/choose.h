@@ -23,6 +23,6 @@ void choice_find_family(struct choice *choice);
 bool choice_takes(const struct choice *choice, const struct world *world, const struct sighting *sighting);
 /* False: there is no such process; *pid is which. */
 bool choice_has_processes(const struct choice *choice, int *pid);
-void choice_free(struct choice *choice);
+void choice_forget(struct choice *choice);
 
 #endif
