@@ -19,6 +19,10 @@ void *loaded_find_in(const struct link_map *object, const char *name) {
     return NULL;
 }
 
+void error_set(int error) {
+    errno = error;
+}
+
 static bool is_open(int fd) {
     return fcntl(fd, F_GETFD) >= 0;
 }
