@@ -94,7 +94,8 @@ void fault_count_fired(unsigned i, int change) {
 }
 
 struct fault_counts fault_count_of(unsigned i) {
-    struct fault_counts counts = {.matched = atomic_load(&own.matched[i]), .fired = atomic_load(&own.fired[i])};
+    struct fault_counts counts = {
+        .matched = atomic_load(&own.matched[i]), .fired = atomic_load(&own.fired[i]), .fired_anywhere = false};
     counts.fired_anywhere = counts.fired || (shared && atomic_load(&shared->fired[i]));
     return counts;
 }

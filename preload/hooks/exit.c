@@ -43,7 +43,7 @@ HOOKED void quick_exit_2_10(int status) {
     REAL(quick_exit_2_10)(status);
     __builtin_unreachable();
 }
-__asm__(".symver quick_exit_2_10, quick_exit@GLIBC_2.10, remove");
+__asm__(".symver quick_exit_2_10, quick_exit@GLIBC_2.10");
 
 HOOKED void _exit(int status) {
     if (table_on)

@@ -165,7 +165,7 @@ HOOKED int posix_spawn_2_2_5(pid_t *child, const char *path, const posix_spawn_f
                              const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
     SPAWN("posix_spawn", path, REAL(posix_spawn_2_2_5)(child_id, path, actions, attributes, argv, environment));
 }
-__asm__(".symver posix_spawn_2_2_5, posix_spawn@GLIBC_2.2.5, remove");
+__asm__(".symver posix_spawn_2_2_5, posix_spawn@GLIBC_2.2.5");
 
 HOOKED int posix_spawnp_2_2_5(pid_t *child, const char *file, const posix_spawn_file_actions_t *actions,
                               const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]);
@@ -173,7 +173,7 @@ HOOKED int posix_spawnp_2_2_5(pid_t *child, const char *file, const posix_spawn_
                               const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]) {
     SPAWN("posix_spawnp", file, REAL(posix_spawnp_2_2_5)(child_id, file, actions, attributes, argv, environment));
 }
-__asm__(".symver posix_spawnp_2_2_5, posix_spawnp@GLIBC_2.2.5, remove");
+__asm__(".symver posix_spawnp_2_2_5, posix_spawnp@GLIBC_2.2.5");
 
 /*
  * libc makes the shell's process inside, and does not tell its id. It is left what is not close-on-exec. False: a fault
