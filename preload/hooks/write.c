@@ -6,6 +6,7 @@
  * program's own calls are all that is known to be allowed, calls stay as they are.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
 
@@ -171,8 +172,10 @@ HOOKED ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
         result = REAL(sendmsg)(fd, &short_message, without_sigpipe(&traffic, flags));
     } else
         result = REAL(sendmsg)(fd, message, without_sigpipe(&traffic, flags));
-    opened_fast(fd, flags, message->msg_name, message->msg_namelen, result, &traffic.call);
-    transfer_wrote(&traffic, result, length_of(message->msg_iov, message->msg_iovlen, result));
+    static const struct msghdr nothing; /* where it cannot be read, the kernel has said so */
+    const struct msghdr *read = error_of(result) == EFAULT ? &nothing : message;
+    opened_fast(fd, flags, read->msg_name, read->msg_namelen, result, &traffic.call);
+    transfer_wrote(&traffic, result, length_of(read->msg_iov, read->msg_iovlen, result));
     return result;
 }
 
