@@ -345,6 +345,108 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))' "$closetrace"
   [[ $output == *"interrupted 1"* && $output != *"interrupted 2"* && $output == *"FIN"*"sent"* ]]
 }
 
+@test "signals: they are passed on, and programs start, while nobody reads the trace; then all of it is there" {
+  cat >full.py <<'EOF'
+import signal, sys, time
+from pair import *
+got = []
+signal.signal(signal.SIGUSR1, lambda *_: got.append("usr1"))
+signal.signal(signal.SIGTERM, lambda *_: got.append("term"))
+for i in range(500):
+    client, server = pair()
+    client.close(); server.close()
+open("ready", "w").write("x")
+deadline = time.monotonic() + 60
+while len(got) < 2 and time.monotonic() < deadline:
+    time.sleep(0.01)
+begin = time.monotonic()
+assert os.system("setpriv --reuid=65534 --regid=65534 --clear-groups true") == 0
+print(got, time.monotonic() - begin < 2, file=open("got", "w"))
+EOF
+  mkfifo trace
+  exec 5<>trace
+  "$closetrace" run /usr/bin/python3 full.py 2>trace 5>&- &
+  started+=($!)
+  until_true [ -s ready ]
+  kill -USR1 "${started[0]}"
+  kill -TERM "${started[0]}"
+  until_true [ -s got ]
+  [ "$(cat got)" = "['usr1', 'term'] True" ]
+  exec 6<trace
+  cat <&6 >read 5>&- &
+  started+=($!)
+  exec 5>&- 6>&-
+  wait "${started[0]}"
+  wait "${started[1]}"
+  sent=$(grep -c " close(.* FIN sent" read) || :
+  [ "$sent" = 1000 ] || { echo "$sent" && tail -3 read && return 1; }
+  grep -q '500 connections, 1000 FINs' read
+  run ! grep -q 'lost:\|were lost' read
+}
+
+@test "signals: when the program has ended they end the waiting; also for somebody who would read the trace" {
+  mkfifo trace
+  exec 5<>trace
+  "$closetrace" run /usr/bin/python3 -c 'from pair import *
+for i in range(500):
+    client, server = pair()
+    client.close(); server.close()
+open("ended", "w").write("x")
+os._exit(3)' 2>trace 5>&- &
+  started+=($!)
+  until_true [ -s ended ]
+  no_child() { [ -z "$(cat /proc/"${started[0]}"/task/*/children)" ]; }
+  until_true no_child
+  kill -TERM "${started[0]}"
+  ended() { ! kill -0 "${started[0]}" || [ "$(awk '/^State/ { print $2 }' "/proc/${started[0]}/status")" = Z ]; }
+  # What it says of the end has to be read as well.
+  exec 6<trace
+  cat <&6 >/dev/null 5>&- &
+  started+=($!)
+  until_true ended
+  exec 5>&- 6>&-
+  wait "${started[0]}" || [ $? = 3 ]
+  "$closetrace" run sh -c 'sleep 100 & echo $! >daemon; exit 4' &
+  started+=($!)
+  until_true [ -s daemon ]
+  started+=("$(cat daemon)")
+  sleep 0.1
+  kill -TERM "${started[2]}"
+  wait "${started[2]}" || [ $? = 4 ]
+  kill -0 "${started[3]}"
+}
+
+@test "stopped: a command that is stopped is waited for neither by a program that starts nor by a parked close" {
+  chmod 755 . && cp pair.py "$place" && export PYTHONPATH=$place
+  cat >stopped.py <<'EOF'
+import signal, time
+from pair import *
+pairs = [pair() for _ in range(5)]
+os.kill(os.getppid(), signal.SIGSTOP)
+while open(f"/proc/{os.getppid()}/stat").read().rpartition(")")[2].split()[0] != "T":
+    time.sleep(0.01)
+begin = time.monotonic()
+for client, _ in pairs:
+    client.close()
+parked = time.monotonic() - begin
+begin = time.monotonic()
+for _ in range(5):
+    assert os.system("setpriv --reuid=65534 --regid=65534 --clear-groups true") == 0
+print(parked < 2, time.monotonic() - begin < 4)
+os.kill(os.getppid(), signal.SIGCONT)
+begin = time.monotonic()
+for _, server in pairs:
+    server.settimeout(10)
+    assert server.recv(1) == b""
+print(0.2 < time.monotonic() - begin < 5)
+EOF
+  run -0 --separate-stderr "$closetrace" run -e 'inject=close:as=HOLD:hold=500ms:role=client' -o trace.json /usr/bin/python3 stopped.py
+  [ "$output" = $'True True\nTrue' ]
+  # Each is let go once, by the program that kept it.
+  assert_count 5 '.op == "release" and .fin == "sent" and .comm != "closetrace"'
+  [[ $stderr != *'without the library'* ]]
+}
+
 @test "killed: what became of the connections of a process that nobody could ask" {
   cat >killed.py <<'EOF'
 import select, signal, time

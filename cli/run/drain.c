@@ -18,14 +18,20 @@
 #include "reader/parse.h"
 #include "terminal/say.h"
 
-enum { BUFFER_SIZE = 1 << 18 };
+/* So much is taken from the ring at a time; the command's own events find more room, to a point. */
+enum { BUFFER_SIZE = 1 << 18, BUFFER_MAX = 1 << 26 };
+
+static bool buffer_make(struct drain_buffer *buffer) {
+    *buffer = (struct drain_buffer){.text = malloc(BUFFER_SIZE), .size = BUFFER_SIZE};
+    return buffer->text;
+}
 
 bool drain_begin(struct drain *drain, const char *path, bool json) {
-    *drain = (struct drain){.fd = STDERR_FILENO, .json = json, .buffer = malloc(BUFFER_SIZE)};
+    *drain = (struct drain){.fd = STDERR_FILENO, .json = json};
     if (path)
         drain->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
     drain->color = !json && output_in_color(drain->fd);
-    return drain->buffer && drain->fd >= 0;
+    return drain->fd >= 0 && buffer_make(&drain->filling) && buffer_make(&drain->leaving);
 }
 
 static unsigned long long count_lines(const char *text, size_t length) {
@@ -45,25 +51,60 @@ static void take_back(int fd, const char *text, size_t written) {
         say("closetrace: the last line of the trace is cut off");
 }
 
-static void fail(struct drain *drain, size_t written) {
-    const char *newline = memrchr(drain->buffer, '\n', written);
-    const size_t whole = newline ? (size_t)(newline + 1 - drain->buffer) : 0;
+static void fail(struct drain *drain, size_t written, int error) {
+    const struct drain_buffer *buffer = &drain->leaving;
+    const char *newline = memrchr(buffer->text, '\n', written);
+    const size_t whole = newline ? (size_t)(newline + 1 - buffer->text) : 0;
     drain->failed = true;
-    say("closetrace: the trace cannot be written: %s", strerror(errno));
-    take_back(drain->fd, drain->buffer, written);
-    drain->lost += count_lines(drain->buffer + whole, drain->length - whole);
+    say("closetrace: the trace cannot be written: %s", strerror(error));
+    take_back(drain->fd, buffer->text, written);
+    drain->lost += count_lines(buffer->text + whole, buffer->length - whole);
+    drain->lost += count_lines(drain->filling.text, drain->filling.length);
+    drain->filling.length = 0;
+}
+
+/* False: what is leaving has not left. */
+static bool has_left(struct drain *drain) {
+    size_t written;
+    int error;
+    if (drain->leaving.length == 0)
+        return true;
+    if (!writer_is_free(&drain->writer, &written, &error))
+        return false;
+    if (error)
+        fail(drain, written, error);
+    drain->leaving.length = 0;
+    return true;
 }
 
 void drain_flush(struct drain *drain) {
-    size_t at = 0;
-    while (at < drain->length && !drain->failed) {
-        ssize_t written = write(drain->fd, drain->buffer + at, drain->length - at);
-        if (written >= 0)
-            at += (size_t)written;
-        else if (errno != EINTR)
-            fail(drain, at);
-    }
-    drain->length = 0;
+    if (!has_left(drain) || drain->filling.length == 0)
+        return;
+    if (!drain->writes)
+        writer_begin(&drain->writer, drain->fd); /* the program has been forked by now */
+    drain->writes = true;
+    const struct drain_buffer next = drain->leaving;
+    drain->leaving = drain->filling;
+    drain->filling = next;
+    writer_give(&drain->writer, drain->leaving.text, drain->leaving.length);
+}
+
+/* Whether a line finds room without more memory. */
+static bool has_room(struct drain *drain) {
+    if (BUFFER_SIZE - RENDER_LINE_MAX < drain->filling.length)
+        drain_flush(drain);
+    return drain->filling.length <= BUFFER_SIZE - RENDER_LINE_MAX;
+}
+
+static bool make_room(struct drain_buffer *buffer) {
+    if (buffer->size - buffer->length >= RENDER_LINE_MAX)
+        return true;
+    char *larger = buffer->size < BUFFER_MAX ? realloc(buffer->text, 2 * buffer->size) : NULL;
+    if (!larger)
+        return false;
+    buffer->text = larger;
+    buffer->size *= 2;
+    return true;
 }
 
 static size_t as_text(const struct drain *drain, const struct event *event, char text[RENDER_LINE_MAX]) {
@@ -74,32 +115,37 @@ static size_t as_text(const struct drain *drain, const struct event *event, char
 void drain_event(struct drain *drain, const struct event *event) {
     if (drain->each)
         drain->each(event, drain->context);
-    if (drain->failed) {
+    if (drain->failed || (!has_room(drain) && !make_room(&drain->filling))) {
         drain->lost++;
         return;
     }
-    if (BUFFER_SIZE - drain->length < RENDER_LINE_MAX)
-        drain_flush(drain);
-    char *line = drain->buffer + drain->length;
-    drain->length += drain->json ? render_json(event, line, RENDER_LINE_MAX) : as_text(drain, event, line);
+    char *line = drain->filling.text + drain->filling.length;
+    drain->filling.length += drain->json ? render_json(event, line, RENDER_LINE_MAX) : as_text(drain, event, line);
 }
 
-/* It is of the library's own version: it cannot be wrong, unless its writer was given up in the middle of it. */
-static void drain_line(struct drain *drain, const char *line, size_t length) {
+/* What is no event anybody may have written. */
+static bool drain_line(struct drain *drain, const char *line, size_t length) {
     static max_align_t memory[EVENT_STORE_SIZE(RING_LINE_MAX) / sizeof(max_align_t) + 1];
     struct event_store store = {memory, sizeof memory};
     struct event_wrong wrong;
     struct event event;
-    if (event_parse(line, length - 1, &event, &store, &wrong))
-        drain_event(drain, &event);
+    if (!event_parse(line, length - 1, &event, &store, &wrong))
+        return false;
+    drain_event(drain, &event);
+    return true;
+}
+
+static bool drain_packed(struct drain *drain, const char *bytes, size_t length) {
+    struct event event;
+    if (!event_unpack(bytes, length, &event))
+        return false;
+    drain_event(drain, &event);
+    return true;
 }
 
 static void drain_one(struct drain *drain, const char *bytes, size_t length) {
-    struct event event;
-    if (!is_packed(bytes, length))
-        drain_line(drain, bytes, length);
-    else if (event_unpack(bytes, length, &event))
-        drain_event(drain, &event);
+    if (!(is_packed(bytes, length) ? drain_packed : drain_line)(drain, bytes, length))
+        drain->garbage++;
 }
 
 static unsigned long long now_ms(void) {
@@ -119,10 +165,14 @@ static bool is_given_up(struct drain *drain, int pid, bool last) {
     return last || now - drain->busy_since_ms > PATIENCE_MS || (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH);
 }
 
+/* Not more at a time than the ring holds: nobody who writes all the time keeps us from everything else. */
 size_t drain_ring(struct drain *drain, struct ring *ring, bool last) {
     struct ring_reader *reader = &drain->reader;
     size_t came = 0;
-    for (enum ring_next next; (next = ring_peek(ring, reader)) != RING_EMPTY;) {
+    drain->stuck = false;
+    for (enum ring_next next; came < RING_SIZE && !(drain->stuck = !has_room(drain));) {
+        if ((next = ring_peek(ring, reader)) == RING_EMPTY)
+            break;
         if (next == RING_LINE) {
             drain->busy_since_ms = 0;
             drain_one(drain, reader->line, reader->length);
@@ -138,4 +188,30 @@ size_t drain_ring(struct drain *drain, struct ring *ring, bool last) {
     ring_rewind(ring, reader);
     drain_flush(drain);
     return came;
+}
+
+static bool is_done(struct drain *drain) {
+    return has_left(drain) && drain->filling.length == 0 && !drain->stuck;
+}
+
+static void give_up(struct drain *drain) {
+    drain->failed = true;
+    drain->lost += count_lines(drain->filling.text, drain->filling.length) +
+                   count_lines(drain->leaving.text, drain->leaving.length);
+    drain->filling.length = drain->leaving.length = 0;
+}
+
+/* Who writes on though nobody reads any more is not listened to for ever. */
+void drain_finish(struct drain *drain, struct ring *ring, bool (*is_enough)(void *context), void *context) {
+    enum { MOMENT_MS = 20 };
+    size_t came, most = (size_t)2 * RING_SIZE;
+    do {
+        came = drain_ring(drain, ring, true);
+        most -= came < most ? came : most;
+        if (!drain->failed && is_enough(context))
+            give_up(drain);
+        if (came == 0 && !is_done(drain))
+            writer_await(&drain->writer, MOMENT_MS);
+        drain_flush(drain);
+    } while (most > 0 && (came > 0 || !is_done(drain)));
 }

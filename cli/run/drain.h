@@ -7,6 +7,12 @@
 
 #include "pure/event.h"
 #include "pure/ring.h"
+#include "writer.h"
+
+struct drain_buffer {
+    char *text;
+    size_t length, size;
+};
 
 struct drain {
     int fd;
@@ -14,8 +20,11 @@ struct drain {
     bool color;              /* of the text */
     bool failed;             /* something could not be written: said once, with the reason; nothing is, from then on */
     unsigned long long lost; /* events that were not */
-    char *buffer;
-    size_t length;
+    unsigned long long garbage; /* what came through the ring and was no event */
+    struct drain_buffer filling, leaving;
+    struct writer writer;
+    bool writes;                      /* it has begun */
+    bool stuck;                       /* what is in the ring waits for the writer */
     unsigned long long busy_since_ms; /* a place in the ring is being written by busy_pid since then */
     int busy_pid;
     void (*each)(const struct event *event, void *context); /* events are shown to it as they come; or NULL */
@@ -32,6 +41,10 @@ size_t drain_ring(struct drain *drain, struct ring *ring, bool last);
 /* One event more, of the command's own. */
 void drain_event(struct drain *drain, const struct event *event);
 
+/* What there is begins to leave, if nothing else is leaving. Nobody waits. */
 void drain_flush(struct drain *drain);
+
+/* All that is in the ring, and what there is, has left; or it was enough. */
+void drain_finish(struct drain *drain, struct ring *ring, bool (*is_enough)(void *context), void *context);
 
 #endif

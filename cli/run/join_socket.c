@@ -43,11 +43,13 @@ bool join_socket_open(struct join_socket *join, const char *name) {
            listen(join->listener, 1024) == 0 && watch(join, join->listener, join->tag);
 }
 
-static bool is_let_in(int connection, int *pid) {
+static bool is_let_in(const struct join_socket *join, int connection, int *pid) {
     struct ucred peer = {0};
     socklen_t size = sizeof peer;
     bool known = getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
     *pid = peer.pid;
+    if (known)
+        join->came(peer.pid, join->context);
     return known && peer.pid != getpid() && is_descendant(peer.pid);
 }
 
@@ -94,7 +96,6 @@ static void answer(const struct join_socket *join, int connection, int pid, cons
                    int fd) {
     const char yes = SESSION_ANSWER_YES;
     if (request->wish == SESSION_WISH_JOIN) {
-        join->came(pid, join->context);
         if (join->memory >= 0)
             give_memory(connection, join->memory);
     } else if (request->wish == SESSION_WISH_PARK && fd >= 0 && !has_hung_up(connection) &&
@@ -167,7 +168,7 @@ static bool let_in(struct join_socket *join) {
             turn_away(join);
         return false;
     }
-    if (!is_let_in(connection, &pid))
+    if (!is_let_in(join, connection, &pid))
         close(connection);
     else if (!listen_to(join, connection, pid))
         wait_for(join, connection, pid);

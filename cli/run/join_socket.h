@@ -22,7 +22,7 @@ struct join_socket {
         int connection, pid; /* pid 0: the place is free */
         uint64_t since_ms;
     } asking[JOIN_ASKING];
-    void (*came)(int pid, void *context); /* the process has the library, for it has asked for the memory */
+    void (*came)(int pid, void *context); /* the process has asked, and so has the library; it may have ended by now */
     /* Takes the descriptor over; false: it is not to be had. */
     bool (*park)(int fd, int pid, const struct session_request *request, void *context);
     void *context;

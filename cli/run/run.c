@@ -221,6 +221,7 @@ static void follow(struct run *run) {
     for (size_t bytes = 0; !is_over(run, alive);) {
         int count = epoll_wait(run->epoll, events, EVENTS, patience(bytes, others_came));
         pass_on_look(&run->pass_on, run->processes.command_ended);
+        join_socket_serve(&run->join, FROM_JOIN); /* who has asked, before who has ended */
         others_came = processes_look(&run->processes);
         bytes = drain_ring(&run->drain, &run->host.session->ring, false);
         for (int i = 0; i < count; i++) {
@@ -234,7 +235,6 @@ static void follow(struct run *run) {
         if (run->processes.command_ended && alive)
             alive = processes_reap(&run->processes);
     }
-    drain_ring(&run->drain, &run->host.session->ring, !alive);
     parking_end();
     drain_flush(&run->drain);
 }
@@ -254,11 +254,11 @@ static void gone(int pid, void *context) {
 
 static void tell_what_was_missed(const struct run *run) {
     unsigned long long dropped = atomic_load(&run->host.session->ring.dropped),
-                       torn = atomic_load(&run->host.session->ring.abandoned);
+                       torn = run->drain.reader.abandoned + run->drain.garbage;
     if (dropped)
         say("closetrace: %llu events were lost: they came faster than they could be written", dropped);
     if (torn)
-        say("closetrace: %llu events were lost with the processes that wrote them", torn);
+        say("closetrace: %llu events were lost with the processes that wrote them, or were none", torn);
     if (run->drain.lost)
         say("closetrace: %llu events were lost: the trace could not be written", run->drain.lost);
 }
@@ -276,6 +276,17 @@ static bool open_join_socket(struct run *run) {
                                      .park = parking_take,
                                      .context = run};
     return join_socket_open(&run->join, run->host.name);
+}
+
+/* Where nobody takes the trace: whoever asks the command to end has it end. */
+static bool is_enough(void *context) {
+    struct run *run = context;
+    pass_on_look(&run->pass_on, true);
+    return atomic_load(&run->pass_on.asked_to_end) || atomic_load(&run->pass_on.interrupts) > 1;
+}
+
+static void finish_trace(struct run *run) {
+    drain_finish(&run->drain, &run->host.session->ring, is_enough, run);
 }
 
 static bool begin(struct run *run) {
@@ -315,8 +326,9 @@ int command_run(int argc, char **argv) {
         return status;
     follow(&run);
     session_host_end(&run.host);
-    drain_ring(&run.drain, &run.host.session->ring, true);
+    finish_trace(&run);
     const bool found = run_summary_end(&run.drain, &run.options, &run.processes);
+    finish_trace(&run);
     tell_what_was_missed(&run);
     if (found && run.options.fail_status && run.processes.command_status == 0)
         return run.options.fail_status;

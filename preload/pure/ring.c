@@ -63,12 +63,16 @@ static uint64_t claimed_word(uint64_t position, uint64_t last) {
     return head_word(position, (uint32_t)(last >> 32), (uint32_t)last, CLAIMED);
 }
 
+/* Nobody who keeps to the rules makes anybody try so often; who does not keeps nobody at it for ever. */
+enum { TRIES = 10000 };
+
 /* The place belongs to the writer, whatever stands there: the reader may have written it already. */
 static void write_first_word(struct ring *ring, uint64_t position, uint64_t last) {
     _Atomic uint64_t *word = word_at(ring, position);
     uint64_t there = atomic_load(word), ours = claimed_word(position, last);
-    while (there >> STATE_BITS != ours >> STATE_BITS && !atomic_compare_exchange_weak(word, &there, ours)) {
-    }
+    for (int i = 0; i < TRIES && there >> STATE_BITS != ours >> STATE_BITS; i++)
+        if (atomic_compare_exchange_weak(word, &there, ours))
+            break;
 }
 
 /*
@@ -76,8 +80,7 @@ static void write_first_word(struct ring *ring, uint64_t position, uint64_t last
  * is read again, which is past it in its turn. False: it is not, or it goes on so; then it is no ring of ours.
  */
 static bool read_ends(struct ring *ring, uint64_t *at, uint64_t *last, uint64_t *tail) {
-    enum { TIMES = 1000 };
-    for (int i = 0; i < TIMES; i++) {
+    for (int i = 0; i < TRIES; i++) {
         *tail = atomic_load(&ring->tail);
         if (*tail <= *at)
             return *at % WORD == 0;
@@ -91,9 +94,10 @@ static bool read_ends(struct ring *ring, uint64_t *at, uint64_t *last, uint64_t 
 /* The position of size bytes that are the caller's now, or of fewer, to the end of the memory (*size says so). */
 static bool claim(struct ring *ring, int pid, uint64_t *size, uint64_t *position) {
     uint64_t at, last, tail, ours, wanted = *size;
+    int tries = 0;
     read_head(ring, &at, &last);
     do {
-        if (!read_ends(ring, &at, &last, &tail))
+        if (tries++ == TRIES || !read_ends(ring, &at, &last, &tail))
             return false;
         uint64_t left = RING_SIZE - at % RING_SIZE;
         *size = left < wanted ? left : wanted;
@@ -189,7 +193,7 @@ static bool head_is_right(struct ring *ring, struct ring_reader *reader, uint64_
     if (exchange(ring, position, last, reader->tail, 0)) {
         memset(ring->bytes, 0, RING_SIZE);
         atomic_store(&ring->tail, reader->tail);
-        atomic_fetch_add(&ring->abandoned, 1);
+        reader->abandoned++;
     }
     return false;
 }
@@ -224,7 +228,7 @@ static void complete_last(struct ring *ring, const struct ring_reader *reader, u
 }
 
 enum ring_next ring_peek(struct ring *ring, struct ring_reader *reader) {
-    for (;;) {
+    for (int i = 0; i < TRIES; i++) {
         uint64_t position, last;
         reader->size = 0;
         reader->pid = 0;
@@ -243,9 +247,10 @@ enum ring_next ring_peek(struct ring *ring, struct ring_reader *reader) {
         if (content == WHOLE)
             return RING_LINE;
         if (content == SPOILED)
-            atomic_fetch_add(&ring->abandoned, 1);
+            reader->abandoned++;
         read_past(ring, reader, reader->size);
     }
+    return RING_EMPTY; /* for now: whoever has claimed so many places without a line can wait */
 }
 
 void ring_take(struct ring *ring, struct ring_reader *reader) {
@@ -289,5 +294,5 @@ void ring_give_up(struct ring *ring, struct ring_reader *reader) {
                !atomic_compare_exchange_strong(word, &there, (there & ~3ULL) | GIVEN_UP)) {
         return;
     }
-    atomic_fetch_add(&ring->abandoned, 1);
+    reader->abandoned++;
 }

@@ -40,10 +40,9 @@ struct ring {
         _Atomic uint64_t position;
         _Atomic uint64_t last;
     } head __attribute__((aligned(16)));
-    _Atomic uint64_t dropped;   /* lines that found no room */
-    unsigned char between[40];  /* writers and reader have a line of the cache each */
-    _Atomic uint64_t tail;      /* what is before it was read: the reader's word for the writers */
-    _Atomic uint64_t abandoned; /* places that were claimed and never completed, or were spoiled */
+    _Atomic uint64_t dropped;  /* lines that found no room */
+    unsigned char between[40]; /* writers and reader have a line of the cache each */
+    _Atomic uint64_t tail;     /* what is before it was read: the reader's word for the writers */
 };
 
 /* One line, length at most RING_LINE_MAX, of the process pid. False: it found no room. */
@@ -54,9 +53,10 @@ void ring_expect(struct ring *ring);
 
 /* The reader's: there is one. Zeroed at first. */
 struct ring_reader {
-    uint64_t tail; /* how far it has read */
-    uint64_t size; /* of the place at the tail; 0: not known */
-    int pid;       /* whose it is; 0: not known */
+    uint64_t tail;      /* how far it has read */
+    uint64_t size;      /* of the place at the tail; 0: not known */
+    int pid;            /* whose it is; 0: not known */
+    uint64_t abandoned; /* places that were claimed and never completed, or were spoiled */
     size_t length;
     _Alignas(8) char line[RING_LINE_MAX];
 };

@@ -100,7 +100,7 @@ static void all_is_told(void) {
         died += dead;
     }
     MODEL_CHECK(shared.ring.dropped == dropped);
-    MODEL_CHECK(shared.ring.abandoned <= died);
+    MODEL_CHECK(reader.abandoned <= died);
     MODEL_CHECK(shared.ring.tail == shared.ring.head.position);
 }
 
