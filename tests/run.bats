@@ -373,15 +373,15 @@ EOF
   until_true [ -s got ]
   [ "$(cat got)" = "['usr1', 'term'] True" ]
   exec 6<trace
-  cat <&6 >read 5>&- &
+  cat <&6 >got.text 5>&- &
   started+=($!)
   exec 5>&- 6>&-
   wait "${started[0]}"
   wait "${started[1]}"
-  sent=$(grep -c " close(.* FIN sent" read) || :
-  [ "$sent" = 1000 ] || { echo "$sent" && tail -3 read && return 1; }
-  grep -q '500 connections, 1000 FINs' read
-  run ! grep -q 'lost:\|were lost' read
+  sent=$(grep -c " close(.* FIN sent" got.text) || :
+  [ "$sent" = 1000 ] || { echo "$sent" && tail -3 got.text && return 1; }
+  grep -q '500 connections, 1000 FINs' got.text
+  run ! grep -q 'lost:\|were lost' got.text
 }
 
 @test "signals: when the program has ended they end the waiting; also for somebody who would read the trace" {

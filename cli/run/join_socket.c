@@ -109,7 +109,7 @@ static void answer(const struct join_socket *join, int connection, int pid, cons
 
 /* False: it has said nothing yet. */
 static bool listen_to(const struct join_socket *join, int connection, int pid) {
-    struct session_request request;
+    struct session_request request = {0};
     int fd;
     const int whole = receive(connection, &request, &fd);
     if (whole > 0)
