@@ -21,8 +21,8 @@ enum { ROWS = 1024 };
 
 struct flights {
     _Atomic uint64_t turns;
-    _Atomic bool strangers;
-    _Atomic uint32_t end; /* one above the highest row that was ever used */
+    _Atomic uint32_t strangers; /* not 0: there are */
+    _Atomic uint32_t end;       /* one above the highest row that was ever used */
     struct row rows[ROWS];
 };
 
@@ -57,34 +57,49 @@ void flight_start(void) {
 
 void flight_meet_strangers(void) {
     if (flights)
-        atomic_store(&flights->strangers, true);
+        atomic_store(&flights->strangers, 1);
 }
 
 bool flight_met_strangers(void) {
-    return !flights || atomic_load(&flights->strangers);
+    return !flights || atomic_load(&flights->strangers) != 0;
 }
 
 bool flight_any(void) {
     return flights && atomic_load(&flights->turns) > 0;
 }
 
-static struct row *row_at(uint32_t i) {
-    return flights && i < atomic_load(&flights->end) ? &flights->rows[i] : NULL;
+/* A row as it was read: once, and nothing of it again. */
+struct copy {
+    uint64_t turn, cookie, receiver;
+};
+
+/* Above the highest row that may be used; anybody may have written it. */
+static uint32_t rows_end(void) {
+    const uint32_t end = flights ? atomic_load(&flights->end) : 0;
+    return end < ROWS ? end : ROWS;
 }
 
-static bool is_used(struct row *row) {
-    uint64_t turn = atomic_load(&row->turn);
-    return turn != 0 && turn != BEING_WRITTEN;
+/* The one place where a row leaves the memory. False: it is free. i: below rows_end(). */
+static bool read_row(uint32_t i, struct copy *copy) {
+    struct row *row = &flights->rows[i];
+    *copy = (struct copy){atomic_load(&row->turn), atomic_load(&row->cookie), atomic_load(&row->receiver)};
+    return copy->turn != 0 && copy->turn != BEING_WRITTEN;
 }
 
-static bool row_is_of(struct row *row, uint64_t cookie) {
-    return is_used(row) && (cookie == 0 || atomic_load(&row->cookie) == cookie);
+/* cookie 0: of any. */
+static bool copy_is_of(const struct copy *copy, uint64_t cookie) {
+    return cookie == 0 || copy->cookie == cookie;
+}
+
+static void free_row(uint32_t i) {
+    atomic_store(&flights->rows[i].turn, 0);
 }
 
 static void raise_rows_end(uint32_t i) {
     uint32_t end = atomic_load(&flights->end);
-    while (i >= end && !atomic_compare_exchange_weak(&flights->end, &end, i + 1))
-        ;
+    for (uint32_t tries = 0; tries < ROWS && i >= end; tries++)
+        if (atomic_compare_exchange_weak(&flights->end, &end, i + 1))
+            return;
 }
 
 void flight_sent(uint64_t cookie, uint64_t receiver) {
@@ -101,60 +116,66 @@ void flight_sent(uint64_t cookie, uint64_t receiver) {
     }
 }
 
-static struct row *oldest(uint64_t cookie, uint64_t receiver) {
-    struct row *found = NULL, *row;
-    for (uint32_t i = 0; (row = row_at(i)); i++)
-        if (row_is_of(row, cookie) && atomic_load(&row->receiver) == receiver &&
-            (!found || atomic_load(&row->turn) < atomic_load(&found->turn)))
-            found = row;
-    return found;
+/* Its row; false: there is none. */
+static bool oldest(uint64_t cookie, uint64_t receiver, uint32_t *row, struct copy *found) {
+    bool any = false;
+    struct copy copy;
+    for (uint32_t i = 0, end = rows_end(); i < end; i++) {
+        if (!read_row(i, &copy) || !copy_is_of(&copy, cookie) || copy.receiver != receiver ||
+            (any && copy.turn >= found->turn))
+            continue;
+        *found = copy;
+        *row = i;
+        any = true;
+    }
+    return any;
 }
 
 void flight_received(uint64_t cookie, uint64_t receiver) {
-    struct row *row = oldest(cookie, receiver);
-    if (!row)
-        row = oldest(cookie, 0);
-    if (row)
-        atomic_store(&row->turn, 0);
+    uint32_t row;
+    struct copy copy;
+    if (oldest(cookie, receiver, &row, &copy) || oldest(cookie, 0, &row, &copy))
+        free_row(row);
 }
 
 uint64_t flight_next_queue(uint64_t cookie, uint64_t after) {
     uint64_t next = 0;
-    struct row *row;
-    for (uint32_t i = 0; (row = row_at(i)); i++) {
-        uint64_t receiver = row_is_of(row, cookie) ? atomic_load(&row->receiver) : 0;
-        if (receiver > after && (next == 0 || receiver < next))
-            next = receiver;
-    }
+    struct copy copy;
+    for (uint32_t i = 0, end = rows_end(); i < end; i++)
+        if (read_row(i, &copy) && copy_is_of(&copy, cookie) && copy.receiver > after &&
+            (next == 0 || copy.receiver < next))
+            next = copy.receiver;
     return next;
 }
 
 /* How many were sent into the same queue after it. */
-static unsigned younger(struct row *row) {
-    uint64_t receiver = atomic_load(&row->receiver), turn = atomic_load(&row->turn);
+static unsigned younger(const struct copy *than) {
     unsigned count = 0;
-    struct row *other;
-    for (uint32_t i = 0; (other = row_at(i)); i++)
-        count += is_used(other) && atomic_load(&other->receiver) == receiver && atomic_load(&other->turn) > turn;
+    struct copy copy;
+    for (uint32_t i = 0, end = rows_end(); i < end; i++)
+        count += read_row(i, &copy) && copy.receiver == than->receiver && copy.turn > than->turn;
     return count;
 }
 
 unsigned flight_among_last(uint64_t cookie, uint64_t receiver, unsigned there) {
     unsigned count = 0;
-    struct row *row;
-    for (uint32_t i = 0; (row = row_at(i)); i++)
-        count += row_is_of(row, cookie) && atomic_load(&row->receiver) == receiver && younger(row) < there;
+    struct copy copy;
+    for (uint32_t i = 0, end = rows_end(); i < end; i++)
+        count += read_row(i, &copy) && copy_is_of(&copy, cookie) && copy.receiver == receiver && younger(&copy) < there;
     return count;
 }
 
+/* Not more than there can be, whoever puts in new ones meanwhile. */
 void flight_forget_older(uint64_t receiver, unsigned there) {
-    for (struct row *row; (row = oldest(0, receiver)) && younger(row) >= there;)
-        atomic_store(&row->turn, 0);
+    uint32_t row;
+    struct copy copy;
+    for (uint32_t i = 0; i < ROWS && oldest(0, receiver, &row, &copy) && younger(&copy) >= there; i++)
+        free_row(row);
 }
 
 void flight_over(uint64_t cookie) {
-    struct row *row;
-    for (uint32_t i = 0; (row = row_at(i)); i++)
-        if (row_is_of(row, cookie))
-            atomic_store(&row->turn, 0);
+    struct copy copy;
+    for (uint32_t i = 0, end = rows_end(); i < end; i++)
+        if (read_row(i, &copy) && copy_is_of(&copy, cookie))
+            free_row(i);
 }

@@ -27,12 +27,17 @@ static unsigned in_queue(uint64_t cookie, uint64_t receiver, struct scratch *scr
     return flight_among_last(cookie, receiver, (unsigned)there);
 }
 
+/* Each costs a search; of more it is not said how many copies they hold. */
+enum { QUEUES_MAX = 16 };
+
 static unsigned in_flight(uint64_t cookie, struct scratch *scratch, bool *partial) {
     unsigned total = 0;
     if (!flight_any())
         return 0;
-    for (uint64_t queue = 0; (queue = flight_next_queue(cookie, queue));)
+    uint64_t queue = 0;
+    for (unsigned i = 0; i < QUEUES_MAX && (queue = flight_next_queue(cookie, queue)); i++)
         total += in_queue(cookie, queue, scratch, partial);
+    *partial = *partial || (queue && flight_next_queue(cookie, queue));
     return total;
 }
 
