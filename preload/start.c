@@ -91,7 +91,7 @@ static void at_quick_end(void *unused) {
 /* Sockets that were inherited: found now, so that they are known when the process ends. */
 static void look_at_inherited(void) {
     struct identity identity;
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (!scratch)
         return;
     struct listing listing;
@@ -100,7 +100,6 @@ static void look_at_inherited(void) {
             table_find(fd, false, &identity);
         search_own_end(&listing);
     }
-    scratch_give(scratch);
 }
 
 static void unwritable(const char *output, int reason, struct settings_error *error) {

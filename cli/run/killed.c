@@ -161,14 +161,12 @@ static void describe(const struct death *death, const struct lost *lost, struct 
 
 void killed_report(const struct death *death, struct drain *drain) {
     struct losses losses = {0};
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     ledger_of(death->pid, note_loss, &losses);
     for (size_t i = 0; scratch && i < losses.count; i++) {
         describe(death, &losses.list[i], scratch);
         drain_event(drain, &scratch->event);
     }
-    if (scratch)
-        scratch_give(scratch);
     ledger_bury(death->pid);
     free(losses.list);
 }

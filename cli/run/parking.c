@@ -98,9 +98,8 @@ static void fill(struct event *event, const struct held *held) {
     event->time_us = held->closed_us;
     event->pid = event->tid = getpid();
     memcpy(event->comm, "closetrace", sizeof "closetrace");
-    event->has |= HAS_FD | HAS_REFS_BEFORE | HAS_REFS_AFTER;
-    event->fd = held->fd;
-    event_set_socket(event, &held->identity);
+    event->has |= HAS_REFS_BEFORE | HAS_REFS_AFTER;
+    event_set_socket(event, held->fd, &held->identity);
     event_set_standing(event, &held->standing);
     event->used = USED_UNSET; /* it is the programs that use it */
     event->injected = held->request.rule;
@@ -129,9 +128,8 @@ static void tell(const struct held *held, struct scratch *scratch) {
     else if (after.asked && !after.attached)
         remaining.descriptors = 0;
     struct verdict verdict = verdict_decide(ENDING_RELEASE, 0, &held->standing.before, &remaining, &after);
-    event->fin = verdict.fin;
-    event->why = verdict.why;
-    event->verified = verdict.verified && !held->close;
+    verdict.verified = verdict.verified && !held->close;
+    event_set_verdict(event, &verdict);
     event->refs_after = remaining.descriptors;
     event->refs_before = remaining.descriptors + 1;
     event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
@@ -148,7 +146,7 @@ static void stand(struct held *held, struct scratch *scratch) {
 
 /* It is closed, the kernel is asked what came of it, and that is told; at once, or when close() has returned. */
 static void release(struct held *held) {
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (scratch)
         stand(held, scratch);
     ledger_remove(held->identity.cookie, held->fd);
@@ -162,16 +160,12 @@ static void release(struct held *held) {
             tell(held, scratch);
         free(held);
     }
-    if (scratch)
-        scratch_give(scratch);
 }
 
 static void tell_and_forget(struct held *held) {
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (scratch)
         tell(held, scratch);
-    if (scratch)
-        scratch_give(scratch);
     free(held);
 }
 

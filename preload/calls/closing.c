@@ -21,13 +21,12 @@
 #include "refs/fd_table.h"
 
 static void look_before(struct closing *closing) {
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (scratch) {
         closing->can_ask =
             log_settings.verify && diag_prepare(&closing->identity, closing->standing.before.state, scratch);
         standing_count_unread(&closing->identity, &closing->standing, scratch);
         standing_look_at_peer(&closing->identity, &closing->standing, scratch);
-        scratch_give(scratch);
     }
     enum tcp_state state = closing->standing.before.state;
     /* Once the connection is over the kernel's answer does not say whether others hold the socket. */
@@ -330,34 +329,14 @@ static struct verdict decide(const struct closing *closing, struct remaining *re
     return verdict_decide(ENDING_SHUTDOWN, rule_way_how(way), before, remaining, after);
 }
 
-/* What the program sees of the call, where it sees anything. */
-static void set_result(const struct call *call, enum event_op op, long result, int error, struct event *event) {
-    if (op == OP_RELEASE)
-        return;
-    if (fault_has(call, PART_ERROR)) {
-        result = -1;
-        error = call->rule->error;
-    } else if (fault_has(call, PART_RETVAL))
-        result = call->rule->retval;
-    event->has |= HAS_RET;
-    event->ret = result;
-    if (result == -1 && !fault_has(call, PART_RETVAL)) {
-        event->has |= HAS_ERRNO;
-        event->error = error;
-    }
-}
-
 static struct event *close_event(const struct closing *closing, enum event_op op, const struct verdict *verdict,
                                  long result, int error, struct scratch *scratch) {
     struct event *event = log_event(scratch, op, &closing->call);
-    event->has |= HAS_FD;
-    event->fd = closing->fd;
-    set_result(&closing->call, op, result, error, event);
-    event_set_socket(event, &closing->identity);
+    event_set_socket(event, closing->fd, &closing->identity);
+    if (op != OP_RELEASE) /* of which the program sees nothing */
+        fault_set_result(event, &closing->call, result, error);
     event_set_standing(event, &closing->standing);
-    event->fin = verdict->fin;
-    event->why = verdict->why;
-    event->verified = verdict->verified;
+    event_set_verdict(event, verdict);
     return event;
 }
 
@@ -425,6 +404,16 @@ static void live_on(struct closing *closing) {
         probe(SYS_shutdown, closing->parked.fd, rule_way_how(way), 0, 0, 0, 0);
 }
 
+static void tell_of_close(struct closing *closing, long result, int error) {
+    OWN_SCRATCH *scratch = scratch_take();
+    if (!scratch)
+        return;
+    if (closing->stays)
+        report_stay(closing, scratch);
+    else
+        report_close(closing, OP_CLOSE, result, error, scratch);
+}
+
 long closing_exiting(struct closing *closing, long result, int error) {
     bool parked = closing->parked.place >= 0;
     closing->call.done = clock_now();
@@ -436,14 +425,8 @@ long closing_exiting(struct closing *closing, long result, int error) {
         park_give_up(&closing->parked);
     else if (parked)
         live_on(closing);
-    struct scratch *scratch = closing->watched && !was_gone(result, error) ? scratch_take() : NULL;
-    if (scratch) {
-        if (closing->stays)
-            report_stay(closing, scratch);
-        else
-            report_close(closing, OP_CLOSE, result, error, scratch);
-        scratch_give(scratch);
-    }
+    if (closing->watched && !was_gone(result, error))
+        tell_of_close(closing, result, error);
     if (parked && !was_gone(result, error))
         park_begin(&closing->parked);
     return fault_result(&closing->call, result);
@@ -458,9 +441,8 @@ void closing_release(int fd, const struct identity *identity, const struct call 
     look_before(&closing);
     long result = probe(SYS_close, fd, 0, 0, 0, 0, 0);
     closing.call.done = clock_now();
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (scratch) {
         report_close(&closing, OP_RELEASE, result, 0, scratch);
-        scratch_give(scratch);
     }
 }

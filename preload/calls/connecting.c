@@ -38,26 +38,17 @@ static bool identify_accepted(int listener, int fd, const struct sockaddr *peer,
 
 static void emit_open(enum event_op op, int fd, long result, int error, const struct identity *identity,
                       const struct call *call) {
-    struct scratch *scratch = log_wants_of(call, TRACE_OPEN) ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = log_wants_of(call, TRACE_OPEN) ? scratch_take() : NULL;
     if (!scratch)
         return;
     struct call ended = call_ended(call);
     struct event *event = log_event(scratch, op, &ended);
-    event->has |= HAS_FD | HAS_RET;
-    event->fd = fd;
-    event->ret = result;
-    if (result == -1) {
-        event->has |= HAS_ERRNO;
-        event->error = error;
-    }
-    if (op == OP_CONNECT && result == -1 && verdict_death(error, false)) {
-        event->fin = FIN_NONE;
-        event->why = verdict_death(error, false);
-        event->verified = true;
-    }
-    event_set_socket(event, identity);
+    event_set_socket(event, fd, identity);
+    event_set_result(event, result, error);
+    enum event_why death = op == OP_CONNECT && result == -1 ? verdict_death(error, false) : WHY_UNSET;
+    if (death)
+        event_set_verdict(event, &(struct verdict){.fin = FIN_NONE, .why = death, .verified = true});
     log_emit(scratch);
-    scratch_give(scratch);
 }
 
 void socket_made(int fd, int domain, int type) {

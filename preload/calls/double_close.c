@@ -65,17 +65,13 @@ void double_close_flush(void) {
     if (!last || !last->keeps)
         return;
     last->keeps = false;
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (!scratch)
         return;
     struct event *event = log_event(scratch, OP_CLOSE, &last->kept.call);
-    event->has |= HAS_FD | HAS_RET | HAS_ERRNO;
-    event->fd = last->kept.fd;
-    event->ret = -1;
-    event->error = EBADF;
-    event_set_socket(event, &last->kept.identity);
+    event_set_socket(event, last->kept.fd, &last->kept.identity);
+    event_set_result(event, -1, EBADF);
     log_emit(scratch);
-    scratch_give(scratch);
 }
 
 void double_close_forked(void) {

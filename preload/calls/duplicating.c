@@ -8,22 +8,19 @@
 void reference_emit(enum event_op op, int fd, long result, int taken, unsigned later, const struct identity *identity,
                     const struct call *call) {
     struct references references;
-    struct scratch *scratch = log_wants_of(call, TRACE_REFS) ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = log_wants_of(call, TRACE_REFS) ? scratch_take() : NULL;
     if (!scratch)
         return;
     int open_fd = op == OP_SEND_FD ? fd : (int)result;
     references_count(socket_inode(open_fd), identity->cookie, scratch, &references);
     struct call ended = call_ended(call);
     struct event *event = log_event(scratch, op, &ended);
-    event->has |= HAS_FD | HAS_RET;
-    event->fd = fd;
-    event->ret = result;
-    event_set_socket(event, identity);
+    event_set_socket(event, fd, identity);
+    event_set_result(event, result, 0);
     references_note(&references, -taken, event);
     event->refs_before -= later < event->refs_before ? later : event->refs_before;
     event->refs_after -= later < event->refs_after ? later : event->refs_after;
     log_emit(scratch);
-    scratch_give(scratch);
 }
 
 void duplicated(int fd, int new_fd, const struct call *call) {

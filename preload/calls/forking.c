@@ -10,7 +10,7 @@ unsigned forking(void) {
 }
 
 void forked(unsigned shared, int child, const struct call *call) {
-    struct scratch *scratch = (shared && log_wants(TRACE_REFS)) || call->rule ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = (shared && log_wants(TRACE_REFS)) || call->rule ? scratch_take() : NULL;
     if (scratch) {
         struct call ended = call_ended(call);
         struct event *event = log_event(scratch, OP_FORK, &ended);
@@ -22,6 +22,5 @@ void forked(unsigned shared, int child, const struct call *call) {
             event->ret = child;
         }
         log_emit(scratch);
-        scratch_give(scratch);
     }
 }

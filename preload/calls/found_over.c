@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "output/event_socket.h"
 #include "output/log.h"
 #include "refs/end_claims.h"
 #include "refs/fd_table.h"
@@ -40,21 +41,17 @@ static unsigned mark_of(enum event_why death) {
     }
 }
 
-static void tell(struct traffic *traffic, enum event_op op, long result, int error, enum event_why death) {
-    struct scratch *scratch = scratch_take();
+static void tell_of_death(struct traffic *traffic, enum event_op op, long result, int error, enum event_why death) {
+    OWN_SCRATCH *scratch = scratch_take();
     if (!scratch)
         return;
     struct event *event = transfer_event(traffic, op, result, error, scratch);
     event->has |= HAS_ERRNO;
     event->error = error;
     event->state_after = STATE_CLOSE;
-    if (op != OP_RESET && death) {
-        event->fin = FIN_NONE;
-        event->why = death;
-        event->verified = true;
-    }
+    if (op != OP_RESET && death)
+        event_set_verdict(event, &(struct verdict){.fin = FIN_NONE, .why = death, .verified = true});
     log_emit(scratch);
-    scratch_give(scratch);
 }
 
 static bool was_under_way(const struct identity *identity) {
@@ -79,7 +76,7 @@ bool found_over(struct traffic *traffic, enum event_op op, long result, int erro
     op = !connected ? OP_CONNECT : death == WHY_PEER_RESET ? OP_RESET : op;
     if (!log_wants(op == OP_CONNECT ? TRACE_OPEN : TRACE_EOF))
         return false;
-    tell(traffic, op, result, error, death);
+    tell_of_death(traffic, op, result, error, death);
     return true;
 }
 

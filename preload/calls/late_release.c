@@ -75,29 +75,23 @@ static bool is_held(const struct pending_release *pending, const struct diag_ans
 
 static void report_release(const struct pending_release *pending, const struct call *call, long result, bool dead) {
     struct diag_answer answer;
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (!scratch)
         return;
     diag_look_up(&pending->identity, scratch, &answer);
     bool perhaps;
     if (answer.asked && !is_held(pending, &answer, scratch, &perhaps) && !release_is_told(pending->identity.cookie)) {
         struct verdict verdict = judge(pending, &answer, result, dead, scratch);
-        if (is_claimed(pending, &verdict)) {
-            scratch_give(scratch);
+        if (is_claimed(pending, &verdict))
             return;
-        }
         struct event *event = log_event(scratch, OP_RELEASE, call);
-        event->has |= HAS_FD;
-        event->fd = pending->fd;
-        event_set_socket(event, &pending->identity);
+        event_set_socket(event, pending->fd, &pending->identity);
         event->has |= HAS_REFS_BEFORE | HAS_REFS_AFTER;
         event->state_after = answer.found ? answer.state : STATE_CLOSE;
-        event->fin = verdict.fin;
-        event->why = verdict.why;
-        event->verified = verdict.verified && !perhaps;
+        verdict.verified = verdict.verified && !perhaps;
+        event_set_verdict(event, &verdict);
         log_emit(scratch);
     }
-    scratch_give(scratch);
 }
 
 void release_happened(const char *call, const void *caller, long result, bool dead) {

@@ -165,7 +165,7 @@ unsigned leaving_shared_with(int pid) {
     flight_meet_strangers();
     if (!gather(&sweep, ALL))
         return 0;
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (scratch) {
         struct search search = search_of(&sweep);
         search_descriptors_of(&search, pid, scratch);
@@ -175,7 +175,6 @@ unsigned leaving_shared_with(int pid) {
             ledger_escaped(sweep.sockets[i].identity.cookie);
             shared++;
         }
-        scratch_give(scratch);
     }
     leaving_free(&sweep);
     return shared;
@@ -235,13 +234,11 @@ static void count_parked(struct event *event) {
 static struct event *leaving_event(const struct swept *socket, enum event_op op, const struct call *call, int status,
                                    struct scratch *scratch) {
     struct event *event = log_event(scratch, op, call);
-    event->has |= HAS_FD;
-    event->fd = socket->fd;
     if (status >= 0) {
         event->has |= HAS_STATUS;
         event->status = status;
     }
-    event_set_socket(event, &socket->identity);
+    event_set_socket(event, socket->fd, &socket->identity);
     return event;
 }
 
@@ -267,8 +264,7 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
         count_parked(event);
     struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &standing.before, &remaining);
     claim_end(socket, &verdict);
-    event->fin = verdict.fin;
-    event->why = verdict.why;
+    event_set_verdict(event, &verdict);
     if (verdict.why == WHY_LISTENING) {
         event->has |= HAS_PENDING;
         event->pending = references_total(&references) ? 0 : standing.before.pending;
@@ -301,13 +297,12 @@ static void report_leaving(bool exec, const struct call *call, int status) {
     struct sweep sweep;
     if (!log_wants_of(call, exec ? TRACE_END | TRACE_REFS : TRACE_END) || !gather(&sweep, exec ? CLOSED_ON_EXEC : ALL))
         return;
-    struct scratch *scratch = sweep.count ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = sweep.count ? scratch_take() : NULL;
     if (scratch) {
         struct search search = search_of(&sweep);
         count_references(&search, &sweep, scratch);
         for (size_t i = 0; i < sweep.count; i++)
             predict(&sweep, i, &search, exec, call, status, scratch);
-        scratch_give(scratch);
     }
     leaving_free(&sweep);
 }
@@ -340,17 +335,13 @@ void leaving_exec_failed(const struct call *call, int error) {
     tell_ledger_of_exec(true);
     park_goes_on(call, error);
     if (log_wants(TRACE_END | TRACE_REFS) && gather(&sweep, CLOSED_ON_EXEC)) {
-        struct scratch *scratch = scratch_take();
+        OWN_SCRATCH *scratch = scratch_take();
         for (size_t i = 0; scratch && i < sweep.count; i++) {
             struct event *event = leaving_event(&sweep.sockets[i], OP_EXEC, call, -1, scratch);
-            event->has |= HAS_RET | HAS_ERRNO;
-            event->ret = -1;
-            event->error = error;
+            event_set_result(event, -1, error);
             claims_forget(sweep.sockets[i].identity.cookie, CLAIM_END);
             log_emit(scratch);
         }
-        if (scratch)
-            scratch_give(scratch);
         leaving_free(&sweep);
     }
 }

@@ -56,11 +56,10 @@ static unsigned copies_after(struct rights rights, uint64_t cookie) {
 /* The inode of the unix socket in whose queue a message waits: the channel's own, or its peer's. 0: not known. */
 static uint64_t receiver_at(int channel, bool sending) {
     uint64_t inode = socket_inode(channel), peer = 0;
-    struct scratch *scratch = sending && inode ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = sending && inode ? scratch_take() : NULL;
     if (!scratch)
         return sending ? 0 : inode;
     peer = diag_unix_peer(inode, scratch);
-    scratch_give(scratch);
     return peer;
 }
 

@@ -19,12 +19,11 @@
 
 static void look_closer(struct ending_call *ending) {
     const struct before *before = &ending->standing.before;
-    struct scratch *scratch = before->unread || before->state == STATE_CLOSE_WAIT ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = before->unread || before->state == STATE_CLOSE_WAIT ? scratch_take() : NULL;
     if (!scratch)
         return;
     standing_count_unread(&ending->identity, &ending->standing, scratch);
     standing_look_at_peer(&ending->identity, &ending->standing, scratch);
-    scratch_give(scratch);
 }
 
 static void stand(struct ending_call *ending) {
@@ -46,11 +45,10 @@ static bool ending_begins(struct ending_call *ending, int fd, const struct call 
 }
 
 static void can_ask(struct ending_call *ending) {
-    struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
     if (scratch) {
         ending->can_ask =
             log_settings.verify && diag_prepare(&ending->identity, ending->standing.before.state, scratch);
-        scratch_give(scratch);
     }
 }
 
@@ -128,27 +126,14 @@ bool shutdown_entering(struct ending_call *ending, int fd, int how, const char *
 static struct event *ending_event(const struct ending_call *ending, enum event_op op, const struct verdict *verdict,
                                   long result, int error, struct scratch *scratch) {
     struct event *event = log_event(scratch, op, &ending->call);
-    event->has |= HAS_FD | HAS_RET;
-    event->fd = ending->fd;
-    event->ret = result;
-    if (fault_has(&ending->call, PART_ERROR)) {
-        event->ret = -1;
-        error = ending->call.rule->error;
-    } else if (fault_has(&ending->call, PART_RETVAL))
-        event->ret = ending->call.rule->retval;
-    if (event->ret == -1 && !fault_has(&ending->call, PART_RETVAL)) {
-        event->has |= HAS_ERRNO;
-        event->error = error;
-    }
+    event_set_socket(event, ending->fd, &ending->identity);
+    fault_set_result(event, &ending->call, result, error);
     if (ending->how >= 0 && op == OP_SHUTDOWN) {
         event->has |= HAS_HOW;
         event->how = ending->how;
     }
-    event_set_socket(event, &ending->identity);
     event_set_standing(event, &ending->standing);
-    event->fin = verdict->fin;
-    event->why = verdict->why;
-    event->verified = verdict->verified;
+    event_set_verdict(event, verdict);
     if (verdict->why == WHY_LISTENING) {
         event->has |= HAS_PENDING;
         event->pending = ending->standing.before.pending;
@@ -253,7 +238,7 @@ static bool was_closed(const struct ending_call *ending) {
 }
 
 static void report_ended(struct ending_call *ending, long result, int error) {
-    struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
     if (!scratch)
         return;
     if (was_reset(ending))
@@ -262,7 +247,6 @@ static void report_ended(struct ending_call *ending, long result, int error) {
         report_nothing(ending, scratch);
     else
         report_shutdown(ending, result, error, scratch);
-    scratch_give(scratch);
 }
 
 long shutdown_exiting(struct ending_call *ending, long result, int error) {
@@ -295,10 +279,9 @@ void shutting_reset(struct ending_call *ending, int fd, const struct call *call)
     can_ask(ending);
     bool reset = socket_disconnect(fd);
     ending->call.done = clock_now();
-    struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
     if (scratch) {
         report_disconnect(ending, OP_SHUTDOWN, reset ? 0 : -1, reset ? 0 : EPERM, scratch);
-        scratch_give(scratch);
     }
     if (reset)
         table_mark_disconnected(&ending->identity);
@@ -313,10 +296,9 @@ bool disconnect_entering(struct ending_call *ending, int fd, const struct call *
 
 void disconnect_exiting(struct ending_call *ending, long result, int error) {
     ending->call.done = clock_now();
-    struct scratch *scratch = log_wants_of(&ending->call, TRACE_END) && result == 0 ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = log_wants_of(&ending->call, TRACE_END) && result == 0 ? scratch_take() : NULL;
     if (scratch) {
         report_disconnect(ending, OP_CONNECT, result, error, scratch);
-        scratch_give(scratch);
     }
     if (result == 0)
         table_mark_disconnected(&ending->identity);

@@ -38,21 +38,15 @@ struct event *transfer_event(struct traffic *traffic, enum event_op op, long res
     traffic->call.done = clock_now();
     traffic->told = true;
     struct event *event = log_event(scratch, op, &traffic->call);
-    event->has |= HAS_FD | HAS_RET;
-    event->fd = traffic->fd;
-    event->ret = result;
-    if (result < 0) {
-        event->has |= HAS_ERRNO;
-        event->error = error;
-    }
-    event_set_socket(event, &traffic->identity);
+    event_set_socket(event, traffic->fd, &traffic->identity);
+    event_set_result(event, result, error);
     event_set_asked(event, traffic->asked);
     return event;
 }
 
 static void emit(struct traffic *traffic, enum event_op op, long result, int error, enum tcp_state state,
                  enum event_sigpipe sigpipe) {
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (!scratch)
         return;
     struct event *event = transfer_event(traffic, op, result, error, scratch);
@@ -63,7 +57,6 @@ static void emit(struct traffic *traffic, enum event_op op, long result, int err
         event->after_fin_us = traffic->after_fin_us;
     }
     log_emit(scratch);
-    scratch_give(scratch);
 }
 
 bool transfer_meets(struct traffic *traffic, enum rule_family family, size_t *count, long *result) {

@@ -85,7 +85,7 @@ static void rearm_in(int set, int fd, struct scratch *scratch) {
 
 static void in_each_set(int fd, void (*what)(int set, int fd, struct scratch *scratch)) {
     struct listing listing;
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (!scratch)
         return;
     if (search_own_begin(&listing, scratch)) {
@@ -94,7 +94,6 @@ static void in_each_set(int fd, void (*what)(int set, int fd, struct scratch *sc
                 what(set, fd, scratch);
         search_own_end(&listing);
     }
-    scratch_give(scratch);
 }
 
 void epoll_sets_forget(int fd) {

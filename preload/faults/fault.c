@@ -61,7 +61,7 @@ static unsigned number_of(const struct rule *rule) {
 
 void fault_end(void) {
     bool concerned = table_end() > 0;
-    struct scratch *scratch = rules.count > 0 ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = rules.count > 0 ? scratch_take() : NULL;
     if (!scratch)
         return;
     for (unsigned i = 0; i < rules.count; i++) {
@@ -74,7 +74,6 @@ void fault_end(void) {
         event->fired_nowhere = !counts.fired_anywhere;
         log_emit_plainly(scratch, concerned);
     }
-    scratch_give(scratch);
 }
 
 static bool asks_for(const struct rule *rule, unsigned keys) {
@@ -103,26 +102,19 @@ static void set_standing_facts(const struct fault_subject *subject, const struct
 static bool conditions_meet(const struct rule *rule, const struct fault_subject *subject) {
     if (rule->conditions.count == 0)
         return true;
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (!scratch)
         return false;
     struct event *event = log_event(scratch, OP_CLOSE, subject->call);
     log_name_thread(event);
-    if (subject->fd >= 0) {
-        event->has |= HAS_FD;
-        event->fd = subject->fd;
-    }
+    event_set_socket(event, subject->fd, subject->identity);
     if (subject->how >= 0) {
         event->has |= HAS_HOW;
         event->how = subject->how;
     }
-    if (subject->identity) {
-        event_set_socket(event, subject->identity);
+    if (subject->identity)
         set_standing_facts(subject, rule, scratch);
-    }
-    bool met = conditions_hold(&rule->conditions, event);
-    scratch_give(scratch);
-    return met;
+    return conditions_hold(&rule->conditions, event);
 }
 
 /* A listener, or a socket that has no peer yet, cannot be ended otherwise. */
@@ -222,25 +214,15 @@ static enum event_op op_of(enum rule_family family) {
 
 /* The event of a call that is not made. */
 static void tell(const struct fault_subject *subject, bool returns) {
-    const struct rule *rule = subject->call->rule;
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (!scratch)
         return;
     struct call ended = call_ended(subject->call);
     struct event *event = log_event(scratch, op_of(subject->family), &ended);
-    if (subject->fd >= 0) {
-        event->has |= HAS_FD;
-        event->fd = subject->fd;
-    }
-    if (returns) {
-        event->has |= HAS_RET | (rule_has(rule, PART_ERROR) ? HAS_ERRNO : 0);
-        event->ret = rule_has(rule, PART_ERROR) ? -1 : rule->retval;
-        event->error = rule->error;
-    }
-    if (subject->identity)
-        event_set_socket(event, subject->identity);
+    event_set_socket(event, subject->fd, subject->identity);
+    if (returns)
+        fault_set_result(event, subject->call, 0, 0);
     log_emit(scratch);
-    scratch_give(scratch);
 }
 
 /* To this thread, as if it had raised it. Where the process dies of it, all that there is to tell is told before. */
@@ -273,6 +255,15 @@ bool fault_meets(const struct fault_subject *subject) {
     if (rule_has(call->rule, PART_DELAY_ENTER))
         enter_late(call, subject->family & CANCELLATION_POINTS);
     return true;
+}
+
+void fault_set_result(struct event *event, const struct call *call, long result, int error) {
+    if (fault_has(call, PART_ERROR))
+        event_set_result(event, -1, call->rule->error);
+    else if (fault_has(call, PART_RETVAL))
+        event_set_result(event, call->rule->retval, 0);
+    else
+        event_set_result(event, result, error);
 }
 
 long fault_result(const struct call *call, long result) {

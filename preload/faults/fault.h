@@ -78,6 +78,9 @@ static inline enum rule_way fault_way(const struct call *call) {
     return call->rule && !call->rule_failed ? call->rule->as : WAY_UNSET;
 }
 
+/* The event says what the program sees: what the call returned, or what its rule puts in its place. */
+void fault_set_result(struct event *event, const struct call *call, long result, int error);
+
 /* What the program sees of a call that returned result: error= sets errno. Also waits for delay_exit=. */
 long fault_result(const struct call *call, long result);
 

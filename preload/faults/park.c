@@ -230,13 +230,10 @@ static void foresee(int place, const struct call *call, struct scratch *scratch)
     of_rule.rule = record->rule;
     of_rule.rule_failed = NULL;
     struct event *event = log_event(scratch, OP_RELEASE, &of_rule);
-    event->has |= HAS_FD;
-    event->fd = fd;
-    event_set_socket(event, &record->identity);
+    event_set_socket(event, fd, &record->identity);
     event_set_standing(event, &standing);
     references_note(&references, 1, event);
-    event->fin = verdict.fin;
-    event->why = verdict.why;
+    event_set_verdict(event, &verdict);
     if (verdict.fin == FIN_WITHHELD)
         references_name_holders(&references, event);
     log_emit(scratch);
@@ -256,26 +253,21 @@ void park_ends(const struct call *call) {
         return;
     let_keeper_finish();
     for (int place = 0, end = own_guests_end(); place < end; place++) {
-        struct scratch *scratch = claim_record(&records[place]) ? scratch_take() : NULL;
+        OWN_SCRATCH *scratch = claim_record(&records[place]) ? scratch_take() : NULL;
         if (!scratch)
             continue;
         foresee(place, call, scratch);
-        scratch_give(scratch);
     }
 }
 
 static void take_back(int place, const struct call *call, int error) {
-    struct scratch *scratch = error ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = error ? scratch_take() : NULL;
     if (!scratch)
         return;
     struct event *event = log_event(scratch, OP_RELEASE, call);
-    event->has |= HAS_FD | HAS_RET | HAS_ERRNO;
-    event->fd = own_guest(place);
-    event->ret = -1;
-    event->error = error;
-    event_set_socket(event, &records[place].identity);
+    event_set_socket(event, own_guest(place), &records[place].identity);
+    event_set_result(event, -1, error);
     log_emit(scratch);
-    scratch_give(scratch);
 }
 
 void park_goes_on(const struct call *call, int error) {

@@ -20,6 +20,13 @@ struct scratch {
 struct scratch *scratch_take(void);
 void scratch_give(struct scratch *scratch);
 
+/* OWN_SCRATCH *scratch = scratch_take(): it is given back when the block is left. */
+static inline void scratch_give_back(struct scratch *const *scratch) {
+    if (*scratch)
+        scratch_give(*scratch);
+}
+#define OWN_SCRATCH __attribute__((cleanup(scratch_give_back))) struct scratch
+
 /* In a forked child: workspaces that other threads of the parent had are free. */
 void scratch_forked(void);
 

@@ -1,6 +1,12 @@
 #include "event_socket.h"
 
-void event_set_socket(struct event *event, const struct identity *identity) {
+void event_set_socket(struct event *event, int fd, const struct identity *identity) {
+    if (fd >= 0) {
+        event->has |= HAS_FD;
+        event->fd = fd;
+    }
+    if (!identity)
+        return;
     event->has |= HAS_SOCKET;
     event->cookie = identity->cookie;
     event->local = identity->local;

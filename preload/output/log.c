@@ -173,11 +173,10 @@ static void write_start(struct counters *counters, uint64_t when) {
     int none = NOT_STARTED, starting = STARTING;
     if (!atomic_compare_exchange_strong(&counters->framed, &none, STARTING))
         return;
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (scratch) {
         make_start(scratch, when);
         write_made(scratch);
-        scratch_give(scratch);
     }
     atomic_compare_exchange_strong(&counters->framed, &starting, STARTED);
 }
@@ -215,7 +214,7 @@ void log_end(void) {
         return;
     }
     await_writers(counters);
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (!scratch)
         return;
     struct event *event = log_event(scratch, OP_END, NULL);
@@ -226,7 +225,6 @@ void log_end(void) {
     event->contradicted = atomic_load(&counters->contradicted);
     log_name_thread(event);
     write_made(scratch);
-    scratch_give(scratch);
 }
 
 void log_resume(void) {

@@ -159,13 +159,12 @@ static bool to_standard_error(const char *text, size_t length) {
 
 static long open_log(int pid) {
     const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_CREAT;
-    struct scratch *scratch = scratch_take(); /* not on the stack, which may be a handler's */
+    OWN_SCRATCH *scratch = scratch_take(); /* not on the stack, which may be a handler's */
     if (!scratch)
         return -ENOMEM;
     long fd = settings_output_path(log_path, pid, scratch->entries, sizeof scratch->entries)
                   ? own_open(SYS_open, (long)scratch->entries, flags, 0666)
                   : -ENAMETOOLONG;
-    scratch_give(scratch);
     return fd;
 }
 

@@ -38,14 +38,12 @@ static bool is_unix_socket(int fd) {
 static bool has_unix_sockets(void) {
     struct listing listing;
     bool found = false;
-    struct scratch *scratch = scratch_take();
+    OWN_SCRATCH *scratch = scratch_take();
     if (scratch && search_own_begin(&listing, scratch)) {
         for (int fd; !found && (fd = search_own_next(&listing)) >= 0;)
             found = is_unix_socket(fd);
         search_own_end(&listing);
     }
-    if (scratch)
-        scratch_give(scratch);
     return found;
 }
 
