@@ -23,8 +23,8 @@ tree() {
     mkdir -p "$(dirname "$file")" "$(dirname "build/$file")"
     printf '%b\n' "${pair#*=}" >"$file"
   done
-  find . -name '*.c' -printf '%P\n' | while read -r file; do
-    "${CC:-cc}" -Ipreload -Icli -c -o "build/${file%.c}.o" "$file"
+  for file in preload/*/*.c cli/*.c; do
+    [ ! -e "$file" ] || "${CC:-cc}" -Ipreload -Icli -c -o "build/${file%.c}.o" "$file" || return
   done
 }
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command.h"
+#include "exit_status.h"
 #include "connection_cells.h"
 #include "terminal/say.h"
 

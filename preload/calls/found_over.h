@@ -6,7 +6,7 @@
 #ifndef CLOSETRACE_FOUND_OVER_H
 #define CLOSETRACE_FOUND_OVER_H
 
-#include "transferring.h"
+#include "traffic.h"
 
 /* Errors that a call of the connection's may be told; others (EAGAIN, EINTR ...) cost nothing. */
 bool error_is_of_the_end(int error);

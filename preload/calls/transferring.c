@@ -16,34 +16,6 @@
 #include "shutting_down.h"
 #include "refs/fd_table.h"
 
-bool transfer_entering(struct traffic *traffic, int fd, const char *name, const void *caller) {
-    if (!table_find(fd, false, &traffic->identity))
-        return false;
-    traffic->fd = fd;
-    traffic->holds_sigpipe = false;
-    traffic->may_raise = false;
-    traffic->told = false;
-    traffic->shortened = false;
-    traffic->by_stream = false;
-    traffic->moves = false;
-    traffic->asked = 0;
-    traffic->after_fin_us = 0;
-    traffic->error_before = error_now();
-    traffic->call = call_entering(name, caller);
-    return true;
-}
-
-struct event *transfer_event(struct traffic *traffic, enum event_op op, long result, int error,
-                             struct scratch *scratch) {
-    traffic->call.done = clock_now();
-    traffic->told = true;
-    struct event *event = log_event(scratch, op, &traffic->call);
-    event_set_socket(event, traffic->fd, &traffic->identity);
-    event_set_result(event, result, error);
-    event_set_asked(event, traffic->asked);
-    return event;
-}
-
 static void emit(struct traffic *traffic, enum event_op op, long result, int error, enum tcp_state state,
                  enum event_sigpipe sigpipe) {
     OWN_SCRATCH *scratch = scratch_take();
@@ -89,11 +61,6 @@ static void after_fault(struct traffic *traffic, enum event_op op, long result, 
     if (rule_has(rule, PART_THEN) && result >= 0)
         shutting_then(rule, traffic->fd, &traffic->call);
     fault_result(&traffic->call, result);
-}
-
-bool transfer_is_same_connection(struct traffic *traffic) {
-    uint64_t cookie = traffic->identity.cookie;
-    return table_find(traffic->fd, true, &traffic->identity) && traffic->identity.cookie == cookie;
 }
 
 static enum tcp_state state_now(const struct traffic *traffic) {

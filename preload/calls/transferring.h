@@ -9,26 +9,7 @@
 #include <stddef.h>
 
 #include "faults/fault.h"
-#include "kernel/tcp_socket.h"
-
-struct traffic {
-    struct call call;
-    int fd;
-    bool holds_sigpipe;    /* SIGPIPE is blocked by us, for the time of the call */
-    bool may_raise;        /* the call was made without its SIGPIPE: it is ours to raise */
-    bool told;             /* an event of the call was logged */
-    bool shortened;        /* by a fault */
-    bool by_stream;        /* stdio's: its result is no number of bytes */
-    bool moves;            /* and there is something to write */
-    size_t asked;          /* what a write was offered, where it took less; else 0 */
-    uint64_t after_fin_us; /* a reset behind the peer's FIN: how long after that the last bytes were sent; else 0 */
-    uint64_t old_mask;
-    int error_before; /* which a SIGPIPE handler sees */
-    struct identity identity;
-};
-
-/* False: no TCP socket after all. */
-bool transfer_entering(struct traffic *traffic, int fd, const char *name, const void *caller);
+#include "traffic.h"
 
 /*
  * Holds the rules of the family (RULE_READ, RULE_WRITE) against the call. It may wait, and end the process. True: a
@@ -52,13 +33,6 @@ bool transfer_blames_connection(int error);
 
 /* getsockopt(SO_ERROR) has taken that error off. */
 void transfer_took_error(struct traffic *traffic, long result, int error);
-
-/* For what else tells of such a call: the event, whose time is now, to be completed and logged. */
-struct event *transfer_event(struct traffic *traffic, enum event_op op, long result, int error,
-                             struct scratch *scratch);
-
-/* Only what the kernel says of this very connection is told: the number may be another's by now. */
-bool transfer_is_same_connection(struct traffic *traffic);
 
 /* The same of sendmmsg() that sent some messages and not all: what stopped it may have been a refusal. */
 void transfer_wrote_part(struct traffic *traffic, long result);

@@ -238,7 +238,7 @@ static bool is_cookie(const struct nlmsghdr *header, uint64_t cookie) {
 }
 
 /* One datagram of a dump. False: there is no more, or no answer. */
-static bool read_part(const struct nlmsghdr *header, long length, uint64_t cookie, struct diag_answer *answer) {
+static bool read_inet_part(const struct nlmsghdr *header, long length, uint64_t cookie, struct diag_answer *answer) {
     for (; NLMSG_OK(header, length); header = NLMSG_NEXT(header, length)) {
         if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR) {
             answer->asked = answer->asked && header->nlmsg_type == NLMSG_DONE;
@@ -268,7 +268,7 @@ static void dump_listeners(int fd, const struct identity *identity, uint8_t fami
         length =
             answer->asked ? probe(SYS_recvfrom, fd, (long)scratch->line, sizeof scratch->line, MSG_DONTWAIT, 0, 0) : 0;
     while (length > 0 &&
-           read_part((const struct nlmsghdr *)(const void *)scratch->line, length, identity->cookie, answer));
+           read_inet_part((const struct nlmsghdr *)(const void *)scratch->line, length, identity->cookie, answer));
     answer->asked = answer->asked && length > 0;
 }
 
