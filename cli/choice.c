@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "exit_status.h"
 #include "pure/render.h"
 #include "reader/match.h"
 #include "show/report_words.h"

@@ -24,7 +24,11 @@ tree() {
     printf '%b\n' "${pair#*=}" >"$file"
   done
   for file in preload/*/*.c cli/*.c; do
-    [ ! -e "$file" ] || "${CC:-cc}" -Ipreload -Icli -c -o "build/${file%.c}.o" "$file" || return
+    [ -e "$file" ] || continue
+    local object=build/${file%.c}.o
+    [[ $file != cli/* ]] || object=build/command/${file%.c}.o
+    mkdir -p "$(dirname "$object")"
+    "${CC:-cc}" -Ipreload -Icli -c -o "$object" "$file" || return
   done
 }
 

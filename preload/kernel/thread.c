@@ -57,7 +57,7 @@ static bool is_known(uintptr_t pointer) {
 }
 
 /* At the first place that is free, else at its own. */
-static void remember(uintptr_t pointer) {
+static void know_thread(uintptr_t pointer) {
     size_t place = thread_place(pointer);
     for (size_t i = 0; i < PLACES_TRIED; i++) {
         uintptr_t none = 0;
@@ -79,7 +79,7 @@ bool thread_look(void) {
         return true;
     if (!may_be_read(pointer) || !thread_has_mark(pointer))
         return false;
-    remember(pointer);
+    know_thread(pointer);
     return true;
 }
 

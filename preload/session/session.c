@@ -19,7 +19,7 @@
 
 static struct session *session;
 static bool over; /* nobody reads the ring any more */
-static char program[ROSTER_NAME];
+static char program_comm[ROSTER_NAME];
 
 /* Nobody can take memory away under us, nor is it a stranger's. */
 static bool is_trustworthy(int fd) {
@@ -73,17 +73,17 @@ static struct session *map(void) {
     return NULL;
 }
 
-static void name_program(void) {
-    if (probe(SYS_prctl, PR_GET_NAME, (long)program, 0, 0, 0, 0) != 0)
-        program[0] = '\0';
+static void read_comm_of_program(void) {
+    if (probe(SYS_prctl, PR_GET_NAME, (long)program_comm, 0, 0, 0, 0) != 0)
+        program_comm[0] = '\0';
 }
 
 bool session_join(const char *text) {
     session = command_named_by(text) ? map() : NULL;
     if (!session)
         return false;
-    name_program();
-    roster_note(&session->roster, process_id(), ROSTER_HERE, program);
+    read_comm_of_program();
+    roster_note(&session->roster, process_id(), ROSTER_HERE, program_comm);
     return true;
 }
 
@@ -127,7 +127,7 @@ static const char *last_part(const char *path, char copy[256]) {
 
 void session_forked(void) {
     if (session)
-        roster_note(&session->roster, process_id(), ROSTER_HERE, program);
+        roster_note(&session->roster, process_id(), ROSTER_HERE, program_comm);
 }
 
 void session_exec(const char *path, char *const environment[]) {
@@ -138,7 +138,7 @@ void session_exec(const char *path, char *const environment[]) {
 
 void session_exec_failed(void) {
     if (session)
-        roster_note(&session->roster, process_id(), ROSTER_HERE, program);
+        roster_note(&session->roster, process_id(), ROSTER_HERE, program_comm);
 }
 
 void session_ending(void) {
