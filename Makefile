@@ -127,7 +127,8 @@ $(BUILD)/preload/%.o: preload/%.S $(BUILD)/flags
 # Holds the compiler and the flags of the last build: other ones make everything anew.
 $(BUILD)/flags: export FLAGS_NOW = $(CC) $(COMMON) $(CPPFLAGS) $(CFLAGS) $(NEEDED) $(HARDENED) $(LDFLAGS) $(LINK) $(LINK_COMMAND) \
                    $(LDLIBS)
-$(BUILD)/flags: FORCE
+$(BUILD)/fuzzed/flags: export FLAGS_NOW = $(FUZZ_CC) $(COMMON) $(CPPFLAGS) $(SANITIZE)
+$(BUILD)/flags $(BUILD)/fuzzed/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$FLAGS_NOW" | cmp -s - $@ || printf '%s\n' "$$FLAGS_NOW" > $@
 
@@ -191,13 +192,13 @@ $(BUILD)/sanitized/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON) -MMD -MP $(CPPFLAGS) -O1 -g $(SANITIZE) -c -o $@ $<
 
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(PURE:%=$(BUILD)/fuzzed/%.o)
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(PURE:%=$(BUILD)/fuzzed/%.o) $(BUILD)/fuzzed/flags
 	$(say) CC "$< (fuzzer)"
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer -o $@ $< \
 		$(PURE:%=$(BUILD)/fuzzed/%.o)
 
-$(BUILD)/fuzzed/%.o: %.c
+$(BUILD)/fuzzed/%.o: %.c $(BUILD)/fuzzed/flags
 	$(say) CC "$< (fuzzer)"
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) $(COMMON) -MMD -MP $(CPPFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link -c -o $@ $<

@@ -71,6 +71,17 @@ loads() {
   [[ $output == *'CC      preload/pure/event.c'* ]]
 }
 
+@test "build: another flag, another compiler for the fuzzers makes their objects anew too" {
+  object=$BATS_TEST_TMPDIR/build/fuzzed/preload/pure/event.o
+  own_make FUZZ_CC=clang "$object" >/dev/null
+  run -0 own_make FUZZ_CC=clang "$object"
+  [ "$output" = "" ]
+  run -0 own_make FUZZ_CC=clang CPPFLAGS=-DANOTHER "$object"
+  [[ $output == *'CC      preload/pure/event.c (fuzzer)'* ]]
+  run -0 own_make FUZZ_CC='clang -v' CPPFLAGS=-DANOTHER "$object"
+  [[ $output == *'CC      preload/pure/event.c (fuzzer)'* ]]
+}
+
 @test "build: a changed header makes anew what includes it" {
   mkdir "$BATS_TEST_TMPDIR/copy"
   cp -r Makefile preload cli "$BATS_TEST_TMPDIR/copy"

@@ -86,3 +86,24 @@ wrong() {
   run -1 "$ROOT/tests/rooms" --root . include
   [[ $output == 'preload/cellar/a: a room that tests/rooms does not know'* ]]
 }
+
+# helpers_of FILE: it, and what it loads, and what that loads.
+helpers_of() {
+  local name
+  echo "$1"
+  while read -r name; do
+    helpers_of "tests/$name.bash"
+  done < <(sed -n 's/^load \(helpers\/[a-z]*\)$/\1/p' "$1")
+}
+
+@test "tests: each file runs by itself: what tests/run tells it has a default" {
+  local file name files
+  for file in tests/*.bats; do
+    mapfile -t files < <(helpers_of "$file")
+    for name in LIB CLOSETRACE PROGRAMS OBJECTS; do
+      if grep -qE "\\\$\{?$name\b[^:]" "${files[@]}"; then
+        grep -qE "\\\$\{$name:-" "${files[@]}" || { echo "$file: of $name nothing is known without tests/run" && return 1; }
+      fi
+    done
+  done
+}

@@ -23,6 +23,7 @@
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 LIB=${LIB:-$ROOT/libclosetrace.so}
+CLOSETRACE=${CLOSETRACE:-$ROOT/closetrace}
 PROGRAMS=${PROGRAMS:-$ROOT/build/tests/programs}
 LOG=$BATS_TEST_TMPDIR/log
 
