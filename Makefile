@@ -80,7 +80,7 @@ endif
 # Everything is built on all cores, unless a -j was given.
 TOGETHER = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
 
-.PHONY: all built demo examples examples-update deps test test-programs bench stress lint format deb dist portability install uninstall clean help FORCE
+.PHONY: all built demo examples examples-update deps test test-programs stops bench stress lint format deb dist portability install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -96,8 +96,9 @@ $(LIB): $(OBJECTS) $(MAP) $(BUILD)/flags
 
 # The command shares the pure parts with the library, and looks at the kernel and the ledger with the library's eyes.
 LOOKING = $(patsubst %,$(BUILD)/command/preload/%.o,kernel/clock kernel/elf_symbol kernel/memory kernel/own_fds kernel/process \
-          kernel/procfs kernel/regular_file kernel/scratch kernel/seccomp_guard kernel/sock_diag kernel/tcp_socket kernel/thread \
-          kernel/thread_call output/event_socket output/timezone refs/ledger)
+          kernel/procfs kernel/regular_file kernel/scratch kernel/seccomp_guard kernel/sock_diag kernel/stop kernel/tcp_socket kernel/thread \
+          kernel/thread_call output/event_socket output/timezone refs/end_claims refs/ledger \
+          refs/pending_releases)
 $(COMMAND): $(COMMAND_OBJECTS) $(LOOKING) $(PURE:%=$(BUILD)/command/%.o) $(BUILD)/flags
 	$(say) LD $@
 	@mkdir -p $(@D)
@@ -152,7 +153,12 @@ test:
 	+@$(TOGETHER) $(LIB) $(COMMAND) test-programs
 	@BUILD=$(abspath $(BUILD)) LIB=$(abspath $(LIB)) COMMAND=$(abspath $(COMMAND)) tests/run $(T)
 
-test-programs: $(PROGRAMS) $(LESSONS) $(UNIT_PLAIN) $(UNIT_SAN) $(MODELS) $(FUZZERS)
+test-programs: $(PROGRAMS) $(LESSONS) $(UNIT_PLAIN) $(UNIT_SAN) $(MODELS) $(FUZZERS) stops
+
+# The library and the command with named places at which a test holds them (preload/kernel/stop.h).
+stops:
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/stops LIB=$(BUILD)/stops/libclosetrace.so \
+		COMMAND=$(BUILD)/stops/closetrace CPPFLAGS='$(CPPFLAGS) -DCLOSETRACE_STOPS' all
 
 $(BUILD)/tests/programs/%: tests/programs/%.c $(BUILD)/flags
 	$(say) CC $<

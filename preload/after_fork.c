@@ -50,6 +50,7 @@ void after_fork_making(void) {
 
 void after_fork_made(int child) {
     ledger_forked(child);
+    session_forked_child(child);
 }
 
 /* In a child that nobody told of: a raw clone. */

@@ -165,7 +165,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     uint32_t seed = settings.seed_given ? settings.seed : random_seed();
     log_start(&settings, seed, (const char *const *)argv, &style);
     flight_start();
-    release_start();
+    release_start(session_memory(SESSION_RELEASE, release_size()));
     ledger_start(session_memory(SESSION_LEDGER, ledger_size()), session_is_open());
     after_fork_start();
     fault_start(seed, &(struct fault_death){.comes = leaving_end, .survived = leaving_survived});

@@ -10,12 +10,15 @@
 #include <unistd.h>
 
 #include "kernel/sock_diag.h"
+#include "refs/end_claims.h"
 #include "refs/ledger.h"
+#include "refs/pending_releases.h"
 #include "kernel/clock.h"
 #include "kernel/process.h"
 #include "kernel/procfs.h"
 #include "pure/names.h"
 #include "kernel/scratch.h"
+#include "kernel/stop.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -34,6 +37,7 @@ void killed_begin(struct session *of) {
         close(any);
     process_start();
     ledger_start(session->parts[SESSION_LEDGER], true);
+    release_start(session->parts[SESSION_RELEASE]);
 }
 
 /* One connection that it had, and through which of its descriptors. */
@@ -80,14 +84,17 @@ static const char *name_end(const struct death *death, char *text, size_t size) 
     return text;
 }
 
-/* Who else has it, or had it and has died since: that will be told of in its turn. */
-static unsigned name_holders(uint64_t cookie, int dead, struct event *event) {
+/* Who else has it and stays; leaving: those who are about to go. */
+static unsigned name_holders(uint64_t cookie, int dead, struct event *event, unsigned *leaving) {
     struct ledger_cursor cursor = {0};
     struct ledger_reference other;
     unsigned others = 0;
     while (ledger_next(cookie, &cursor, &other)) {
         struct holder holder = {.pid = other.pid, .fd = other.fd};
         if (other.pid == dead)
+            continue;
+        *leaving += other.leaving;
+        if (other.leaving)
             continue;
         if (other.pid > 0)
             proc_comm(holder.pid, 0, holder.comm);
@@ -97,45 +104,78 @@ static unsigned name_holders(uint64_t cookie, int dead, struct event *event) {
     return others;
 }
 
-static void say(struct event *event, enum event_fin fin, enum event_why why) {
+static void say(struct event *event, enum event_fin fin, enum event_why why, bool verified) {
     event->fin = fin;
     event->why = why;
-    event->verified = true;
+    event->verified = verified;
 }
 
-/* What the kernel says of it now. What is gone altogether may have ended by a FIN or an RST: then nothing is said. */
-static void judge(const struct ends *ends, const struct lost *lost, int dead, struct scratch *scratch,
+static void say_withheld(const struct lost *lost, unsigned others, bool verified, struct event *event) {
+    event->has |= HAS_REFS_BEFORE | HAS_REFS_AFTER;
+    event->refs_after = others ? others : 1;
+    event->refs_before = event->refs_after + lost->references;
+    event->refs_partial = true;
+    if (event->state_after == STATE_LISTEN)
+        say(event, FIN_NONE, WHY_LISTENING, verified);
+    else
+        say(event, FIN_WITHHELD, WHY_REFERENCES, verified);
+}
+
+/* Nobody is left, or only such as are about to go: whoever claims the end first has it. False: he has told of it
+ * himself. */
+static bool claim(const struct lost *lost, int dead, const struct diag_answer *answer, struct event *event) {
+    struct claimant claimant = {.pid = dead, .fd = lost->fd};
+    struct holder holder = {0};
+    switch (claims_take_end(lost->cookie, true, &claimant)) {
+    case END_IS_OURS:
+        say(event, answer->fin_unsent ? FIN_QUEUED : FIN_SENT, WHY_LAST_REFERENCE, answer->inode == 0);
+        return true;
+    case END_WAS_SHUT:
+        say(event, FIN_ALREADY, WHY_AFTER_SHUTDOWN, true);
+        return true;
+    case END_IS_ANOTHERS:
+        break;
+    }
+    if (claimant.pid == dead)
+        return false;
+    holder.pid = claimant.pid;
+    holder.fd = claimant.fd;
+    event_add_holder(event, &holder);
+    say_withheld(lost, claimant.losers, false, event);
+    return true;
+}
+
+/*
+ * What the kernel says of it now. What is gone altogether may have ended by a FIN or an RST: then nothing is said.
+ * False: there is nothing to tell.
+ */
+static bool judge(const struct ends *ends, const struct lost *lost, int dead, struct scratch *scratch,
                   struct event *event) {
     struct identity identity = {
         .cookie = lost->cookie, .local = ends->local, .remote = ends->remote, .namespace = ends->namespace};
     struct diag_answer answer;
+    unsigned leaving = 0;
     if (!own_namespace || own_namespace != ends->namespace)
-        return;
+        return true;
+    STOP("killed: found, not asked");
     diag_look_up(&identity, scratch, &answer);
     if (!answer.asked)
-        return;
+        return true;
     event->state_after = answer.found ? answer.state : STATE_CLOSE;
     if (!answer.found)
-        return;
-    unsigned others = name_holders(lost->cookie, dead, event);
-    if (answer.inode || others) {
-        event->has |= HAS_REFS_BEFORE | HAS_REFS_AFTER;
-        event->refs_after = others ? others : 1;
-        event->refs_before = event->refs_after + lost->references;
-        event->refs_partial = true;
-        if (answer.state == STATE_LISTEN)
-            say(event, FIN_NONE, WHY_LISTENING);
-        else
-            say(event, FIN_WITHHELD, WHY_REFERENCES);
-        event->verified = answer.inode != 0; /* else they have died too, and who was the last nobody saw */
-    } else if (ends->fin_left) {
-        say(event, FIN_ALREADY, WHY_AFTER_SHUTDOWN);
-    } else {
-        say(event, answer.fin_unsent ? FIN_QUEUED : FIN_SENT, WHY_LAST_REFERENCE);
-    }
+        return true;
+    unsigned others = answer.inode ? name_holders(lost->cookie, dead, event, &leaving) : 0;
+    if (others || (answer.inode && !leaving))
+        say_withheld(lost, others, true, event);
+    else if (ends->fin_left)
+        say(event, FIN_ALREADY, WHY_AFTER_SHUTDOWN, answer.inode == 0);
+    else
+        return claim(lost, dead, &answer, event);
+    return true;
 }
 
-static void describe(const struct death *death, const struct lost *lost, struct scratch *scratch) {
+/* False: there is nothing to tell. */
+static bool describe(const struct death *death, const struct lost *lost, struct scratch *scratch) {
     struct event *event = &scratch->event;
     static char end[32];
     struct ends ends;
@@ -152,11 +192,23 @@ static void describe(const struct death *death, const struct lost *lost, struct 
     }
     event->cookie = lost->cookie;
     if (!address_book_find(&session->book, lost->cookie, &ends))
-        return;
+        return true;
     event->local = ends.local;
     event->remote = ends.remote;
     event->role = ends.role;
-    judge(&ends, lost, death->pid, scratch, event);
+    return judge(&ends, lost, death->pid, scratch, event);
+}
+
+/* Its threads were inside calls on connections that no descriptor referred to any more. */
+static void report_calls(const struct death *death, struct scratch *scratch, struct drain *drain) {
+    struct pending_release pending;
+    for (unsigned at = 0; release_next_of(death->pid, 0, &at, &pending, true);) {
+        struct lost lost = {.cookie = pending.identity.cookie, .fd = pending.fd};
+        if (!describe(death, &lost, scratch))
+            continue;
+        scratch->event.op = OP_RELEASE;
+        drain_event(drain, &scratch->event);
+    }
 }
 
 void killed_report(const struct death *death, struct drain *drain) {
@@ -164,9 +216,14 @@ void killed_report(const struct death *death, struct drain *drain) {
     OWN_SCRATCH *scratch = scratch_take();
     ledger_of(death->pid, note_loss, &losses);
     for (size_t i = 0; scratch && i < losses.count; i++) {
-        describe(death, &losses.list[i], scratch);
-        drain_event(drain, &scratch->event);
+        if (describe(death, &losses.list[i], scratch))
+            drain_event(drain, &scratch->event);
     }
-    ledger_bury(death->pid);
+    if (scratch)
+        report_calls(death, scratch, drain);
     free(losses.list);
+}
+
+void killed_bury(int pid) {
+    ledger_bury(pid);
 }

@@ -15,4 +15,7 @@ void killed_begin(struct session *session);
 /* An event for each connection that the process had. */
 void killed_report(const struct death *death, struct drain *drain);
 
+/* The process is gone, however it ended: what it had is nobody's. */
+void killed_bury(int pid);
+
 #endif

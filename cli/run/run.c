@@ -249,6 +249,7 @@ static void died(const struct death *death, void *context) {
 
 static void gone(int pid, void *context) {
     (void)context;
+    killed_bury(pid);
     parking_process_ended(pid);
 }
 

@@ -8,12 +8,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "ending.h"
 #include "refs/end_claims.h"
 #include "kernel/sock_diag.h"
 #include "faults/fault.h"
 #include "refs/fds_in_flight.h"
 #include "refs/ledger.h"
 #include "kernel/process.h"
+#include "kernel/stop.h"
 #include "refs/references.h"
 #include "late_release.h"
 #include "kernel/seccomp_guard.h"
@@ -34,17 +36,6 @@ static void look_before(struct closing *closing) {
     bool shared = ledger_count(closing->identity.cookie, &count) && count > 1;
     if (shared || !closing->can_ask || state == STATE_CLOSE || state == STATE_UNSET)
         closing->inode = socket_inode(closing->fd);
-}
-
-/*
- * Somebody has said already that this connection's end was his doing, and here is a descriptor of it: he said it in
- * advance (exit). Either he is about to go, or he was wrong; then it counts no more.
- */
-static void drop_stale_claim(const struct closing *closing) {
-    struct claim_winner winner;
-    if (claims_taken(closing->identity.cookie, CLAIM_END, &winner) &&
-        search_look(winner.pid, winner.fd, socket_inode(closing->fd)) == LOOKED_NOT_THERE)
-        claims_forget(closing->identity.cookie, CLAIM_END);
 }
 
 /* Linger times, which count before the close; whoever sees it stand so, sees it with them. */
@@ -103,6 +94,7 @@ static void prepare(struct closing *closing, int fd) {
 }
 
 static void look_at_socket(struct closing *closing) {
+    STOP("closing: found, not looked");
     closing->watched = log_wants_of(&closing->call, TRACE_END);
     if (!closing->watched)
         return;
@@ -110,7 +102,20 @@ static void look_at_socket(struct closing *closing) {
     claims_expect(closing->identity.cookie);
     standing_of(closing->fd, &closing->identity, true, &closing->standing);
     look_before(closing);
-    drop_stale_claim(closing);
+    end_drop_stale(closing->fd, closing->identity.cookie);
+}
+
+/* It is about to be given up. False: another thread has closed the number meanwhile. */
+static bool leave(struct closing *closing) {
+    STOP("closing: looked, not left");
+    if (table_closing(closing->fd, &closing->identity, &closing->ticket)) {
+        atomic_fetch_add(&process_counters()->closing, 1);
+        STOP("closing: left, not closed");
+        return true;
+    }
+    if (closing->parked.place >= 0)
+        park_give_up(&closing->parked);
+    return false;
 }
 
 bool closing_entering(struct closing *closing, int fd, const char *name, const void *caller) {
@@ -126,7 +131,7 @@ bool closing_entering(struct closing *closing, int fd, const char *name, const v
         if (closing->call.rule)
             convert_close(closing);
         if (!closing->stays)
-            closing->ticket = table_closing(fd);
+            tcp = leave(closing);
     }
     return tcp;
 }
@@ -137,7 +142,7 @@ bool closing_entering_of(struct closing *closing, int fd, const struct call *cal
     if (tcp) {
         closing->call = *call;
         look_at_socket(closing);
-        closing->ticket = table_closing(fd);
+        tcp = leave(closing);
     }
     return tcp;
 }
@@ -148,10 +153,10 @@ bool closing_entering_aside(struct closing *closing, int fd, const char *name, c
 }
 
 void closing_cancelled(struct closing *closing) {
-    struct identity again;
+    atomic_fetch_sub(&process_counters()->closing, 1);
     if (closing->parked.place >= 0)
         park_give_up(&closing->parked);
-    table_find(closing->fd, false, &again);
+    table_stays(closing->fd, &closing->identity, closing->ticket);
 }
 
 static bool is_attached(const struct diag_answer *answer) {
@@ -169,23 +174,103 @@ static void ask_kernel(const struct closing *closing, struct scratch *scratch, s
     }
 }
 
-/* Whether somebody of ours closed it lately, too. */
-static bool is_closed_elsewhere(const struct closing *closing) {
+/* Whether others who tell of their part have it, or closed it lately: then one of us has to claim the end. */
+static bool others_take_part(const struct closing *closing) {
+    struct ledger_cursor cursor = {0};
+    struct ledger_reference other;
     struct release_place place = {0};
+    if (ledger_next(closing->identity.cookie, &cursor, &other))
+        return true;
     while (release_next_place(closing->identity.cookie, &place))
         if (place.pid != process_id() || place.fd != closing->fd)
             return true;
     return false;
 }
 
+static void nobody_is_left(struct references *references) {
+    memset(references, 0, sizeof *references);
+    references->known = true;
+}
+
+static void count_others(const struct closing *closing, uint64_t inode, struct scratch *scratch,
+                         struct references *references) {
+    references_count(inode, closing->identity.cookie, scratch, references);
+    references_leave_out(references, closing->fd);
+    references_look_at_calls(closing->identity.cookie, false, scratch, references);
+}
+
+static bool only_leavers(const struct references *references) {
+    return references->row.leaving && !references_total(references) && !references->calls;
+}
+
 /*
- * Who holds it, if the kernel says that somebody does or cannot say. A holder may let go between the kernel's answer
- * and our search, which then finds nobody: it held when the call came back all the same, and the FIN is its end's. If
- * it was another closer of ours, what the kernel saw may have been his look at us (who looks at a descriptor in /proc
- * refers to its file for that moment), and one of us has to claim the end: then the later answer counts.
+ * All who are found are about to end, or to exec: they have counted before we left, and rely on us, or will find that
+ * nobody stays. Whoever has not claimed the end by then takes it. They are waited for a moment, so that the kernel can
+ * confirm it.
  */
-static void find_references(const struct closing *closing, struct scratch *scratch, struct diag_answer *answer,
-                            struct references *references) {
+static void await_leavers(const struct closing *closing, uint64_t inode, struct scratch *scratch,
+                          struct diag_answer *answer, struct references *references) {
+    enum { TURNS = 20 };
+    const struct timespec moment = {.tv_nsec = 100000};
+    struct claimant whose;
+    for (int turn = 0; turn < TURNS && only_leavers(references); turn++) {
+        if (claims_taken(closing->identity.cookie, CLAIM_END, &whose)) {
+            search_row_name(&references->row, whose.pid, whose.fd, false);
+            return;
+        }
+        probe(SYS_nanosleep, (long)&moment, 0, 0, 0, 0, 0);
+        ask_kernel(closing, scratch, answer);
+        if (!is_attached(answer)) {
+            nobody_is_left(references);
+            return;
+        }
+        count_others(closing, inode, scratch, references);
+    }
+    if (only_leavers(references)) {
+        answer->asked = false; /* what they let go of last it cannot say yet */
+        nobody_is_left(references);
+    }
+}
+
+/*
+ * The ledger knows of nobody, or nobody is there. A holder may let go between the kernel's answer and our search, which
+ * then finds nobody: it held when the call came back all the same, and the FIN is its end's. If it is one of ours who
+ * has counted on us, the later answer counts, and one of us claims the end. (So too where what the kernel saw was but
+ * another closer's look at us: who looks at a descriptor in /proc refers to its file for that moment.)
+ */
+static void search_for_holder(const struct closing *closing, uint64_t inode, bool ours, struct scratch *scratch,
+                              struct diag_answer *answer, struct references *references) {
+    enum { ROUNDS = 3 };
+    const uint64_t cookie = closing->identity.cookie;
+    for (int round = 0; round < ROUNDS && !references_total(references); round++) {
+        if (round > 0 || references->from_ledger)
+            references_search(inode, cookie, scratch, references);
+        references_leave_out(references, closing->fd);
+        if (references_total(references) || references->row.leaving)
+            return;
+        struct diag_answer again;
+        ask_kernel(closing, scratch, &again);
+        references->came_too_late = !is_attached(&again);
+        if (references->came_too_late && ours) {
+            *answer = again;
+            nobody_is_left(references);
+            return;
+        }
+        if (references->came_too_late)
+            break;
+        references_look_closer(cookie, round == ROUNDS - 1, scratch, references);
+        if (references->calls || references->in_flight)
+            return;
+    }
+    references_prove_one(references);
+}
+
+/*
+ * Who holds it, if the kernel says that somebody does or cannot say. ours: others who tell of their part had it when we
+ * left.
+ */
+static void find_references(const struct closing *closing, bool ours, struct scratch *scratch,
+                            struct diag_answer *answer, struct references *references) {
     memset(references, 0, sizeof *references);
     references->known = answer->asked && !is_attached(answer);
     uint64_t inode = is_attached(answer) ? answer->inode : closing->inode;
@@ -193,33 +278,11 @@ static void find_references(const struct closing *closing, struct scratch *scrat
     bool over = !answer->found || answer->state == STATE_TIME_WAIT;
     if (references->known && (!over || !closing->inode))
         return;
-    references_count(inode, closing->identity.cookie, scratch, references);
-    enum { ROUNDS = 3 };
-    references_leave_out(references, closing->fd);
-    references_look_at_calls(closing->identity.cookie, false, scratch, references);
-    for (int round = 0; round < ROUNDS && is_attached(answer) && !references_total(references); round++) {
-        if (round > 0 || references->from_ledger)
-            references_search(inode, closing->identity.cookie, scratch, references);
-        references_leave_out(references, closing->fd);
-        if (references_total(references))
-            return;
-        struct diag_answer again;
-        ask_kernel(closing, scratch, &again);
-        references->came_too_late = !is_attached(&again);
-        if (references->came_too_late && is_closed_elsewhere(closing)) {
-            *answer = again;
-            memset(references, 0, sizeof *references);
-            references->known = true;
-            return;
-        }
-        if (references->came_too_late)
-            break;
-        references_look_closer(closing->identity.cookie, round == ROUNDS - 1, scratch, references);
-        if (references->calls || references->in_flight)
-            return;
-    }
-    if (is_attached(answer))
-        references_prove_one(references);
+    count_others(closing, inode, scratch, references);
+    if (is_attached(answer) && !references_total(references) && !references->row.leaving)
+        search_for_holder(closing, inode, ours, scratch, answer, references);
+    if (is_attached(answer) && only_leavers(references))
+        await_leavers(closing, inode, scratch, answer, references);
 }
 
 static struct after after_of(const struct diag_answer *answer) {
@@ -267,7 +330,7 @@ static void socket_over(uint64_t cookie) {
  */
 static bool correct_ledger(const struct closing *closing, bool answered, unsigned expected,
                            const struct diag_answer *answer, const struct references *references) {
-    bool asked = answer->asked && has_place_among_connections(closing);
+    bool asked = answer->asked && has_place_among_connections(closing) && !references->row.leaving;
     bool over = !answer->found || answer->state == STATE_TIME_WAIT; /* though it may be held */
     bool held = is_attached(answer) || (over && references_total(references) > 0);
     bool wrong = asked && answered && (expected > 0) != held;
@@ -292,21 +355,24 @@ static bool claims_the_end(const struct closing *closing, const struct reference
  */
 static void close_gives_way(const struct closing *closing, const struct after *after, struct references *references,
                             struct verdict *verdict) {
-    uint64_t cookie = closing->identity.cookie;
-    struct claim_winner winner;
+    struct claimant claimant = {.pid = process_id(), .fd = closing->fd};
     if (!claims_the_end(closing, references, after, verdict))
         return;
-    if (verdict->why == WHY_LAST_REFERENCE && claims_taken(cookie, CLAIM_SHUTDOWN, &winner)) {
+    STOP("closing: judged, not claimed");
+    switch (claims_take_end(closing->identity.cookie, verdict->why == WHY_LAST_REFERENCE, &claimant)) {
+    case END_IS_OURS:
+        return;
+    case END_WAS_SHUT:
         verdict->fin = verdict->fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
         verdict->why = WHY_AFTER_SHUTDOWN;
         return;
-    }
-    if (claims_take(cookie, CLAIM_END, closing->fd, &winner))
+    case END_IS_ANOTHERS:
+        search_row_name(&references->row, claimant.pid, claimant.fd, false);
+        references->row.descriptors = claimant.losers;
+        if (verdict->why != WHY_LISTENING)
+            *verdict = (struct verdict){.fin = FIN_WITHHELD, .why = WHY_REFERENCES};
         return;
-    search_row_add(&references->row, winner.pid, winner.fd, false);
-    references->row.descriptors = winner.losers;
-    if (verdict->why != WHY_LISTENING)
-        *verdict = (struct verdict){.fin = FIN_WITHHELD, .why = WHY_REFERENCES};
+    }
 }
 
 /* What a fault rule made of it: it was shut down, or reset; or nothing but a close. */
@@ -344,10 +410,12 @@ static void report_close(struct closing *closing, enum event_op op, long result,
     struct diag_answer answer;
     struct references references;
     unsigned expected = 0;
-    bool answered = ledger_count(closing->identity.cookie, &expected);
+    bool answered = ledger_count(closing->identity.cookie, &expected), ours = others_take_part(closing);
     session_expect_event();
+    STOP("closing: closed, not asked");
     ask_kernel(closing, scratch, &answer);
-    find_references(closing, scratch, &answer, &references);
+    STOP("closing: asked, not counted");
+    find_references(closing, ours, scratch, &answer, &references);
     bool ledger_wrong = correct_ledger(closing, answered, expected, &answer, &references);
     struct after after = after_of(&answer);
     ask_again(closing, scratch, &after);
@@ -414,21 +482,48 @@ static void tell_of_close(struct closing *closing, long result, int error) {
         report_close(closing, OP_CLOSE, result, error, scratch);
 }
 
+/*
+ * Another has told of the descriptor that the call was about. It closed what has come to stand there since, if that is
+ * gone now: then that is what it is about, and nothing was seen of it before.
+ */
+static bool turn_to_another(struct closing *closing) {
+    memset(&closing->standing, 0, sizeof closing->standing);
+    closing->inode = 0;
+    if (!table_closed_since(closing->fd, &closing->identity))
+        return false;
+    OWN_SCRATCH *scratch = scratch_take();
+    closing->can_ask = scratch && log_settings.verify && diag_prepare(&closing->identity, STATE_ESTABLISHED, scratch);
+    return true;
+}
+
+/* Whether the call is the one that tells of what was closed. */
+static bool settle_close(struct closing *closing, bool gone) {
+    if (closing->stays)
+        return true;
+    if (gone) {
+        table_was_gone(closing->fd, &closing->identity, closing->ticket);
+        return false;
+    }
+    bool tells = table_closed(closing->fd, &closing->identity, closing->ticket) || turn_to_another(closing);
+    release_closed(closing->identity.cookie, closing->fd);
+    return tells;
+}
+
 long closing_exiting(struct closing *closing, long result, int error) {
     bool parked = closing->parked.place >= 0;
     closing->call.done = clock_now();
-    if (!closing->stays) {
-        table_closed(closing->fd, closing->ticket);
-        release_closed(closing->identity.cookie, closing->fd);
-    }
-    if (parked && was_gone(result, error))
+    STOP("closing: closed, not settled");
+    bool tells = settle_close(closing, was_gone(result, error));
+    if (parked && !tells)
         park_give_up(&closing->parked);
     else if (parked)
         live_on(closing);
-    if (closing->watched && !was_gone(result, error))
+    if (closing->watched && tells)
         tell_of_close(closing, result, error);
-    if (parked && !was_gone(result, error))
+    if (parked && tells)
         park_begin(&closing->parked);
+    if (!closing->stays)
+        atomic_fetch_sub(&process_counters()->closing, 1);
     return fault_result(&closing->call, result);
 }
 

@@ -13,11 +13,11 @@
 
 struct closing {
     struct call call;
+    uint64_t ticket; /* see table_closing() */
+    uint64_t inode;  /* where it may be needed, else 0 */
     int fd;
-    unsigned ticket;
-    bool watched;   /* events of this class are wanted */
-    bool can_ask;   /* a look-up afterwards will prove something */
-    uint64_t inode; /* where it may be needed, else 0 */
+    bool watched; /* events of this class are wanted */
+    bool can_ask; /* a look-up afterwards will prove something */
     struct identity identity;
     struct standing standing;
     bool stays;           /* a fault: the call is not to be made, the descriptor stays */

@@ -118,6 +118,11 @@ static bool has_read_address(int error) {
     return error != EFAULT && error != EINVAL && error != EBADF && error != ENOTSOCK;
 }
 
+/* Not where it was connected, or being so, already. */
+static bool connect_begins(long result, int error) {
+    return result == 0 || error == EINPROGRESS || error == EINTR;
+}
+
 void connected(int fd, const struct sockaddr *address, socklen_t length, long result, int error,
                const struct call *call) {
     struct identity identity;
@@ -129,7 +134,10 @@ void connected(int fd, const struct sockaddr *address, socklen_t length, long re
                 address_from_sockaddr(&identity.remote, address, length);
             identity.role = ROLE_CLIENT;
             table_set(fd, &identity);
-            claims_begin(identity.cookie);
+            if (connect_begins(result, error)) {
+                session_know_anew(&identity);
+                claims_begin(identity.cookie);
+            }
         }
         if (result == -1 && has_read_address(error) && address && identity.remote.family == ADDRESS_UNSET) {
             address_from_sockaddr(&identity.remote, address, length);

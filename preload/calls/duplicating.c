@@ -1,5 +1,6 @@
 #include "duplicating.h"
 
+#include "kernel/stop.h"
 #include "output/event_socket.h"
 #include "output/log.h"
 #include "refs/fd_table.h"
@@ -23,15 +24,22 @@ void reference_emit(enum event_op op, int fd, long result, int taken, unsigned l
     log_emit(scratch);
 }
 
-void duplicated(int fd, int new_fd, const struct call *call) {
+static void duplicated_tcp(int fd, int new_fd, const struct call *call) {
     struct identity identity;
-    if (!table_maybe_tcp(fd) || !table_find(fd, true, &identity)) {
+    STOP("duplicating: made, not noted");
+    if (!table_duplicated(fd, new_fd, &identity))
+        return;
+    table_mark_mixed(fd);
+    table_mark_mixed(new_fd);
+    table_copy_seen(fd, new_fd);
+    reference_emit(OP_DUP, fd, new_fd, 1, 0, &identity, call);
+}
+
+void duplicated(int fd, int new_fd, bool tcp, const struct call *call) {
+    if (tcp)
+        duplicated_tcp(fd, new_fd, call);
+    else if (table_maybe_tcp(fd)) /* another thread has got the number, before or after */
+        table_set_unknown(new_fd);
+    else
         table_set_other(new_fd);
-    } else {
-        table_set(new_fd, &identity);
-        table_mark_mixed(fd);
-        table_mark_mixed(new_fd);
-        table_copy_seen(fd, new_fd);
-        reference_emit(OP_DUP, fd, new_fd, 1, 0, &identity, call);
-    }
 }

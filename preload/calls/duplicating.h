@@ -8,8 +8,8 @@
 #include "kernel/tcp_socket.h"
 #include "output/call.h"
 
-/* new_fd refers to what fd refers to (whatever that is). */
-void duplicated(int fd, int new_fd, const struct call *call);
+/* new_fd refers to what fd referred to (whatever that is). tcp: table_maybe_tcp(fd) before the call. */
+void duplicated(int fd, int new_fd, bool tcp, const struct call *call);
 
 /*
  * The event of a call that made references. taken: how many it added. later: how many more it added of which events

@@ -18,7 +18,7 @@ bool error_is_of_the_end(int error) {
 
 /* A disconnect leaves ECONNRESET behind for whoever has the socket. */
 static bool is_own_reset(const struct traffic *traffic, unsigned seen) {
-    struct claim_winner winner;
+    struct claimant winner;
     return (seen & SEEN_OWN_RST) || claims_taken(traffic->identity.cookie, CLAIM_DISCONNECT, &winner);
 }
 

@@ -23,7 +23,7 @@ static struct verdict said(enum event_fin fin, enum event_why why, bool verified
 static struct verdict judge(const struct pending_release *pending, const struct diag_answer *answer, long result,
                             bool dead, struct scratch *scratch) {
     struct diag_answer peer;
-    struct claim_winner own;
+    struct claimant own;
     const struct before *before = &pending->before;
     bool had_left = before->state == STATE_FIN_WAIT1 || before->state == STATE_FIN_WAIT2 ||
                     before->state == STATE_CLOSING || before->state == STATE_LAST_ACK;
@@ -51,11 +51,17 @@ static struct verdict judge(const struct pending_release *pending, const struct 
     return result > 0 ? said(FIN_RESET, WHY_UNREAD_DATA, false) : said(orderly, why, result == 0);
 }
 
-/* Who closed it at the same moment may have said already that he ended it. */
-static bool is_claimed(const struct pending_release *pending, const struct verdict *verdict) {
-    struct claim_winner winner;
+/*
+ * Of several threads that were inside calls on it, all may find it gone, and who closed it at the same moment may have
+ * said already that he ended it.
+ */
+static bool is_told(const struct pending_release *pending, const struct verdict *verdict) {
+    struct claimant claimant = {.pid = process_id(), .fd = pending->fd}, teller = claimant;
     bool claims = verdict->fin == FIN_RESET || verdict->why == WHY_LAST_REFERENCE;
-    return claims && !claims_take(pending->identity.cookie, CLAIM_END, pending->fd, &winner);
+    if (!claims_take(pending->identity.cookie, CLAIM_RELEASE, &teller))
+        return true;
+    return claims &&
+           claims_take_end(pending->identity.cookie, verdict->why == WHY_LAST_REFERENCE, &claimant) != END_IS_OURS;
 }
 
 /*
@@ -73,6 +79,16 @@ static bool is_held(const struct pending_release *pending, const struct diag_ans
     return references.row.descriptors > references.row.believed || (references.in_flight && !references.partial);
 }
 
+static void emit_release(const struct pending_release *pending, enum event_op op, const struct call *call,
+                         const struct verdict *verdict, enum tcp_state state, struct scratch *scratch) {
+    struct event *event = log_event(scratch, op, call);
+    event_set_socket(event, pending->fd, &pending->identity);
+    event->has |= HAS_REFS_BEFORE | HAS_REFS_AFTER;
+    event->state_after = state;
+    event_set_verdict(event, verdict);
+    log_emit(scratch);
+}
+
 static void report_release(const struct pending_release *pending, const struct call *call, long result, bool dead) {
     struct diag_answer answer;
     OWN_SCRATCH *scratch = scratch_take();
@@ -80,16 +96,76 @@ static void report_release(const struct pending_release *pending, const struct c
         return;
     diag_look_up(&pending->identity, scratch, &answer);
     bool perhaps;
-    if (answer.asked && !is_held(pending, &answer, scratch, &perhaps) && !release_is_told(pending->identity.cookie)) {
+    if (answer.asked && !is_held(pending, &answer, scratch, &perhaps)) {
         struct verdict verdict = judge(pending, &answer, result, dead, scratch);
-        if (is_claimed(pending, &verdict))
-            return;
-        struct event *event = log_event(scratch, OP_RELEASE, call);
-        event_set_socket(event, pending->fd, &pending->identity);
-        event->has |= HAS_REFS_BEFORE | HAS_REFS_AFTER;
-        event->state_after = answer.found ? answer.state : STATE_CLOSE;
         verdict.verified = verdict.verified && !perhaps;
-        event_set_verdict(event, &verdict);
+        if (!is_told(pending, &verdict))
+            emit_release(pending, OP_RELEASE, call, &verdict, answer.found ? answer.state : STATE_CLOSE, scratch);
+    }
+}
+
+/* How it stands now, where its last reference is the call of a thread that will not return. */
+static struct before stands_now(const struct pending_release *pending, const struct diag_answer *answer) {
+    struct before before = pending->before;
+    if (!answer->found)
+        return before;
+    bool has_fin =
+        answer->state == STATE_CLOSE_WAIT || answer->state == STATE_LAST_ACK || answer->state == STATE_CLOSING;
+    before.state = answer->state;
+    before.unread = answer->receive_queue > has_fin ? answer->receive_queue - has_fin : 0;
+    before.fin_unsent = answer->fin_unsent;
+    return before;
+}
+
+/*
+ * The process ends, and with it a call of another of its threads: what comes of that is foreseen. Or the thread has
+ * gone without having told.
+ */
+static void foresee_release(const struct pending_release *pending, enum event_op op, const struct call *call) {
+    struct diag_answer answer;
+    struct references references;
+    struct remaining nobody = {.known = true};
+    OWN_SCRATCH *scratch = scratch_take();
+    if (!scratch)
+        return;
+    diag_look_up(&pending->identity, scratch, &answer);
+    references_count(pending->inode, pending->identity.cookie, scratch, &references);
+    references_look_at_calls(pending->identity.cookie, true, scratch, &references);
+    struct before before = stands_now(pending, &answer);
+    struct verdict verdict = answer.asked && !answer.inode ? judge(pending, &answer, 0, false, scratch)
+                                                           : verdict_predict(ENDING_RELEASE, 0, &before, &nobody);
+    if (!references_total(&references) && !references.calls && !is_told(pending, &verdict))
+        emit_release(pending, op, call, &verdict, answer.inode ? STATE_UNSET : answer.state, scratch);
+}
+
+void release_threads(const struct call *call, bool exec) {
+    struct pending_release pending;
+    for (unsigned at = 0; release_next_of(process_id(), process_thread_id(), &at, &pending, !exec);)
+        foresee_release(&pending, exec ? OP_EXEC : OP_RELEASE, call);
+}
+
+static void forget_own_claim(uint64_t cookie, enum claim claim) {
+    struct claimant whose;
+    if (claims_taken(cookie, claim, &whose) && whose.pid == process_id() && !whose.shut)
+        claims_forget(cookie, claim, &whose);
+}
+
+void release_take_back(uint64_t cookie) {
+    forget_own_claim(cookie, CLAIM_END);
+    forget_own_claim(cookie, CLAIM_RELEASE);
+    forget_own_claim(cookie, CLAIM_FIN);
+}
+
+void release_threads_stay(const struct call *call, int error) {
+    struct pending_release pending;
+    for (unsigned at = 0; release_next_of(process_id(), process_thread_id(), &at, &pending, false);) {
+        OWN_SCRATCH *scratch = scratch_take();
+        release_take_back(pending.identity.cookie);
+        if (!scratch)
+            return;
+        struct event *event = log_event(scratch, OP_EXEC, call);
+        event_set_socket(event, pending.fd, &pending.identity);
+        event_set_result(event, -1, error);
         log_emit(scratch);
     }
 }

@@ -7,6 +7,7 @@
 #ifndef CLOSETRACE_LATE_RELEASE_H
 #define CLOSETRACE_LATE_RELEASE_H
 
+#include "output/call.h"
 #include "refs/pending_releases.h"
 
 /*
@@ -18,5 +19,13 @@ static inline void release_check(const char *call, const void *caller, long resu
     if (__builtin_expect(atomic_load_explicit(release_expected, memory_order_relaxed) != 0, 0))
         release_happened(call, caller, result, dead);
 }
+
+/* The process ends, or becomes another program, by that call of this thread's: the calls of its others end with it. */
+void release_threads(const struct call *call, bool exec);
+/* It has not become another program. */
+void release_threads_stay(const struct call *call, int error);
+
+/* What this process claimed of the socket, foreseeing an end, has not come. */
+void release_take_back(uint64_t cookie);
 
 #endif

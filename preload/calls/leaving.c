@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "ending.h"
 #include "refs/end_claims.h"
 #include "closing.h"
 #include "shutting_down.h"
@@ -14,6 +15,7 @@
 #include "kernel/memory.h"
 #include "faults/park.h"
 #include "kernel/process.h"
+#include "kernel/stop.h"
 #include "refs/references.h"
 #include "late_release.h"
 #include "kernel/seccomp_guard.h"
@@ -153,7 +155,8 @@ unsigned leaving_left_across_exec(void) {
 
 static struct search search_of(struct sweep *sweep) {
     for (size_t i = 0; i < sweep->count; i++)
-        sweep->rows[i].inode = socket_inode(sweep->sockets[i].fd);
+        sweep->rows[i] = (struct search_row){.inode = socket_inode(sweep->sockets[i].fd),
+                                             .cookie = sweep->sockets[i].identity.cookie};
     memset(sweep->index, 0, 2 * sweep->capacity * sizeof *sweep->index);
     return (struct search){
         .rows = sweep->rows, .count = sweep->count, .index = sweep->index, .capacity = sweep->capacity};
@@ -201,13 +204,25 @@ static void take_away(const struct sweep *sweep, size_t i, const struct search *
     references->partial = search->partial;
 }
 
-/* It is foreseen that our end will be the stream's. Nobody can have been before us: here is a descriptor still. */
-static void claim_end(const struct swept *socket, const struct verdict *verdict) {
-    struct claim_winner nobody;
+/* It is foreseen that our end will be the stream's, unless one who leaves at the same moment has said so of his. */
+static void claim_foreseen(const struct swept *socket, struct references *references, struct verdict *verdict) {
+    struct claimant claimant = {.pid = process_id(), .fd = socket->fd};
     if (verdict->fin != FIN_RESET && verdict->why != WHY_LAST_REFERENCE)
         return;
-    claims_forget(socket->identity.cookie, CLAIM_END);
-    claims_take(socket->identity.cookie, CLAIM_END, socket->fd, &nobody);
+    STOP("leaving: counted, not claimed");
+    switch (claims_take_end(socket->identity.cookie, verdict->why == WHY_LAST_REFERENCE, &claimant)) {
+    case END_IS_OURS:
+        return;
+    case END_WAS_SHUT:
+        verdict->fin = verdict->fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
+        verdict->why = WHY_AFTER_SHUTDOWN;
+        return;
+    case END_IS_ANOTHERS:
+        search_row_name(&references->row, claimant.pid, claimant.fd, false);
+        references->row.descriptors = claimant.losers;
+        *verdict = (struct verdict){.fin = FIN_WITHHELD, .why = WHY_REFERENCES};
+        return;
+    }
 }
 
 /*
@@ -257,13 +272,13 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     struct event *event = leaving_event(socket, exec ? OP_EXEC : OP_EXIT, call, status, scratch);
     event_set_standing(event, &standing);
     unsigned gone = sweep->rows[i].descriptors - references.row.descriptors;
-    references_note(&references, (int)gone, event);
     struct remaining remaining = references_remaining(&references);
     remaining.parked = is_parked(call, event);
+    struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &standing.before, &remaining);
+    claim_foreseen(socket, &references, &verdict);
+    references_note(&references, (int)gone, event);
     if (remaining.parked)
         count_parked(event);
-    struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &standing.before, &remaining);
-    claim_end(socket, &verdict);
     event_set_verdict(event, &verdict);
     if (verdict.why == WHY_LISTENING) {
         event->has |= HAS_PENDING;
@@ -285,7 +300,8 @@ static void count_references(struct search *search, struct sweep *sweep, struct 
     if (answered)
         return;
     for (size_t i = 0; i < sweep->count; i++)
-        sweep->rows[i] = (struct search_row){.inode = sweep->rows[i].inode};
+        sweep->rows[i] =
+            (struct search_row){.inode = sweep->rows[i].inode, .cookie = sweep->sockets[i].identity.cookie};
     search_descriptors(search, scratch);
     for (size_t i = 0; search->partial && i < sweep->count; i++)
         references_add_unreadable(&sweep->rows[i], sweep->sockets[i].identity.cookie);
@@ -300,53 +316,68 @@ static void report_leaving(bool exec, const struct call *call, int status) {
     OWN_SCRATCH *scratch = sweep.count ? scratch_take() : NULL;
     if (scratch) {
         struct search search = search_of(&sweep);
+        STOP("leaving: left, not counted");
         count_references(&search, &sweep, scratch);
+        STOP("leaving: counted, not judged");
         for (size_t i = 0; i < sweep.count; i++)
             predict(&sweep, i, &search, exec, call, status, scratch);
     }
     leaving_free(&sweep);
 }
 
-/* The ledger: what is closed goes out of it, what is left open is out of its sight. */
-static void tell_ledger_of_exec(bool back) {
+/* What is closed on exec is about to be given up, or stays; what is left open goes out of the ledger's sight. */
+static void leave_on_exec(bool leaves) {
     struct identity identity;
     for (int fd = 0, end = numbers(); fd < end; fd++) {
         if (!is_candidate(fd) || !find_socket_at(fd, &identity))
             continue;
-        if (!closes_on_exec(fd))
+        if (!closes_on_exec(fd)) {
             ledger_escaped(identity.cookie);
-        else if (!process_is_borrowed() && back)
-            ledger_add(identity.cookie, fd);
-        else if (!process_is_borrowed())
-            ledger_remove(identity.cookie, fd);
+        } else if (!process_is_borrowed()) {
+            if (leaves)
+                end_drop_stale(fd, identity.cookie);
+            ledger_mark_leaving(identity.cookie, fd, leaves);
+        }
     }
+}
+
+/* All that the process has. Before it is marked: who claims an end after that may rely on us. */
+static void leave_at_end(void) {
+    struct identity identity;
+    for (int fd = 0, end = numbers(); fd < end; fd++)
+        if (is_candidate(fd) && find_socket_at(fd, &identity))
+            end_drop_stale(fd, identity.cookie);
+    ledger_end(true);
 }
 
 void leaving_exec(const struct call *call) {
     double_close_flush();
+    leave_on_exec(true);
     report_leaving(true, call, -1);
+    if (!process_is_borrowed())
+        release_threads(call, true);
     park_ends(call);
-    tell_ledger_of_exec(false);
     flight_meet_strangers();
+    STOP("leaving: told, not gone");
 }
 
 void leaving_exec_failed(const struct call *call, int error) {
     struct sweep sweep;
-    tell_ledger_of_exec(true);
+    leave_on_exec(false);
     park_goes_on(call, error);
     if (log_wants(TRACE_END | TRACE_REFS) && gather(&sweep, CLOSED_ON_EXEC)) {
         OWN_SCRATCH *scratch = scratch_take();
         for (size_t i = 0; scratch && i < sweep.count; i++) {
             struct event *event = leaving_event(&sweep.sockets[i], OP_EXEC, call, -1, scratch);
             event_set_result(event, -1, error);
-            claims_forget(sweep.sockets[i].identity.cookie, CLAIM_END);
+            release_take_back(sweep.sockets[i].identity.cookie);
             log_emit(scratch);
         }
         leaving_free(&sweep);
     }
+    if (!process_is_borrowed())
+        release_threads_stay(call, error);
 }
-
-static atomic_bool ended;
 
 static int socket_at(const void *sockets, size_t i, const struct identity **identity) {
     const struct swept *socket = (const struct swept *)sockets + i;
@@ -389,26 +420,60 @@ __attribute__((noinline)) static void meet_faults(struct call *call) {
     leaving_free(&sweep);
 }
 
+/* Threads that have closed, and have not told of it yet: they would not come to it. */
+static void await_closers(void) {
+    enum { TURNS = 200 };
+    const struct timespec moment = {.tv_nsec = 100000};
+    for (int turn = 0; turn < TURNS && atomic_load(&process_counters()->closing) > 0; turn++)
+        probe(SYS_nanosleep, (long)&moment, 0, 0, 0, 0, 0);
+}
+
+/* The thread that tells of the end; below 0: it has told. */
+static atomic_int teller;
+
+/* Another thread tells of the end, and would not come to it if the process ended now. */
+static void await_teller(void) {
+    enum { TURNS = 1000 };
+    const struct timespec moment = {.tv_nsec = 1000000};
+    for (int turn = 0; turn < TURNS && atomic_load(&teller) > 0 && atomic_load(&teller) != process_thread_id(); turn++)
+        probe(SYS_nanosleep, (long)&moment, 0, 0, 0, 0, 0);
+}
+
+static void tell_of_end(const struct call *call, int status) {
+    await_closers();
+    if (!process_is_borrowed())
+        leave_at_end();
+    report_leaving(false, call, status);
+    if (!process_is_borrowed())
+        release_threads(call, false);
+    double_close_flush();
+    park_ends(call);
+    fault_end();
+    log_end();
+    if (!process_is_borrowed())
+        session_ending();
+    STOP("leaving: told, not gone");
+}
+
 void leaving_end(const char *name, const void *caller, int status) {
+    int nobody = 0;
     struct call call = call_entering(name, caller);
     bool by_signal = status < 0;
-    if (fault_armed(RULE_EXIT) && !by_signal && !atomic_load(&ended))
+    STOP("leaving: begun");
+    if (fault_armed(RULE_EXIT) && !by_signal && !atomic_load(&teller))
         meet_faults(&call);
-    if (process_is_borrowed() || !atomic_exchange(&ended, true)) {
-        report_leaving(false, &call, status);
-        double_close_flush();
-        park_ends(&call);
-        fault_end();
-        log_end();
-        if (!process_is_borrowed()) {
-            ledger_leave();
-            session_ending();
-        }
+    if (process_is_borrowed()) {
+        tell_of_end(&call, status);
+    } else if (atomic_compare_exchange_strong(&teller, &nobody, process_thread_id())) {
+        tell_of_end(&call, status);
+        atomic_store(&teller, -1);
+    } else {
+        await_teller();
     }
 }
 
 void leaving_forked(void) {
-    atomic_store(&ended, false);
+    atomic_store(&teller, 0);
 }
 
 void leaving_survived(void) {
@@ -417,5 +482,5 @@ void leaving_survived(void) {
     log_resume();
     session_forked();
     leaving_forked();
-    ledger_enter(table_inherit);
+    ledger_end(false);
 }

@@ -7,11 +7,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "ending.h"
 #include "refs/end_claims.h"
 #include "kernel/sock_diag.h"
 #include "faults/fault.h"
 #include "kernel/own_fds.h"
 #include "kernel/process.h"
+#include "kernel/stop.h"
 #include "refs/references.h"
 #include "kernel/seccomp_guard.h"
 #include "session/session.h"
@@ -118,6 +120,9 @@ bool shutdown_entering(struct ending_call *ending, int fd, int how, const char *
     }
     bool tcp = ending_begins(ending, fd, &call);
     ending->how = ending->real_how = how;
+    if (tcp)
+        end_drop_stale(fd, ending->identity.cookie);
+    STOP("shutdown: looked, not made");
     if (tcp && call.rule)
         convert_shutdown(ending);
     return tcp;
@@ -146,7 +151,7 @@ static struct event *ending_event(const struct ending_call *ending, enum event_o
 /* Its own descriptor is there still: TCP_INFO tells as much as inet_diag. */
 static struct after stand_after(const struct ending_call *ending, struct standing *standing) {
     struct after after = {0};
-    if (!log_settings.verify || !socket_stand(ending->fd, ending->identity.role, false, standing))
+    if (!log_settings.verify || ending->is_gone || !socket_stand(ending->fd, ending->identity.role, false, standing))
         return after;
     after.asked = after.found = after.attached = true;
     after.state = standing->before.state;
@@ -156,36 +161,82 @@ static struct after stand_after(const struct ending_call *ending, struct standin
 
 /* Others may have done the same at the same moment: for all but the first it was done already. */
 static void ending_gives_way(const struct ending_call *ending, struct verdict *verdict) {
-    struct claim_winner winner;
+    struct claimant claimant = {.pid = process_id(), .fd = ending->fd, .shut = true};
     uint64_t cookie = ending->identity.cookie;
-    if (verdict->why == WHY_SHUTDOWN && !claims_take(cookie, CLAIM_SHUTDOWN, ending->fd, &winner)) {
+    if (verdict->why == WHY_SHUTDOWN && !claims_take(cookie, CLAIM_FIN, &claimant)) {
         verdict->fin = verdict->fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
         verdict->why = WHY_AFTER_SHUTDOWN;
     }
-    if (verdict->fin == FIN_RESET && !claims_take(cookie, CLAIM_DISCONNECT, ending->fd, &winner)) {
+    if (verdict->fin == FIN_RESET && !claims_take(cookie, CLAIM_DISCONNECT, &claimant)) {
         verdict->fin = FIN_NONE;
         verdict->why = WHY_NOT_CONNECTED;
     }
 }
 
-static void report_shutdown(struct ending_call *ending, long result, int error, struct scratch *scratch) {
-    struct standing now;
+static void emit_shutdown(struct ending_call *ending, const struct verdict *verdict, enum tcp_state state, long result,
+                          int error, struct scratch *scratch) {
     struct references references;
+    references_count(socket_inode(ending->fd), ending->identity.cookie, scratch, &references);
+    struct event *event = ending_event(ending, OP_SHUTDOWN, verdict, result, error, scratch);
+    event->state_after = state;
+    references_note(&references, 0, event);
+    log_emit(scratch);
+}
+
+static void report_shutdown(struct ending_call *ending, struct scratch *scratch) {
+    struct standing now;
     struct remaining nobody = {0};
-    /* Refused: a reset came after the look, and before the call. */
-    if (result == -1 && error == ENOTCONN)
-        standing_of(ending->fd, &ending->identity, false, &ending->standing);
     struct after after = stand_after(ending, &now);
     struct verdict verdict =
         verdict_decide(ENDING_SHUTDOWN, ending->real_how, &ending->standing.before, &nobody, &after);
     if (verdict.why == WHY_LISTENING && ending->real_how == SHUT_WR)
         ending->standing.before.pending = 0; /* a listener goes on listening */
+    STOP("shutdown: judged, not claimed");
     ending_gives_way(ending, &verdict);
-    references_count(socket_inode(ending->fd), ending->identity.cookie, scratch, &references);
-    struct event *event = ending_event(ending, OP_SHUTDOWN, &verdict, result, error, scratch);
-    event->state_after = after.state;
-    references_note(&references, 0, event);
+    emit_shutdown(ending, &verdict, after.state, 0, 0, scratch);
+}
+
+/*
+ * It sent nothing. ENOTCONN: a reset, or the end of both directions, came after the look and before the call. Any other
+ * error says nothing of the connection, whose number it may not have been any more.
+ */
+static void report_refused(struct ending_call *ending, int error, struct scratch *scratch) {
+    struct remaining nobody = {0};
+    struct verdict verdict = {0};
+    const bool is_ours = socket_cookie(ending->fd) == ending->identity.cookie;
+    if (error == ENOTCONN && is_ours) {
+        standing_of(ending->fd, &ending->identity, false, &ending->standing);
+        verdict = verdict_predict(ENDING_SHUTDOWN, ending->real_how, &ending->standing.before, &nobody);
+        verdict.verified = ending->standing.known;
+    }
+    if (verdict.fin == FIN_SENT || verdict.fin == FIN_QUEUED)
+        verdict = (struct verdict){.fin = FIN_NONE, .why = WHY_NOT_CONNECTED};
+    if (is_ours) {
+        emit_shutdown(ending, &verdict, ending->standing.before.state, -1, error, scratch);
+        return;
+    }
+    ending_event(ending, OP_SHUTDOWN, &verdict, -1, error, scratch);
     log_emit(scratch);
+}
+
+static bool fin_has_left(enum tcp_state state) {
+    return state == STATE_FIN_WAIT1 || state == STATE_FIN_WAIT2 || state == STATE_CLOSING || state == STATE_LAST_ACK;
+}
+
+/*
+ * Another thread has closed the number, and perhaps another connection has come to it. If that is shut down now, it was
+ * what the call found there; nothing was seen of it before.
+ */
+static void see_whose(struct ending_call *ending) {
+    struct identity there;
+    struct standing now = {0};
+    ending->is_gone = socket_cookie(ending->fd) != ending->identity.cookie;
+    if (!ending->is_gone || !table_find(ending->fd, true, &there) ||
+        !socket_stand(ending->fd, there.role, false, &now) || !fin_has_left(now.before.state))
+        return;
+    ending->is_gone = false;
+    ending->identity = there;
+    ending->standing = (struct standing){.known = true, .before = {.state = STATE_ESTABLISHED, .was_connected = true}};
 }
 
 static void fin_left(const struct ending_call *ending) {
@@ -245,14 +296,19 @@ static void report_ended(struct ending_call *ending, long result, int error) {
         report_disconnect(ending, OP_SHUTDOWN, result, error, scratch);
     else if (ending->off)
         report_nothing(ending, scratch);
+    else if (result == -1)
+        report_refused(ending, error, scratch);
     else
-        report_shutdown(ending, result, error, scratch);
+        report_shutdown(ending, scratch);
 }
 
 long shutdown_exiting(struct ending_call *ending, long result, int error) {
     ending->call.done = clock_now();
-    if (result == 0 && !ending->off)
+    STOP("shutdown: made, not looked");
+    if (result == 0 && !ending->off) {
+        see_whose(ending);
         fin_left(ending);
+    }
     if (!was_closed(ending))
         report_ended(ending, result, error);
     if (was_reset(ending))

@@ -13,6 +13,7 @@ struct ending_call {
     int how;      /* of a shutdown, else -1: what the program asked for */
     int real_how; /* what is done */
     bool off;     /* a fault has taken the call's place */
+    bool is_gone; /* the number is not the connection's any more */
     bool can_ask;
     struct identity identity;
     struct standing standing;

@@ -11,12 +11,13 @@ HOOKED int dup(int fd) {
     if (!table_on)
         return REAL(dup)(fd);
     long instead;
-    struct call call = table_maybe_tcp(fd) ? call_entering("dup", CALLER) : (struct call){0};
+    const bool tcp = table_maybe_tcp(fd);
+    struct call call = tcp ? call_entering("dup", CALLER) : (struct call){0};
     if (opening_is_off(RULE_DUP, fd, &call, &instead))
         return (int)instead;
     int result = REAL(dup)(fd);
     if (result >= 0)
-        duplicated(fd, result, &call);
+        duplicated(fd, result, tcp, &call);
     return opening_result(&call, result);
 }
 
@@ -25,6 +26,7 @@ struct replacing {
     struct call call;
     struct closing closing;
     bool closes;
+    bool tcp; /* what is duplicated may be */
 };
 
 /* False: a fault takes the call's place, *result is what the program sees. */
@@ -32,6 +34,7 @@ static bool replacing_entering(struct replacing *replacing, int fd, int new_fd, 
                                int *result) {
     long instead;
     replacing->call = call_entering(name, caller);
+    replacing->tcp = table_maybe_tcp(fd);
     if (opening_is_off(RULE_DUP, fd, &replacing->call, &instead)) {
         *result = (int)instead;
         return false;
@@ -48,7 +51,7 @@ static int replacing_exiting(struct replacing *replacing, int fd, int new_fd, in
     else if (replacing->closes)
         closing_cancelled(&replacing->closing);
     if (result >= 0 && fd != new_fd)
-        duplicated(fd, new_fd, &replacing->call);
+        duplicated(fd, new_fd, replacing->tcp, &replacing->call);
     return opening_result(&replacing->call, result);
 }
 
@@ -83,12 +86,13 @@ HOOKED int fcntl(int fd, int command, ...) {
     if (!table_on || (command != F_DUPFD && command != F_DUPFD_CLOEXEC))
         return REAL(fcntl)(fd, command, argument);
     long instead;
-    struct call call = table_maybe_tcp(fd) ? call_entering("fcntl", CALLER) : (struct call){0};
+    const bool tcp = table_maybe_tcp(fd);
+    struct call call = tcp ? call_entering("fcntl", CALLER) : (struct call){0};
     if (opening_is_off(RULE_DUP, fd, &call, &instead))
         return (int)instead;
     int result = REAL(fcntl)(fd, command, argument);
     if (result >= 0)
-        duplicated(fd, result, &call);
+        duplicated(fd, result, tcp, &call);
     return opening_result(&call, result);
 }
 TWIN_HOOK(__fcntl, fcntl);

@@ -52,6 +52,7 @@ static long raw_replace(long number, const long arguments[6], const void *caller
     int fd = (int)arguments[0], new_fd = (int)arguments[1];
     long instead;
     struct call call = call_entering(name, caller);
+    const bool tcp = table_maybe_tcp(fd);
     if (opening_is_off(RULE_DUP, fd, &call, &instead))
         return instead;
     make_way(new_fd);
@@ -62,7 +63,7 @@ static long raw_replace(long number, const long arguments[6], const void *caller
     else if (closes)
         closing_cancelled(&closing);
     if (result >= 0 && fd != new_fd)
-        duplicated(fd, new_fd, &call);
+        duplicated(fd, new_fd, tcp, &call);
     return fault_result(&call, result);
 }
 
@@ -70,11 +71,12 @@ static long raw_duplicate(long number, const long arguments[6], const void *call
     long instead;
     bool duplicates = number == SYS_dup || arguments[1] == F_DUPFD || arguments[1] == F_DUPFD_CLOEXEC;
     struct call call = call_entering(name, caller);
+    const bool tcp = duplicates && table_maybe_tcp((int)arguments[0]);
     if (duplicates && opening_is_off(RULE_DUP, (int)arguments[0], &call, &instead))
         return instead;
     long result = call_real(number, arguments);
     if (duplicates && result >= 0)
-        duplicated((int)arguments[0], (int)result, &call);
+        duplicated((int)arguments[0], (int)result, tcp, &call);
     return fault_result(&call, result);
 }
 

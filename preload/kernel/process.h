@@ -18,6 +18,7 @@ struct counters {
     _Atomic uint64_t events, lost, asked, contradicted;
     _Atomic int framed;  /* enum framed */
     _Atomic int writing; /* threads that are about to write an event, or write one */
+    _Atomic int closing; /* threads that close a connection, and have not told of it yet */
 };
 
 /* Once, before main. */

@@ -133,6 +133,21 @@ bool proc_says_gone(long error) {
     return error == -ENOENT || error == -ESRCH;
 }
 
+/* Behind a name that may hold anything but ends in ')': the state, and the flags six fields on (PF_EXITING). */
+bool proc_is_ending(int pid) {
+    enum { FIELDS = 6, PF_EXITING = 4 };
+    char path[PROC_PATH], text[256];
+    uint64_t flags = 0;
+    proc_path(path, sizeof path, pid, 0, "/stat");
+    long length = proc_read(path, text, sizeof text);
+    const char *at = length > 0 ? strrchr(text, ')') : NULL;
+    if (!at)
+        return length > 0 || proc_says_gone(length);
+    for (int field = 0; field <= FIELDS && at; field++)
+        at = strchr(at + 1, ' ');
+    return at && parse_number(at + 1, &flags) && (flags & PF_EXITING);
+}
+
 /* The parent's id: the fourth field of /proc/PID/stat, behind a name that may hold anything but ends in ')'. */
 static int parent_of(int pid, struct scratch *scratch) {
     char path[PROC_PATH];

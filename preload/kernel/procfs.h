@@ -45,6 +45,9 @@ bool proc_hides(int pid);
 /* Whether that error (-errno) of opening something under a process's folder says that the process is gone. */
 bool proc_says_gone(long error);
 
+/* Whether the process is dying, or dead: it has let go of its descriptors, or does so now. */
+bool proc_is_ending(int pid);
+
 /* The inode in what a link says, "socket:[12345]", or 0. */
 uint64_t proc_inode_in(char link[PROC_LINK], long length);
 

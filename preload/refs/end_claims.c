@@ -2,19 +2,26 @@
 
 #include <stdatomic.h>
 
-#include "kernel/process.h"
+#include "arch/machine.h"
+
+/* For tests: few. */
+#ifndef CLOSETRACE_CLAIM_PLACES
+#define CLOSETRACE_CLAIM_PLACES 8192
+#endif
+enum { PLACES = CLOSETRACE_CLAIM_PLACES };
 
 /*
- * The place of a claim is its socket's and kind's; a newer one drives out an older. The words besides the key carry
- * its lowest bits, so that what another claim has left there is not taken for this one's.
+ * The place of a claim is its socket's and kind's; a newer one drives out an older. The claim and whose it is are read
+ * and written as one.
  */
 struct place {
     _Atomic uint64_t key;    /* cookie * CLAIMS + claim + 1; 0: none */
-    _Atomic uint64_t winner; /* 22 bits of the key, 22 of the process id, 20 of the descriptor */
+    _Atomic uint64_t whose;  /* process id << 32 | descriptor << 1 | by a shutdown */
     _Atomic uint64_t losers; /* 48 bits of the key, 16 of the count */
-};
+    uint64_t unused;
+} __attribute__((aligned(16)));
 
-enum { PLACES = 8192, FD_BITS = 20, PID_BITS = 22, COUNT_BITS = 16 };
+enum { COUNT_BITS = 16 };
 
 static struct place *places;
 
@@ -30,26 +37,24 @@ static uint64_t key_of(uint64_t cookie, enum claim claim) {
     return cookie * CLAIMS + (uint64_t)claim + 1;
 }
 
-static struct place *place_of(uint64_t key) {
-    return &places[key % PLACES];
+/* Cookies are given out in sequence, a batch of 4096 a processor: batches do not fall on each other. */
+static struct place *place_of(uint64_t cookie, enum claim claim) {
+    return &places[((cookie + (cookie >> 12) * 2654435761U) * CLAIMS + (uint64_t)claim) % PLACES];
 }
 
 void claims_expect(uint64_t cookie) {
     if (places)
-        __builtin_prefetch(place_of(key_of(cookie, CLAIM_END)), 1);
+        __builtin_prefetch(place_of(cookie, CLAIM_END), 1);
 }
 
-static uint64_t winner_word(uint64_t key, int pid, int fd) {
-    return key << (PID_BITS + FD_BITS) | (uint64_t)(uint32_t)pid << FD_BITS | (uint32_t)fd;
+static uint64_t claimant_word(const struct claimant *claimant) {
+    return (uint64_t)(uint32_t)claimant->pid << 32 | (uint64_t)(uint32_t)claimant->fd << 1 | claimant->shut;
 }
 
-static void read_winner(struct place *place, uint64_t key, struct claim_winner *winner) {
-    uint64_t word = atomic_load(&place->winner);
-    *winner = (struct claim_winner){0};
-    if (word >> (PID_BITS + FD_BITS) != (key << (PID_BITS + FD_BITS)) >> (PID_BITS + FD_BITS))
-        return;
-    winner->pid = (int)(word >> FD_BITS & ((1U << PID_BITS) - 1));
-    winner->fd = (int)(word & ((1U << FD_BITS) - 1));
+static void describe(uint64_t word, struct claimant *claimant) {
+    claimant->pid = (int)(word >> 32);
+    claimant->fd = (int)((uint32_t)word >> 1);
+    claimant->shut = word & 1;
 }
 
 static unsigned count_loser(struct place *place, uint64_t key) {
@@ -61,35 +66,56 @@ static unsigned count_loser(struct place *place, uint64_t key) {
     return (unsigned)(next & ((1U << COUNT_BITS) - 1));
 }
 
-bool claims_take(uint64_t cookie, enum claim claim, int fd, struct claim_winner *winner) {
+static struct machine_pair read_place(struct place *place) {
+    struct machine_pair there = {0};
+    machine_exchange(place, &there, there);
+    return there;
+}
+
+bool claims_take(uint64_t cookie, enum claim claim, struct claimant *claimant) {
     if (!places)
         return true;
-    uint64_t key = key_of(cookie, claim);
-    struct place *place = place_of(key);
-    if (atomic_exchange(&place->key, key) != key) {
-        atomic_store(&place->winner, winner_word(key, process_id(), fd));
-        return true;
-    }
-    read_winner(place, key, winner);
-    winner->losers = count_loser(place, key);
+    struct place *place = place_of(cookie, claim);
+    struct machine_pair there = read_place(place), ours = {key_of(cookie, claim), claimant_word(claimant)};
+    while (there.first != ours.first)
+        if (machine_exchange(place, &there, ours))
+            return true;
+    describe(there.second, claimant);
+    claimant->losers = count_loser(place, ours.first);
     return false;
 }
 
-bool claims_taken(uint64_t cookie, enum claim claim, struct claim_winner *winner) {
-    uint64_t key = key_of(cookie, claim);
-    if (!places || atomic_load(&place_of(key)->key) != key)
+bool claims_taken(uint64_t cookie, enum claim claim, struct claimant *whose) {
+    if (!places || atomic_load(&place_of(cookie, claim)->key) != key_of(cookie, claim))
         return false;
-    read_winner(place_of(key), key, winner);
-    return true;
+    struct machine_pair there = read_place(place_of(cookie, claim));
+    describe(there.second, whose);
+    whose->losers = 0;
+    return there.first == key_of(cookie, claim);
 }
 
-void claims_forget(uint64_t cookie, enum claim claim) {
-    uint64_t key = key_of(cookie, claim);
+void claims_forget(uint64_t cookie, enum claim claim, const struct claimant *whose) {
+    struct machine_pair there = {key_of(cookie, claim), claimant_word(whose)};
     if (places)
-        atomic_compare_exchange_strong(&place_of(key)->key, &key, 0);
+        machine_exchange(place_of(cookie, claim), &there, (struct machine_pair){0});
 }
 
 void claims_begin(uint64_t cookie) {
-    for (int claim = 0; claim < CLAIMS; claim++)
-        claims_forget(cookie, (enum claim)claim);
+    for (int claim = 0; claim < CLAIMS; claim++) {
+        struct claimant whose;
+        if (claims_taken(cookie, (enum claim)claim, &whose))
+            claims_forget(cookie, (enum claim)claim, &whose);
+    }
+}
+
+enum end_is claims_take_end(uint64_t cookie, bool fin, struct claimant *claimant) {
+    struct claimant of_fin = *claimant;
+    if (!claims_take(cookie, CLAIM_END, claimant))
+        return END_IS_ANOTHERS;
+    return fin && !claims_take(cookie, CLAIM_FIN, &of_fin) && of_fin.shut ? END_WAS_SHUT : END_IS_OURS;
+}
+
+void claims_forget_end(uint64_t cookie, const struct claimant *whose) {
+    claims_forget(cookie, CLAIM_END, whose);
+    claims_forget(cookie, CLAIM_FIN, whose);
 }

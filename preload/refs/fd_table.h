@@ -6,6 +6,7 @@
 #ifndef CLOSETRACE_FD_TABLE_H
 #define CLOSETRACE_FD_TABLE_H
 
+#include "fd_slot.h"
 #include "kernel/tcp_socket.h"
 
 /* What was seen on a connection, through any descriptor of this process. */
@@ -18,12 +19,6 @@ enum seen {
     SEEN_DESTROYED = 1 << 5,
     SEEN_OWN_RST = 1 << 6,
     SEEN_SHUT_RD = 1 << 7,
-};
-
-enum slot_kind {
-    SLOT_UNKNOWN, /* never looked at */
-    SLOT_OTHER,   /* was looked at: no TCP socket */
-    SLOT_TCP,
 };
 
 /* Tracing on? Off until start-up is done, and for good where a setting is bad: then nothing is TCP. */
@@ -48,17 +43,32 @@ bool table_find(int fd, bool check, struct identity *identity);
 void table_set(int fd, const struct identity *identity);
 void table_set_other(int fd);
 void table_set_unknown(int fd);
+/*
+ * new_fd refers to what fd referred to, which another thread may have closed since. False: it is no TCP socket, or gone
+ * again.
+ */
+bool table_duplicated(int fd, int new_fd, struct identity *identity);
 /* A TCP socket was made there (by a call that was seen), or found there, of which nothing is known: learned when it is
  * first used. */
 void table_set_made(int fd);
 void table_set_found(int fd);
 
 /*
- * The number is about to be closed. Said before the call: afterwards another thread may have got it already.
- * table_closed() says that it went well, unless somebody has.
+ * The number, which is that connection's, is about to be closed. Said before the call: afterwards another thread may
+ * have got it already. The ledger has it no more. False: it is not the connection's any more. The ticket is the same
+ * for all who close it at this moment.
  */
-unsigned table_closing(int fd);
-void table_closed(int fd, unsigned ticket);
+bool table_closing(int fd, const struct identity *identity, uint64_t *ticket);
+/* It was closed. False: another who closed it at the same moment has told of it. */
+bool table_closed(int fd, const struct identity *identity, uint64_t ticket);
+/*
+ * One was closed there that came since, and that nobody has told of: it is the table's still, and not the kernel's.
+ * True: the caller tells of it.
+ */
+bool table_closed_since(int fd, struct identity *identity);
+/* It was no descriptor any more; it was not closed. */
+void table_was_gone(int fd, const struct identity *identity, uint64_t ticket);
+void table_stays(int fd, const struct identity *identity, uint64_t ticket);
 
 unsigned table_seen(int fd);
 /* For every descriptor of this process that refers to the connection. */

@@ -17,6 +17,9 @@
 #ifndef CLOSETRACE_LEDGER_BUCKETS
 #define CLOSETRACE_LEDGER_BUCKETS 32768
 #endif
+#ifndef CLOSETRACE_LEDGER_PLACES
+#define CLOSETRACE_LEDGER_PLACES 8192
+#endif
 
 /*
  * A record says that a process has a socket as a descriptor. Both words are read and written together, by
@@ -45,7 +48,7 @@ struct bucket {
 };
 
 /* A process of the tree: its id and how often the place was given away, so that old records do not name a new one. */
-enum { PLACES = 8192, PLACE_BITS = 13 };
+enum { PLACES = CLOSETRACE_LEDGER_PLACES, PLACE_BITS = 13 };
 
 struct ledger {
     _Atomic uint64_t places[PLACES]; /* turn << 32 | pid; pid 0: free */
@@ -54,6 +57,10 @@ struct ledger {
 
 enum { FREE = 0 };
 static const uint32_t UNBORN = 1U << 31; /* a child that is being made, by the process of that id */
+static const uint32_t ENDING = 1U << 30; /* it is about to end: all that it has is leaving */
+
+/* Of a record's fd: it is about to be given up, by an exec. */
+static const uint32_t LEAVING = 1U << 30;
 
 static struct ledger *ledger;
 static uint32_t self_who;        /* who this process is, see who_at(); 0: there was no place for it */
@@ -67,6 +74,10 @@ static bool exchange_record(struct record *record, uint64_t cookie, uint64_t hol
 
 static uint64_t holder_of(uint32_t who, int fd) {
     return (uint64_t)who << 32 | (uint32_t)fd;
+}
+
+static int fd_of(uint64_t holder) {
+    return (int)((uint32_t)holder & ~LEAVING);
 }
 
 static size_t home_of(uint64_t cookie) {
@@ -136,7 +147,9 @@ static bool put_into(struct bucket *bucket, uint64_t cookie, uint64_t holder) {
 
 /* Below: who is alive. */
 static int pid_of_who(uint32_t who);
+static bool is_ending(uint32_t who);
 static void forget_dead_in(uint64_t cookie);
+static void forget_ended_in(uint64_t cookie);
 
 static bool put_somewhere(uint64_t cookie, uint64_t holder) {
     if (put_into(bucket_at(cookie, 0), cookie, holder))
@@ -151,7 +164,10 @@ static bool put_somewhere(uint64_t cookie, uint64_t holder) {
 
 static bool put_in(uint64_t cookie, uint64_t holder) {
     unsigned distance;
-    if (find_record(cookie, holder, &distance) || put_somewhere(cookie, holder))
+    if (find_record(cookie, holder, &distance) || put_into(bucket_at(cookie, 0), cookie, holder))
+        return true;
+    forget_ended_in(cookie);
+    if (put_somewhere(cookie, holder))
         return true;
     forget_dead_in(cookie);
     return put_somewhere(cookie, holder);
@@ -187,8 +203,18 @@ void ledger_add(uint64_t cookie, int fd) {
 }
 
 void ledger_remove(uint64_t cookie, int fd) {
-    if (ledger && self_who)
-        take_out(cookie, holder_of(self_who, fd));
+    if (ledger && self_who && !take_out(cookie, holder_of(self_who, fd)))
+        take_out(cookie, holder_of(self_who, fd) | LEAVING);
+}
+
+void ledger_mark_leaving(uint64_t cookie, int fd, bool leaving) {
+    if (!ledger || !self_who)
+        return;
+    uint64_t stays = holder_of(self_who, fd), leaves = stays | LEAVING;
+    unsigned distance;
+    struct record *record = find_record(cookie, leaving ? stays : leaves, &distance);
+    if (record && exchange_record(record, cookie, leaving ? stays : leaves, cookie, leaving ? leaves : stays))
+        changed(cookie);
 }
 
 /* Walks over all records of a socket, its own included. */
@@ -237,7 +263,11 @@ bool ledger_next(uint64_t cookie, struct ledger_cursor *cursor, struct ledger_re
         if (pid == 0)
             continue;
         *cursor = (struct ledger_cursor){walk.bucket, walk.place};
-        *reference = (struct ledger_reference){.pid = pid, .fd = (int)(uint32_t)walk.holder};
+        *reference = (struct ledger_reference){
+            .pid = pid,
+            .fd = fd_of(walk.holder),
+            .leaving = (walk.holder & LEAVING) || is_ending((uint32_t)(walk.holder >> 32)),
+        };
         return true;
     }
     return false;
@@ -250,7 +280,7 @@ bool ledger_count(uint64_t cookie, unsigned *count) {
     struct ledger_cursor cursor = {0};
     struct ledger_reference reference;
     for (*count = 0; ledger_next(cookie, &cursor, &reference);)
-        ++*count;
+        *count += !reference.leaving;
     return true;
 }
 
@@ -265,7 +295,7 @@ void ledger_strike(uint64_t cookie, const struct ledger_reference *reference) {
     if (!ledger)
         return;
     for (struct walk walk = walk_over(cookie); walk_on(&walk);)
-        if ((int)(uint32_t)walk.holder == reference->fd && pid_of_who((uint32_t)(walk.holder >> 32)) == reference->pid)
+        if (fd_of(walk.holder) == reference->fd && pid_of_who((uint32_t)(walk.holder >> 32)) == reference->pid)
             walk_take_out(&walk);
 }
 
@@ -288,7 +318,24 @@ static int pid_of_who(uint32_t who) {
         return 0;
     if (pid & UNBORN)
         return is_dead((int)(pid & ~UNBORN)) ? 0 : -1;
-    return (int)pid;
+    return (int)(pid & ~ENDING);
+}
+
+static bool is_ending(uint32_t who) {
+    uint64_t entry = atomic_load(&ledger->places[who & (PLACES - 1)]);
+    return who_at(who & (PLACES - 1), entry) == who && ((uint32_t)entry & ENDING);
+}
+
+bool ledger_is_leaving(uint64_t cookie, int pid, int fd) {
+    struct ledger_cursor cursor = {0};
+    struct ledger_reference it = {0};
+    while (ledger_next(cookie, &cursor, &it))
+        if (it.pid == pid && it.fd == fd)
+            return it.leaving;
+    for (uint32_t place = 1; ledger && place < PLACES; place++)
+        if ((uint32_t)atomic_load(&ledger->places[place]) == ((uint32_t)pid | ENDING))
+            return true;
+    return false;
 }
 
 static bool give_place(uint32_t place, uint64_t entry, uint32_t pid) {
@@ -302,7 +349,8 @@ static uint32_t take_place(uint32_t pid) {
         for (uint32_t i = 0; i < PLACES; i++) {
             uint32_t place = (start + i) % PLACES;
             uint64_t entry = atomic_load(&ledger->places[place]);
-            bool free = (uint32_t)entry == FREE || (round == 1 && is_dead((int)((uint32_t)entry & ~UNBORN)));
+            bool free = (uint32_t)entry == FREE || ((round == 1 || ((uint32_t)entry & ENDING)) &&
+                                                    is_dead((int)((uint32_t)entry & ~(UNBORN | ENDING))));
             if (place != 0 && free && give_place(place, entry, pid))
                 return who_at(place, atomic_load(&ledger->places[place]));
         }
@@ -317,11 +365,21 @@ static void free_place(uint32_t who) {
         atomic_compare_exchange_strong(&ledger->places[place], &entry, entry & ~0xffffffffULL);
 }
 
+/* It is born: said by its parent and by itself, who may have gone when the other says so. */
 static void name_place(uint32_t who, uint32_t pid) {
     uint32_t place = who & (PLACES - 1);
     uint64_t entry = atomic_load(&ledger->places[place]);
-    if (who && who_at(place, entry) == who)
+    if (who && who_at(place, entry) == who && ((uint32_t)entry & UNBORN))
         atomic_compare_exchange_strong(&ledger->places[place], &entry, (entry & ~0xffffffffULL) | pid);
+}
+
+static void mark_place(uint32_t who, bool ending) {
+    uint32_t place = who & (PLACES - 1);
+    uint64_t entry = atomic_load(&ledger->places[place]);
+    while (who && who_at(place, entry) == who && (uint32_t)entry != FREE)
+        if (atomic_compare_exchange_strong(&ledger->places[place], &entry,
+                                           ending ? entry | ENDING : entry & ~(uint64_t)ENDING))
+            return;
 }
 
 static bool is_left_behind(uint64_t holder) {
@@ -329,24 +387,36 @@ static bool is_left_behind(uint64_t holder) {
     return holder >> 32 != SOCKET && (pid == 0 || is_dead(pid));
 }
 
+/* What stands there may belong to another socket, which then has one record less that strays. */
+static void forget_record(struct bucket *bucket, struct record *record, uint64_t cookie, uint64_t holder) {
+    if (exchange_record(record, cookie, holder, 0, 0) && bucket_at(cookie, 0) != bucket)
+        atomic_fetch_sub(&bucket_at(cookie, 0)->strays, 1);
+}
+
+static void forget_records_in(struct bucket *bucket, bool ended_alone) {
+    for (unsigned r = 0; r < BUCKET_RECORDS; r++) {
+        struct record *record = &bucket->records[r];
+        uint64_t there = atomic_load(&record->cookie), holder = atomic_load(&record->holder);
+        if (there && (!ended_alone || is_ending((uint32_t)(holder >> 32))) && is_left_behind(holder))
+            forget_record(bucket, record, there, holder);
+    }
+}
+
+/* What those have left in the socket's bucket who told of their end. */
+static void forget_ended_in(uint64_t cookie) {
+    forget_records_in(bucket_at(cookie, 0), true);
+}
+
 /* There is no room left near the socket's bucket: what the dead have left behind goes. */
 static void forget_dead_in(uint64_t cookie) {
-    for (unsigned i = 0; i < REACH; i++) {
-        struct bucket *bucket = bucket_at(cookie, i);
-        for (unsigned r = 0; r < BUCKET_RECORDS; r++) {
-            struct record *record = &bucket->records[r];
-            uint64_t there = atomic_load(&record->cookie), holder = atomic_load(&record->holder);
-            if (there && is_left_behind(holder) && exchange_record(record, there, holder, 0, 0) &&
-                home_of(there) != (home_of(cookie) + i) % BUCKETS)
-                atomic_fetch_sub(&bucket_at(there, 0)->strays, 1);
-        }
-    }
+    for (unsigned i = 0; i < REACH; i++)
+        forget_records_in(bucket_at(cookie, i), false);
 }
 
 void ledger_bury(int pid) {
     for (uint32_t place = 1; ledger && place < PLACES; place++) {
         uint64_t entry = atomic_load(&ledger->places[place]);
-        if ((int)(uint32_t)entry == pid)
+        if ((int)((uint32_t)entry & ~ENDING) == pid)
             free_place(who_at(place, entry));
     }
 }
@@ -406,17 +476,15 @@ void ledger_enter(void (*descriptors)(uint32_t who)) {
     self_who = who;
 }
 
-void ledger_leave(void) {
-    if (!ledger)
-        return;
-    free_place(self_who);
-    self_who = 0;
+void ledger_end(bool ending) {
+    if (ledger)
+        mark_place(self_who, ending);
 }
 
 static uint32_t who_has(int pid, uint32_t *place) {
     for (; *place < PLACES; ++*place) {
         uint64_t entry = atomic_load(&ledger->places[*place]);
-        if (*place && (int)(uint32_t)entry == pid)
+        if (*place && (int)((uint32_t)entry & ~ENDING) == pid)
             return who_at((*place)++, entry);
     }
     return 0;
@@ -429,7 +497,7 @@ void ledger_of(int pid, void (*each)(uint64_t cookie, int fd, void *context), vo
             struct record *record = &ledger->buckets[i / BUCKET_RECORDS].records[i % BUCKET_RECORDS];
             uint64_t cookie = atomic_load(&record->cookie), holder = atomic_load(&record->holder);
             if (cookie && (uint32_t)(holder >> 32) == who)
-                each(cookie, (int)(uint32_t)holder, context);
+                each(cookie, fd_of(holder), context);
         }
     }
 }

@@ -7,6 +7,13 @@
  * It answers only for sockets whose references it has seen all: made in this tree, never left open across an exec and
  * never sent to anybody. Lock-free and async-signal-safe: a record is put in and taken out by one instruction, and
  * nobody ever waits for a process that may have died.
+ *
+ * What must hold (tests/model/model_ledger.c tries it all):
+ *   - Who has a descriptor moved (a new one put in, the old one taken out after) is found by everybody who counts, and
+ *     counts again where ledger_changes() has grown meanwhile.
+ *   - Leave, then count: who gives a reference up takes it out, or marks it as leaving, and counts the others after
+ * that. So of those that leave at one moment one at least, the last, finds that nobody stays.
+ *   - A record whose writer dies at any moment is there or is not; a stray's bucket says that there are strays before.
  */
 #ifndef CLOSETRACE_LEDGER_H
 #define CLOSETRACE_LEDGER_H
@@ -41,9 +48,20 @@ void ledger_over(uint64_t cookie);
 struct ledger_reference {
     int pid; /* -1: of a child that is being made */
     int fd;
+    bool leaving; /* it is about to be given up */
 };
 
-/* How many references it has. False: the ledger does not answer for this socket. */
+/*
+ * Before an exec counts who else has the socket: that descriptor of this process is about to be given up. And after one
+ * that failed: it stays. Of a process that ends: all that it has, from then on until it is dead.
+ */
+void ledger_mark_leaving(uint64_t cookie, int fd, bool leaving);
+void ledger_end(bool ending);
+
+/* Whether that descriptor of that process, which has been found, is about to be given up. */
+bool ledger_is_leaving(uint64_t cookie, int pid, int fd);
+
+/* How many references it has, without those that are leaving. False: the ledger does not answer for this socket. */
 bool ledger_count(uint64_t cookie, unsigned *count);
 
 /* The same of what it knows, be that all or not, one by one; the cursor is zeroed at first. False: no more. */
@@ -74,9 +92,6 @@ bool ledger_started_child(void);
 
 /* This process is not in it: a child of a fork that nobody saw, or one that had left. It is entered now. */
 void ledger_enter(void (*descriptors)(uint32_t who));
-
-/* The process ends: it holds nothing any more. */
-void ledger_leave(void);
 
 /* What that process has, or had when it died without having left. Looks at everything: for the command. */
 void ledger_of(int pid, void (*each)(uint64_t cookie, int fd, void *context), void *context);

@@ -2,7 +2,6 @@
 
 #include "end_claims.h"
 #include "kernel/process.h"
-#include "session/session.h"
 
 enum { EXPECTED_MAX = 64, CLOSED_MAX = 1024 };
 
@@ -14,6 +13,7 @@ struct closed {
 
 struct expectation {
     atomic_int tid; /* 0: free; below 0: being filled in */
+    int pid;
     struct pending_release what;
 };
 
@@ -21,7 +21,6 @@ struct expectations {
     _Atomic int count;
     atomic_bool odd_options; /* see tcp_socket.h */
     struct expectation list[EXPECTED_MAX];
-    _Atomic uint64_t told[EXPECTED_MAX]; /* cookies of connections of whose end a thread has told, by their hash */
     _Atomic uint64_t turns;
     struct closed closed[CLOSED_MAX]; /* a ring: the place of turn n is n % CLOSED_MAX */
 };
@@ -31,8 +30,12 @@ _Atomic int *release_expected = &nothing;
 static struct expectations *expectations;
 
 /* The claims stand behind. */
-void release_start(void) {
-    expectations = session_memory(SESSION_RELEASE, sizeof *expectations + claims_size());
+size_t release_size(void) {
+    return sizeof *expectations + claims_size();
+}
+
+void release_start(void *memory) {
+    expectations = memory;
     claims_start(expectations ? expectations + 1 : NULL);
     if (expectations)
         release_expected = &expectations->count;
@@ -99,7 +102,9 @@ static bool is_expected(int tid, uint64_t cookie) {
 
 void release_expect(const struct identity *identity, uint64_t inode, int fd, const struct before *before,
                     const struct holder *holder) {
-    claims_forget(identity->cookie, CLAIM_END); /* whoever foresaw its end did not know of this thread */
+    struct claimant whose;
+    if (claims_taken(identity->cookie, CLAIM_END, &whose))
+        claims_forget_end(identity->cookie, &whose); /* whoever foresaw its end did not know of this thread */
     /* One in CLOSE has nothing to tell of when it is let go of. */
     if (before->state == STATE_CLOSE || is_expected(holder->tid, identity->cookie))
         return;
@@ -108,6 +113,7 @@ void release_expect(const struct identity *identity, uint64_t inode, int fd, con
         struct expectation *expectation = &expectations->list[i];
         if (!atomic_compare_exchange_strong(&expectation->tid, &none, -1))
             continue;
+        expectation->pid = holder->pid;
         expectation->what =
             (struct pending_release){.fd = fd, .inode = inode, .before = *before, .identity = *identity};
         atomic_fetch_add(&expectations->count, 1);
@@ -123,19 +129,32 @@ bool release_is_other(int tid, uint64_t cookie) {
     return false;
 }
 
+static bool take(struct expectation *expectation, int tid, struct pending_release *pending) {
+    *pending = expectation->what;
+    if (!atomic_compare_exchange_strong(&expectation->tid, &tid, 0))
+        return false;
+    atomic_fetch_sub(&expectations->count, 1);
+    return true;
+}
+
 bool release_settle(int tid, unsigned *at, struct pending_release *pending) {
     while (*at < EXPECTED_MAX) {
         struct expectation *expectation = &expectations->list[(*at)++];
-        if (atomic_load(&expectation->tid) != tid)
-            continue;
-        *pending = expectation->what;
-        atomic_store(&expectation->tid, 0);
-        atomic_fetch_sub(&expectations->count, 1);
-        return true;
+        if (atomic_load(&expectation->tid) == tid && take(expectation, tid, pending))
+            return true;
     }
     return false;
 }
 
-bool release_is_told(uint64_t cookie) {
-    return atomic_exchange(&expectations->told[cookie % EXPECTED_MAX], cookie) == cookie;
+bool release_next_of(int pid, int but, unsigned *at, struct pending_release *pending, bool settle) {
+    while (expectations && *at < EXPECTED_MAX) {
+        struct expectation *expectation = &expectations->list[(*at)++];
+        const int tid = atomic_load(&expectation->tid);
+        if (tid <= 0 || tid == but || expectation->pid != pid)
+            continue;
+        *pending = expectation->what;
+        if (settle ? take(expectation, tid, pending) : atomic_load(&expectation->tid) == tid)
+            return true;
+    }
+    return false;
 }

@@ -9,14 +9,16 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "kernel/tcp_socket.h"
 
 /* How many threads owe a release; never NULL. */
 extern _Atomic int *release_expected;
 
-/* Before main. */
-void release_start(void);
+/* Before main. memory: so many bytes, shared and zeroed at first; NULL: nothing is expected of anybody. */
+size_t release_size(void);
+void release_start(void *memory);
 
 /* This process's fd was closed, which was the connection's: a thread may be inside a call on that number still. */
 void release_closed(uint64_t cookie, int fd);
@@ -49,7 +51,7 @@ struct pending_release {
 /* The next that this thread owes, which it owes no more then; at: 0 at first. False: no more. */
 bool release_settle(int tid, unsigned *at, struct pending_release *pending);
 
-/* Of several threads that were inside calls on it, all may find it gone: true for all but the first that asks. */
-bool release_is_told(uint64_t cookie);
+/* The next that a thread of that process owes, but for one of them; settle: it owes it no more. */
+bool release_next_of(int pid, int but, unsigned *at, struct pending_release *pending, bool settle);
 
 #endif

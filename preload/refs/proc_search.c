@@ -8,6 +8,7 @@
 #include "kernel/procfs.h"
 #include "pure/line.h"
 #include "kernel/seccomp_guard.h"
+#include "ledger.h"
 
 bool search_own_begin(struct listing *listing, struct scratch *scratch) {
     return listing_open(listing, "/proc/self/fd", scratch->entries) >= 0;
@@ -41,11 +42,18 @@ static struct search_row *row_of(const struct search *search, uint64_t inode) {
 }
 
 /* Others' descriptors come before our own: they are what a reader wants to know. */
-void search_row_add(struct search_row *row, int pid, int fd, bool own) {
+void search_row_name(struct search_row *row, int pid, int fd, bool own) {
     row->descriptors++;
     row->own += own;
     if (row->found_count < FOUND_SHOWN)
         row->found[row->found_count++] = (struct found_descriptor){pid, fd};
+}
+
+void search_row_add(struct search_row *row, int pid, int fd, bool own) {
+    if (!own && row->cookie && ledger_is_leaving(row->cookie, pid, fd))
+        row->leaving++;
+    else
+        search_row_name(row, pid, fd, own);
 }
 
 static uint64_t socket_of_link(int directory, int fd) {

@@ -19,7 +19,9 @@ struct found_descriptor {
 /* One socket that is searched for. */
 struct search_row {
     uint64_t inode;                             /* set by the caller; 0 is never found */
+    uint64_t cookie;                            /* set by the caller, where the ledger may know who is leaving; or 0 */
     unsigned descriptors;                       /* that refer to it, in all processes */
+    unsigned leaving;                           /* beside these: others', that are about to be given up */
     unsigned own;                               /* of them, in this one */
     struct found_descriptor found[FOUND_SHOWN]; /* the first of the others', then of ours */
     unsigned found_count;                       /* of those, how many are filled in */
@@ -49,7 +51,8 @@ void search_own_end(struct listing *listing);
 enum looked { LOOKED_THERE, LOOKED_NOT_THERE, LOOKED_UNREADABLE };
 enum looked search_look(int pid, int fd, uint64_t inode);
 
-/* Adds a descriptor that somebody has found; others' must come before our own. */
+/* Adds a descriptor that somebody has found; others' must come before our own. And one that is held to be there. */
 void search_row_add(struct search_row *row, int pid, int fd, bool own);
+void search_row_name(struct search_row *row, int pid, int fd, bool own);
 
 #endif

@@ -8,7 +8,9 @@
 #include "ledger.h"
 #include "kernel/process.h"
 #include "unix_queues.h"
+#include "kernel/procfs.h"
 #include "kernel/seccomp_guard.h"
+#include "session/session.h"
 #include "kernel/tcp_socket.h"
 #include "fd_table.h"
 
@@ -68,9 +70,14 @@ static bool is_there(const struct ledger_reference *reference, uint64_t inode, u
     return lives;
 }
 
+/* Of a process that is dying the command tells what it had, by what stands there. */
+static bool is_needed(const struct ledger_reference *reference) {
+    return session_is_open() && reference->pid > 0 && proc_is_ending(reference->pid);
+}
+
 static void go_through_ledger(uint64_t inode, uint64_t cookie, struct search_row *row) {
     int self = process_id();
-    *row = (struct search_row){.inode = inode};
+    *row = (struct search_row){.inode = inode, .cookie = cookie};
     for (int own = 0; own <= 1; own++) {
         struct ledger_reference reference;
         for (struct ledger_cursor cursor = {0}; ledger_next(cookie, &cursor, &reference);) {
@@ -78,7 +85,7 @@ static void go_through_ledger(uint64_t inode, uint64_t cookie, struct search_row
                 continue;
             if (is_there(&reference, inode, cookie, row))
                 search_row_add(row, reference.pid, reference.fd, own);
-            else
+            else if (!is_needed(&reference))
                 ledger_strike(cookie, &reference);
         }
     }
@@ -118,6 +125,7 @@ void references_add_unreadable(struct search_row *row, uint64_t cookie) {
 void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch, struct references *references) {
     memset(references, 0, sizeof *references);
     references->row.inode = inode;
+    references->row.cookie = cookie;
     struct search search = {.rows = &references->row, .count = 1};
     search_descriptors(&search, scratch);
     references->known = inode != 0;

@@ -130,6 +130,11 @@ void session_forked(void) {
         roster_note(&session->roster, process_id(), ROSTER_HERE, program_comm);
 }
 
+void session_forked_child(int child) {
+    if (session && child > 0)
+        roster_note_spawned(&session->roster, child, ROSTER_HERE, program_comm);
+}
+
 void session_exec(const char *path, char *const environment[]) {
     char copy[256];
     if (session)
@@ -162,12 +167,22 @@ void session_expect_to_know(uint64_t cookie) {
         address_book_expect(&session->book, cookie);
 }
 
-void session_know(const struct identity *identity) {
+static void know(const struct identity *identity, bool new_connection) {
+    struct ends known;
     if (!session)
         return;
     struct ends ends = {
         .local = identity->local, .remote = identity->remote, .namespace = identity->namespace, .role = identity->role};
+    ends.fin_left = !new_connection && address_book_find(&session->book, identity->cookie, &known) && known.fin_left;
     address_book_note(&session->book, identity->cookie, &ends);
+}
+
+void session_know(const struct identity *identity) {
+    know(identity, false);
+}
+
+void session_know_anew(const struct identity *identity) {
+    know(identity, true);
 }
 
 void session_recall(struct identity *identity) {

@@ -35,6 +35,8 @@ void *session_memory(enum session_part part, size_t size);
  * tells of its end.
  */
 void session_forked(void);
+/* The parent: it may be killed before it can say so itself. */
+void session_forked_child(int child);
 void session_exec(const char *path, char *const environment[]);
 void session_exec_failed(void);
 void session_ending(void);
@@ -55,6 +57,8 @@ void session_expect_to_know(uint64_t cookie);
 /* Who is who: noted for programs that inherit the connection, and for the command. */
 struct identity;
 void session_know(const struct identity *identity);
+/* The socket begins a new connection: what was told of the last one is not true of it. */
+void session_know_anew(const struct identity *identity);
 /* Fills in the role, if the session knows it. */
 void session_recall(struct identity *identity);
 /* Its FIN has left, and not by a close. */

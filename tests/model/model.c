@@ -91,7 +91,7 @@ static void act(void) {
 /* A stack on which model_switch() comes to act(), aligned as at the begin of a function. */
 static void *fresh(char *stack) {
     enum { SAVED = 6 };
-    void **top = (void **)(void *)(stack + STACK) - 2;
+    void **top = (void **)(void *)(stack + STACK) - 1;
     *--top = (void *)(uintptr_t)act;
     return top - SAVED;
 }

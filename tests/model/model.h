@@ -36,6 +36,13 @@ struct model {
 /* Prints `ok NAME: so many orders`, or the order in which something went wrong, and exits with 1. */
 void model_run(const struct model *model);
 
+/* Relaxed operations are steps of their own, where that is defined before this file is included. */
+#ifdef MODEL_RELAXED_STEPS
+#define MODEL_IS_STEP(order) true
+#else
+#define MODEL_IS_STEP(order) ((order) != memory_order_relaxed)
+#endif
+
 /* Inside an actor, before a step: others may come first. what and line are for the account of a failure. */
 void model_step(const char *what, int line);
 /* What the step has seen: an actor's further way depends on nothing else. */
@@ -87,10 +94,10 @@ void model_fail(const char *condition, const char *file, int line);
 
 #define atomic_load(object) (MODEL_STEP("load " #object), MODEL_SEEN(object))
 #define atomic_load_explicit(object, order) \
-    ((order) == memory_order_relaxed ? (void)0 : MODEL_STEP("load " #object), MODEL_SEEN(object))
+    (!MODEL_IS_STEP(order) ? (void)0 : MODEL_STEP("load " #object), MODEL_SEEN(object))
 #define atomic_store(object, value) (MODEL_STEP("store " #object), (void)(*(object) = (value)))
 #define atomic_store_explicit(object, value, order) \
-    ((order) == memory_order_relaxed ? (void)0 : MODEL_STEP("store " #object), (void)(*(object) = (value)))
+    (!MODEL_IS_STEP(order) ? (void)0 : MODEL_STEP("store " #object), (void)(*(object) = (value)))
 #define atomic_exchange(object, value)                  MODEL_CHANGE(object, "exchange " #object, value)
 #define atomic_exchange_explicit(object, value, order)  atomic_exchange(object, value)
 #define atomic_fetch_add(object, value)                 MODEL_CHANGE(object, "add " #object, model_old + (value))

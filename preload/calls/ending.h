@@ -1,0 +1,17 @@
+/*
+ * What several who end a connection at one moment have in common. Whoever gives it up leaves first (his descriptor goes
+ * out of the ledger, or is marked there as leaving) and counts the others then: so of those that leave together one at
+ * least finds that nobody stays, and the first of them to claim the end has it.
+ */
+#ifndef CLOSETRACE_ENDING_H
+#define CLOSETRACE_ENDING_H
+
+#include <stdint.h>
+
+/*
+ * Before the caller leaves, who has it as fd: somebody has said that its end was his doing, in advance (an exit). He is
+ * about to go, or he was wrong: then it counts no more.
+ */
+void end_drop_stale(int fd, uint64_t cookie);
+
+#endif

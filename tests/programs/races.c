@@ -1,0 +1,297 @@
+/*
+ * Two who end a connection at one moment: A is held at a stop, B runs through, A goes on. Whatever they are, and
+ * wherever A was held, one FIN leaves, and one event tells of it.
+ *
+ *     processes A STOP B      each a forked process with the connection
+ *     threads A STOP B        of one process, on one descriptor
+ *
+ * A and B: close, exit, exec, kill (processes); close, dup2, close_range, shutdown, dup (threads).
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "stops.h"
+
+static struct pair pair;
+
+/* ---- processes ---- */
+
+struct part {
+    const char *name, *kind;
+    pid_t pid;
+    int go[2], done[2]; /* pipes: it may begin; it has closed, and lives */
+};
+
+static void wait_for_go(const struct part *part) {
+    char byte;
+    MUST(read(part->go[0], &byte, 1));
+}
+
+_Noreturn static void play_part(struct part *part) {
+    stops_name_thread(part->name);
+    MUST(close(pair.s));
+    wait_for_go(part);
+    if (strcmp(part->kind, "exec") == 0) {
+        MUST(fcntl(pair.c, F_SETFD, FD_CLOEXEC));
+        execl("/bin/true", "true", (char *)NULL);
+        fail("exec");
+    }
+    if (strcmp(part->kind, "close") == 0) {
+        MUST(close(pair.c));
+        EXPECT(write(part->done[1], "", 1) == 1);
+        wait_for_go(part);
+    }
+    if (strcmp(part->kind, "kill") == 0)
+        pause();
+    _exit(0);
+}
+
+static void start_part(struct part *part, const char *name, const char *kind) {
+    part->name = name;
+    part->kind = kind;
+    MUST(pipe2(part->go, O_CLOEXEC));
+    MUST(pipe2(part->done, O_CLOEXEC));
+    part->pid = MUST(fork());
+    if (part->pid == 0)
+        play_part(part);
+}
+
+/* The command has told of the one that was killed, or has nothing to tell: the trace grows no more. */
+static void await_command(void) {
+    const char *trace = getenv("TRACE_FILE");
+    char text[1 << 16];
+    for (long limit = now_ms() + 1000; trace && now_ms() < limit; pause_a_moment()) {
+        int fd = MUST(open(trace, O_RDONLY | O_CLOEXEC));
+        ssize_t length = read(fd, text, sizeof text - 1);
+        MUST(close(fd));
+        text[length > 0 ? length : 0] = '\0';
+        if (strstr(text, "SIGKILL"))
+            return;
+    }
+}
+
+static void begin_part(const struct part *part) {
+    EXPECT(write(part->go[1], "", 1) == 1);
+    if (strcmp(part->kind, "kill") == 0)
+        MUST(kill(part->pid, SIGKILL));
+}
+
+/* It has given the connection up. */
+static void finish_part(const struct part *part) {
+    char byte;
+    bool lives = strcmp(part->kind, "close") == 0;
+    if (lives) {
+        EXPECT(read(part->done[0], &byte, 1) == 1);
+        EXPECT(write(part->go[1], "", 1) == 1);
+    }
+    int status;
+    EXPECT(waitpid(part->pid, &status, 0) == part->pid);
+    EXPECT(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+    if (WIFSIGNALED(status))
+        await_command();
+}
+
+/* It has closed, but has not ended: to have closed is enough. */
+static void run_part(const struct part *part) {
+    char byte;
+    begin_part(part);
+    if (strcmp(part->kind, "close") == 0)
+        EXPECT(read(part->done[0], &byte, 1) == 1);
+    else
+        finish_part(part);
+}
+
+static int play_processes(char **arguments) {
+    struct part a, b;
+    pair = make_pair();
+    stops_open();
+    struct stop *stop = stop_arm(arguments[1], strcmp(arguments[0], "kill") == 0 ? "closetrace" : "A");
+    start_part(&a, "A", arguments[0]);
+    start_part(&b, "B", arguments[2]);
+    MUST(close(pair.c));
+    begin_part(&a);
+    stop_await(stop);
+    run_part(&b);
+    stop_open(stop);
+    finish_part(&a);
+    if (strcmp(b.kind, "close") == 0) {
+        EXPECT(write(b.go[1], "", 1) == 1);
+        MUST(waitpid(b.pid, NULL, 0));
+    }
+    tell_end(pair.s);
+    return 0;
+}
+
+/* ---- threads ---- */
+
+static int nothing;
+
+/* The call of that kind on C's number; what is gone already is not there to be closed. */
+static void end_number(const char *kind) {
+    if (strcmp(kind, "close") == 0)
+        close(pair.c);
+    else if (strcmp(kind, "dup2") == 0)
+        MUST(dup2(nothing, pair.c));
+    else if (strcmp(kind, "close_range") == 0)
+        MUST(close_range((unsigned)pair.c, (unsigned)pair.c, 0));
+    else if (strcmp(kind, "shutdown") == 0)
+        shutdown(pair.c, SHUT_WR);
+    else if (strcmp(kind, "dup") == 0) {
+        int copy = dup(pair.c);
+        if (copy >= 0)
+            MUST(close(copy));
+    } else
+        fail(kind);
+}
+
+static void *play_thread(void *kind) {
+    stops_name_thread("A");
+    end_number(kind);
+    return NULL;
+}
+
+static int play_threads(char **arguments) {
+    pthread_t thread;
+    nothing = MUST(open("/dev/null", O_RDWR));
+    pair = make_pair();
+    stops_open();
+    struct stop *stop = stop_arm(arguments[1], "A");
+    EXPECT(pthread_create(&thread, NULL, play_thread, arguments[0]) == 0);
+    stop_await(stop);
+    end_number(arguments[2]);
+    stop_open(stop);
+    EXPECT(pthread_join(thread, NULL) == 0);
+    close(pair.c);
+    tell_end(pair.s);
+    return 0;
+}
+
+/* A's close is held when it has closed; the number is another connection's when A goes on. */
+static int play_number_again(char **arguments) {
+    pthread_t thread;
+    struct pair other = quiet_pair(AF_INET);
+    (void)arguments;
+    pair = make_pair();
+    stops_open();
+    struct stop *stop = stop_arm("closing: closed, not settled", "A");
+    EXPECT(pthread_create(&thread, NULL, play_thread, "close") == 0);
+    stop_await(stop);
+    int again = MUST(fcntl(other.c, F_DUPFD, pair.c));
+    EXPECT(again == pair.c);
+    introduce("D", again);
+    MUST(close(other.c));
+    stop_open(stop);
+    EXPECT(pthread_join(thread, NULL) == 0);
+    MUST(close(again));
+    tell_end(other.s);
+    tell_end(pair.s);
+    return 0;
+}
+
+/* A's close is held before it closes; B has closed the number, and it is another connection's, which A then closes. */
+static int play_anothers_number(char **arguments) {
+    pthread_t thread;
+    struct pair other = quiet_pair(AF_INET);
+    (void)arguments;
+    pair = make_pair();
+    stops_open();
+    struct stop *stop = stop_arm("closing: left, not closed", "A");
+    EXPECT(pthread_create(&thread, NULL, play_thread, "close") == 0);
+    stop_await(stop);
+    MUST(close(pair.c));
+    int again = MUST(fcntl(other.c, F_DUPFD, pair.c));
+    EXPECT(again == pair.c);
+    introduce("D", again);
+    MUST(close(other.c));
+    stop_open(stop);
+    EXPECT(pthread_join(thread, NULL) == 0);
+    tell_end(other.s);
+    tell_end(pair.s);
+    return 0;
+}
+
+/* The same with a shutdown. */
+static int play_anothers_shutdown(char **arguments) {
+    pthread_t thread;
+    struct pair other = quiet_pair(AF_INET);
+    (void)arguments;
+    pair = make_pair();
+    stops_open();
+    struct stop *stop = stop_arm("shutdown: looked, not made", "A");
+    EXPECT(pthread_create(&thread, NULL, play_thread, "shutdown") == 0);
+    stop_await(stop);
+    MUST(close(pair.c));
+    int again = MUST(fcntl(other.c, F_DUPFD, pair.c));
+    EXPECT(again == pair.c);
+    introduce("D", again);
+    MUST(close(other.c));
+    stop_open(stop);
+    EXPECT(pthread_join(thread, NULL) == 0);
+    MUST(close(again));
+    tell_end(other.s);
+    tell_end(pair.s);
+    return 0;
+}
+
+/* Closed by a thread that has not told of it yet when the process ends. */
+static int play_end_meanwhile(char **arguments) {
+    (void)arguments;
+    pair = make_pair();
+    stops_open();
+    struct stop *closer = stop_arm("closing: closed, not settled", "A"), *end = stop_arm("leaving: begun", "main");
+    pid_t child = MUST(fork());
+    if (child == 0) {
+        pthread_t thread;
+        stops_name_thread("main");
+        MUST(close(pair.s));
+        EXPECT(pthread_create(&thread, NULL, play_thread, "close") == 0);
+        stop_await(closer);
+        _exit(0);
+    }
+    MUST(close(pair.c));
+    stop_await(end);
+    stop_open(end);
+    pause_a_moment();
+    stop_open(closer);
+    MUST(waitpid(child, NULL, 0));
+    tell_end(pair.s);
+    return 0;
+}
+
+static void *end_process(void *unused) {
+    (void)unused;
+    stops_name_thread("A");
+    _exit(0);
+    return NULL;
+}
+
+/* Two threads end the process: the second must not cut off what the first tells. */
+static int play_two_ends(char **arguments) {
+    (void)arguments;
+    pair = make_pair();
+    stops_open();
+    struct stop *first = stop_arm("leaving: left, not counted", "A"), *second = stop_arm("leaving: begun", "main");
+    pid_t child = MUST(fork());
+    if (child == 0) {
+        pthread_t thread;
+        stops_name_thread("main");
+        MUST(close(pair.s));
+        EXPECT(pthread_create(&thread, NULL, end_process, NULL) == 0);
+        stop_await(first);
+        _exit(0);
+    }
+    MUST(close(pair.c));
+    stop_await(second);
+    stop_open(second);
+    pause_a_moment();
+    stop_open(first);
+    MUST(waitpid(child, NULL, 0));
+    tell_end(pair.s);
+    return 0;
+}
+
+SCENES({"processes", play_processes}, {"threads", play_threads}, {"number-again", play_number_again},
+       {"anothers-number", play_anothers_number}, {"anothers-shutdown", play_anothers_shutdown},
+       {"end-meanwhile", play_end_meanwhile}, {"two-ends", play_two_ends})
