@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # The lessons: the events that each is about, what left on the wire, what the programs saw, and the README's recording.
 
 load helpers/lesson

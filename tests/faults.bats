@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # Fault rules: what is parked stays out of the program's way, delays are those of a slow kernel, counting, chance, and what
 # is said of rules in the end. (Every call with every action: faults_table.bats.)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # docs/faults.md's examples: unmodified programs of Debian's, their connections ended otherwise.
 
 load helpers/netns

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # Every family of calls and every action of a rule: what the program saw, what the log says, what left and when.
 
 load helpers/scene

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # References across processes where counting is hard: killed holders, holders without hooks, many of them, no memory
 # for the ledger, no /proc. Whatever the ledger says, the log is right.
 

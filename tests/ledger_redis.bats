@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # redis saves in a forked child, which inherits every client's connection: a client that quits meanwhile gets its OK
 # and no end of stream until the save is done.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=root
 # closetrace now: what stands, who holds it, what is wrong; of programs that nobody traces.
 
 bats_require_minimum_version 1.5.0

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # What `closetrace report` finds in unmodified servers, and that it finds nothing in the same servers beside them that
 # do it right.
 

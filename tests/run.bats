@@ -146,6 +146,7 @@ EOF
   assert_count 1 '.op == "close" and .role == "client" and .refs_before == 1 and .fin == "sent"'
 }
 
+# bats test_tags=root
 @test "exec: after a change of user, in a network namespace of its own, with another root" {
   program='from pair import *
 client, server = pair(); client.close(); server.close()'
@@ -231,6 +232,7 @@ EOF
   assert_count 0 '.op == "release"'
 }
 
+# bats test_tags=root
 @test "session: a parked connection is given to the command alone, whoever binds its address" {
   chmod 755 . "$place" && cp pair.py "$place" && export PYTHONPATH=$place
   cat >"$place/thief.py" <<'EOF'
@@ -538,6 +540,7 @@ EOF
   [ "$output" = true ]
 }
 
+# bats test_tags=root
 @test "reach: static, set-user-ID and foreign programs are refused by name" {
   printf 'int main(void) { return 0; }\n' >static.c
   gcc -static -o static static.c

@@ -57,6 +57,7 @@ all_json() { jq -e -n '[inputs | type == "object"] | all' "$1"; }
   [ "$output" = "$(bash -c 'ulimit -f 7; ulimit -Sn 77; trap "" PIPE; exec bash -c "ulimit -f; ulimit -n; grep -E ^Sig[BI] /proc/\$\$/status"')" ]
 }
 
+# bats test_tags=root
 @test "process 1: a program that has changed its user is in the trace" {
   chmod 755 .
   run -0 unshare --pid --fork --kill-child --mount-proc "$CLOSETRACE" run -o trace.json -- \

@@ -50,6 +50,7 @@ by_children() {
   children vfork-killed '(.fin == "sent" and .refs_after == 0) or .fin == "withheld"'
 }
 
+# bats test_tags=root
 @test "children: none to be had" {
   children vfork-fails
 }

@@ -131,6 +131,7 @@ numbers_of() {
   same "CLOSETRACE_OUTPUT=$LOG.%p" safety_place started-programs
 }
 
+# bats test_tags=root
 @test "user: another root and no privileges: the log is written, and says what it does not know" {
   mkdir "$BATS_TEST_TMPDIR/root"
   same safety_place unprivileged "$BATS_TEST_TMPDIR/root"
@@ -143,6 +144,7 @@ numbers_of() {
   assert_event C op=close ".pid != $(fact PID)" fin=sent
 }
 
+# bats test_tags=root
 @test "user: another root, and a file for each process: what cannot be made is lost, and no more" {
   mkdir "$BATS_TEST_TMPDIR/root"
   same "CLOSETRACE_OUTPUT=$LOG.%p" safety_place unprivileged "$BATS_TEST_TMPDIR/root"
@@ -152,6 +154,7 @@ numbers_of() {
   assert_logged 1 '.op == "end" and .lost == 0'
 }
 
+# bats test_tags=root
 @test "user: another user, who cannot look into others' processes" {
   same safety_place other-user
   assert_log
@@ -160,6 +163,7 @@ numbers_of() {
   assert_event C op=close ".pid != $(fact PID)" fin=sent verified=true
 }
 
+# bats test_tags=root
 @test "left behind: no file but the log, no shared memory, no process" {
   local made
   # shellcheck disable=SC2016 # the inner shell's

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # PostgreSQL and redis with their own clients: the same answers as without the library, and a trace that is true to
 # the wire.
 

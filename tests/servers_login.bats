@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # ssh with sshd, which re-executes itself, forks, changes users, chroots, and has its first child in a seccomp
 # sandbox; scp; git over ssh and over git://. They work as without the library, and the trace is true to the wire.
 

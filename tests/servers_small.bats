@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # Small programs that talk TCP: what inetd and the like start, with the connection as 0, 1 and 2; relays; shells and
 # scripts. They work as without the library, and the trace is true to the wire.
 

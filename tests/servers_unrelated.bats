@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # shellcheck disable=SC2016 # the programs' variables
 # Programs that have nothing to do with TCP: with the library they do what they do without it, and nothing is logged.
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # Web servers and their clients, as a new user would try them: the same answers as without the library, and a trace
 # that is true to the wire.
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # close() of the last reference in every state, disconnecting, and listeners: log against wire.
 
 load helpers/scene

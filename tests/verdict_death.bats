@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # Connections that ended before anybody closed them, and connects that failed: who is blamed, and who is not.
 
 load helpers/scene

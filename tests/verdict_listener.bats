@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # Listeners: their end is never a FIN withheld; who keeps one open is named; several on a port are told apart.
 
 bats_require_minimum_version 1.5.0

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # IPv6, IPv4 on IPv6 sockets, and network namespaces: log against wire.
 
 load helpers/scene

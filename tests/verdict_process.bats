@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # Processes that share connections, become other programs, and end: log against wire.
 
 load helpers/scene

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # What holds a connection beside the descriptor that was closed, and what ends it then: log against wire.
 
 load helpers/scene

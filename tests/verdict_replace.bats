@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # Calls that close a connection without being close(): log against wire.
 
 load helpers/scene

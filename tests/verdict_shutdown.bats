@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # shutdown() in its three directions, and the close after it: log against wire.
 
 load helpers/scene

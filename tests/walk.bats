@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=root
 # The random walk (tests/walk): thousands of endings, held against the packets, /proc and a model of the kernel.
 # A failure prints the seed, the move and all four accounts of it; tests/walk/walk.py --seed N walks it again.
 

@@ -22,12 +22,15 @@ load helpers/log
 
 LIMIT=${LIMIT:-20}
 
+without_root=()
+[ "$(id -u)" = 0 ] || without_root=(--user --map-current-user)
+
 run_as() {
   local name=$1 status=0 place=(env)
   shift
   # shellcheck disable=SC2016 # the inner shell's $@
   [ -z "${OWN_PIDS-}" ] ||
-    place=(unshare --pid --fork --kill-child --mount-proc bash -c 'env "$@"; exit $?' bash)
+    place=(unshare "${without_root[@]}" --pid --fork --kill-child --mount-proc bash -c 'env "$@"; exit $?' bash)
   timeout --foreground -s KILL "$LIMIT" "${place[@]}" "$@" >"$BATS_TEST_TMPDIR/$name.out" \
     2>"$BATS_TEST_TMPDIR/$name.err" 3>&- || status=$?
   echo $status >"$BATS_TEST_TMPDIR/$name.status"

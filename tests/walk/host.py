@@ -84,7 +84,10 @@ class Capture:
         argument, memory = bpf(FIN_OR_RST)
         self.sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, argument)
         del memory
-        self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+        try:
+            self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+        except PermissionError:  # in a user namespace: as much as anybody may have
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
         self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.sock.bind(("lo", 3))  # ETH_P_ALL
         self.sock.setblocking(False)
