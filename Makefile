@@ -42,7 +42,7 @@ HARDENED = -fPIE -fstack-protector-strong -fno-lto
 LINK_COMMAND = -pie -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack $(WRAPPED:%=-Wl,--wrap=%)
 LIBRARIES = -Wl,--no-as-needed -l:libpthread.so.0
 WRAPPED = __libc_start_main stat lstat fstat fstatat $(addprefix __isoc23_,strtol strtoul strtoll strtoull sscanf) \
-          $(addprefix pthread_,create detach attr_setstacksize sigmask)
+          $(addprefix pthread_,create detach attr_setstacksize sigmask condattr_setclock)
 
 # The folder of preload/arch that is built.
 ARCH = x86_64

@@ -16,7 +16,8 @@
 
 typedef int main_function(int argc, char **argv, char **environment);
 
-#define OLDEST(ours, symbol) __asm__(".symver " #ours ", " #symbol "@" MACHINE_OLDEST_GLIBC)
+#define OLD_VERSION(ours, symbol, version) __asm__(".symver " #ours ", " #symbol "@" version)
+#define OLDEST(ours, symbol)               OLD_VERSION(ours, symbol, MACHINE_OLDEST_GLIBC)
 
 OLDEST(oldest_start_main, __libc_start_main);
 int oldest_start_main(main_function *main, int argc, char **argv, void (*init)(void), void (*fini)(void),
@@ -33,10 +34,13 @@ OLDEST(oldest_create, pthread_create);
 OLDEST(oldest_detach, pthread_detach);
 OLDEST(oldest_stack_size, pthread_attr_setstacksize);
 OLDEST(oldest_mask, pthread_sigmask);
+OLD_VERSION(oldest_setclock, pthread_condattr_setclock, MACHINE_SETCLOCK_GLIBC);
 int oldest_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument);
 int oldest_detach(pthread_t thread);
 int oldest_stack_size(pthread_attr_t *attributes, size_t size);
 int oldest_mask(int how, const sigset_t *set, sigset_t *before);
+int oldest_setclock(pthread_condattr_t *attributes, clockid_t clock);
+int __wrap_pthread_condattr_setclock(pthread_condattr_t *attributes, clockid_t clock);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument);
 int __wrap_pthread_detach(pthread_t thread);
 int __wrap_pthread_attr_setstacksize(pthread_attr_t *attributes, size_t size);
@@ -56,6 +60,10 @@ int __wrap_pthread_attr_setstacksize(pthread_attr_t *attributes, size_t size) {
 
 int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *before) {
     return oldest_mask(how, set, before);
+}
+
+int __wrap_pthread_condattr_setclock(pthread_condattr_t *attributes, clockid_t clock) {
+    return oldest_setclock(attributes, clock);
 }
 
 int __wrap_stat(const char *path, struct stat *status);

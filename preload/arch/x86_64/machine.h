@@ -13,7 +13,8 @@
 #define MACHINE_NAME       "x86-64"
 
 /* The version of the symbols that every glibc for this machine has. */
-#define MACHINE_OLDEST_GLIBC "GLIBC_2.2.5"
+#define MACHINE_OLDEST_GLIBC   "GLIBC_2.2.5"
+#define MACHINE_SETCLOCK_GLIBC "GLIBC_2.3.3" /* pthread_condattr_setclock()'s first */
 
 /* The kernel's answer, -errno on failure; errno is left alone. */
 #ifdef __clang_analyzer__
