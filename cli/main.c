@@ -1,8 +1,10 @@
 /* closetrace: which subcommand. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "command.h"
+#include "reader/hash.h"
 #include "terminal/say.h"
 #include "terminal/standard_fds.h"
 
@@ -20,6 +22,7 @@ int main(int argc, char **argv) {
     if (!standard_fds_take())
         return EXIT_FAILED;
     say_begin();
+    hash_choose_secret((const unsigned char *)getauxval(AT_RANDOM)); // NOLINT(performance-no-int-to-ptr): so it comes
     if (argc < 2)
         return help(stderr);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)

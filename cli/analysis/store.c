@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_SIZE = 1 << 16, ALIGNMENT = 16, FIRST_HEADS = 256, NO_MEMORY = 125 };
+#include "reader/hash.h"
+
+/* LOOKED_AT: how many that are alike are tried, in one place of a table. */
+enum { LOOKED_AT = 1000, BLOCK_SIZE = 1 << 16, ALIGNMENT = 16, FIRST_HEADS = 256, NO_MEMORY = 125 };
 
 /* Another connection between the same addresses, and not the other end of one so long ago. */
 static const uint64_t stale_us = 60 * 1000000ULL;
@@ -57,24 +60,12 @@ void store_free(struct analysis *analysis) {
     free(analysis->by_local.heads);
 }
 
-static uint64_t mix(uint64_t number) {
-    number ^= number >> 32;
-    number *= 0x9E3779B97F4A7C15ULL;
-    return number ^ number >> 29;
-}
-
-static uint64_t address_hash(const struct address *address) {
-    uint64_t parts[2];
-    memcpy(parts, address->ip, sizeof parts);
-    return mix(parts[0] ^ mix(parts[1] + address->port));
-}
-
 static uint64_t tuple_hash(const struct address *local, const struct address *remote) {
-    return mix(address_hash(local) * 3 + address_hash(remote));
+    return hash_pair(hash_address(local), hash_address(remote));
 }
 
 static uint64_t hash_of_cookie(const void *item) {
-    return mix(((const struct endpoint *)item)->cookie);
+    return hash_number(((const struct endpoint *)item)->cookie);
 }
 
 static uint64_t hash_of_tuple(const void *item) {
@@ -83,11 +74,11 @@ static uint64_t hash_of_tuple(const void *item) {
 }
 
 static uint64_t hash_of_pid(const void *item) {
-    return mix((uint64_t)((const struct process *)item)->pid);
+    return hash_number((uint64_t)((const struct process *)item)->pid);
 }
 
 static uint64_t hash_of_local(const void *item) {
-    return address_hash(&((const struct listener *)item)->local);
+    return hash_address(&((const struct listener *)item)->local);
 }
 
 /* How a kind of record is chained in its table. */
@@ -151,10 +142,17 @@ static bool is_it(const struct endpoint *endpoint, const struct event *event) {
     return endpoint->cookie == event->cookie && !differs(&endpoint->remote, &event->remote);
 }
 
+/* Of so many with one cookie, which nobody has who has not forged them, some are no longer looked at. */
+static struct endpoint *find_endpoint(const struct analysis *analysis, const struct event *event) {
+    struct endpoint *endpoint = first_at(&analysis->by_cookie, hash_number(event->cookie));
+    for (int i = 0; endpoint && i < LOOKED_AT; i++, endpoint = endpoint->next_cookie)
+        if (is_it(endpoint, event))
+            return endpoint;
+    return NULL;
+}
+
 struct endpoint *store_endpoint(struct analysis *analysis, const struct event *event) {
-    struct endpoint *endpoint = first_at(&analysis->by_cookie, mix(event->cookie));
-    while (endpoint && !is_it(endpoint, event))
-        endpoint = endpoint->next_cookie;
+    struct endpoint *endpoint = find_endpoint(analysis, event);
     if (endpoint)
         return endpoint;
     endpoint = store_take(analysis, sizeof *endpoint);
@@ -171,7 +169,7 @@ struct endpoint *store_endpoint(struct analysis *analysis, const struct event *e
 }
 
 struct process *store_process(struct analysis *analysis, int pid, bool make) {
-    struct process *process = first_at(&analysis->by_pid, mix((uint64_t)pid));
+    struct process *process = first_at(&analysis->by_pid, hash_number((uint64_t)pid));
     while (process && process->pid != pid)
         process = process->next;
     if (process || !make)
@@ -183,7 +181,7 @@ struct process *store_process(struct analysis *analysis, int pid, bool make) {
 }
 
 struct listener *store_listener(struct analysis *analysis, const struct address *local) {
-    struct listener *listener = first_at(&analysis->by_local, address_hash(local));
+    struct listener *listener = first_at(&analysis->by_local, hash_address(local));
     while (listener && !address_equal(&listener->local, local))
         listener = listener->next;
     if (listener)
@@ -229,7 +227,6 @@ static uint64_t apart(const struct endpoint *a, const struct endpoint *b) {
 
 /* Of several the nearest in time: ports are used again. */
 static struct endpoint *find_peer(const struct analysis *analysis, const struct endpoint *endpoint) {
-    enum { LOOKED_AT = 1000 };
     struct endpoint *best = NULL;
     struct endpoint *other = first_at(&analysis->by_tuple, tuple_hash(&endpoint->remote, &endpoint->local));
     for (int i = 0; other && i < LOOKED_AT; i++, other = other->next_tuple)

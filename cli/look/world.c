@@ -4,21 +4,10 @@
 #include <string.h>
 
 #include "grow.h"
-
-static uint64_t mix(uint64_t number) {
-    number ^= number >> 32;
-    number *= 0x9E3779B97F4A7C15ULL;
-    return number ^ number >> 29;
-}
-
-static uint64_t address_mix(const struct address *address) {
-    uint64_t parts[2];
-    memcpy(parts, address->ip, sizeof parts);
-    return mix(parts[0] ^ mix(parts[1] + address->port));
-}
+#include "reader/hash.h"
 
 static size_t slot_of(const struct world *world, const struct address *local, const struct address *remote) {
-    return (size_t)mix(address_mix(local) * 3 + address_mix(remote)) & (world->table_size - 1);
+    return (size_t)hash_pair(hash_address(local), hash_address(remote)) & (world->table_size - 1);
 }
 
 /* The scope is not compared: inet_diag does not tell it. */

@@ -6,6 +6,7 @@
 #include "exit_status.h"
 #include "connection_cells.h"
 #include "terminal/say.h"
+#include "reader/hash.h"
 
 enum { TEXT_SIZE = 5 * CELL_SIZE, SHOWN_MAX = 20 };
 
@@ -48,15 +49,8 @@ static bool is_alike(const struct kind *a, const struct kind *b) {
            strcmp(a->first, b->first) == 0 && strcmp(a->who, b->who) == 0;
 }
 
-static uint64_t hash_text(uint64_t hash, const char *text) {
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 0x100000001B3ULL;
-    return hash;
-}
-
 static uint64_t hash_of(const struct kind *kind) {
-    uint64_t hash = 0xCBF29CE484222325ULL;
-    hash = hash_text(hash_text(hash, kind->ends[0]), kind->ends[1]);
+    const uint64_t hash = hash_text(hash_text(0, kind->ends[0]), kind->ends[1]);
     return hash_text(hash_text(hash, kind->first), kind->who);
 }
 
