@@ -198,6 +198,23 @@ $(BUILD)/sanitized/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON) -MMD -MP $(CPPFLAGS) -O1 -g $(SANITIZE) -c -o $@ $<
 
+# Code that reads the session's memory, so that another can be made to write there before each read.
+MEDDLED = preload/pure/ring preload/pure/roster preload/pure/address_book preload/refs/fds_in_flight \
+          preload/faults/fault_count cli/run/drain
+MEDDLE = -include tests/fuzz/meddled/meddle.h -Itests/fuzz/meddled -DCLOSETRACE_SMALL_SESSION
+AS_IT_IS = $(filter-out $(MEDDLED),$(PURE))
+$(BUILD)/tests/fuzz/fuzz_session: tests/fuzz/fuzz_session.c $(MEDDLED:%=$(BUILD)/meddled/%.o) $(AS_IT_IS:%=$(BUILD)/fuzzed/%.o) \
+		$(BUILD)/fuzzed/flags
+	$(say) CC "$< (fuzzer)"
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(MEDDLE) -I. $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer -o $@ \
+		$(filter %.c %.o,$^)
+
+$(BUILD)/meddled/%.o: %.c $(BUILD)/fuzzed/flags
+	$(say) CC "$< (fuzzer)"
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(MEDDLE) $(COMMON) -MMD -MP $(CPPFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link -c -o $@ $<
+
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(PURE:%=$(BUILD)/fuzzed/%.o) $(BUILD)/fuzzed/flags
 	$(say) CC "$< (fuzzer)"
 	@mkdir -p $(@D)
@@ -309,4 +326,4 @@ help:
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(LOOKING:.o=.d) $(PURE:%=$(BUILD)/command/%.d)
 -include $(PROGRAMS:=.d) $(LESSONS:=.d) $(UNIT_PLAIN:=.d) $(UNIT_SAN:=.d) $(MODELS:=.d) $(FUZZERS:=.d)
 -include $(PURE:%=$(BUILD)/%.d)
--include $(PURE:%=$(BUILD)/sanitized/%.d) $(PURE:%=$(BUILD)/fuzzed/%.d)
+-include $(PURE:%=$(BUILD)/sanitized/%.d) $(PURE:%=$(BUILD)/fuzzed/%.d) $(MEDDLED:%=$(BUILD)/meddled/%.d)

@@ -6,9 +6,10 @@
 
 #include "kernel/thread.h"
 #include "pure/rules.h"
+#include "pure/session_size.h"
 #include "session/session.h"
 
-enum { CONNECTIONS = 16384, WINDOW = 16 };
+enum { CONNECTIONS = SESSION_SIZE(16384, 32), WINDOW = 16 };
 
 /* Of one rule on one connection. key: cookie and rule; 0: free. */
 struct connection {

@@ -8,6 +8,7 @@
 #define CLOSETRACE_ADDRESS_BOOK_H
 
 #include "event.h"
+#include "session_size.h"
 
 struct ends {
     struct address local, remote;
@@ -16,7 +17,7 @@ struct ends {
     uint8_t fin_left;   /* 0 or 1: by a shutdown, that is: whoever closes it now sends none */
 };
 
-enum { ADDRESS_BOOK_SIZE = 1 << 15, ENDS_WORDS = (sizeof(struct ends) + 7) / 8 };
+enum { ADDRESS_BOOK_SIZE = SESSION_SIZE(1 << 15, 8), ENDS_WORDS = (sizeof(struct ends) + 7) / 8 };
 
 struct address_book {
     struct {

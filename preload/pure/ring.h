@@ -23,9 +23,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* For tests: a small one. */
+#include "session_size.h"
+
+/* For tests: a very small one. */
 #ifndef CLOSETRACE_RING_SIZE
-#define CLOSETRACE_RING_SIZE (1 << 24)
+#define CLOSETRACE_RING_SIZE SESSION_SIZE(1 << 24, 1 << 12)
 #endif
 
 enum { RING_SIZE = CLOSETRACE_RING_SIZE, RING_LINE_MAX = 1 << 14 };

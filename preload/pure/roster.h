@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "session_size.h"
+
 enum roster_state {
     ROSTER_FREE,
     ROSTER_HERE,   /* the library is in it */
@@ -21,7 +23,7 @@ enum roster_state {
     ROSTER_STATES
 };
 
-enum { ROSTER_SIZE = 8192, ROSTER_NAME = 16, ROSTER_HEARD = 65536 };
+enum { ROSTER_SIZE = SESSION_SIZE(8192, 32), ROSTER_NAME = 16, ROSTER_HEARD = SESSION_SIZE(65536, 32) };
 
 struct roster {
     _Atomic uint64_t changes;        /* grows with each */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "pure/session_size.h"
 #include "session/session.h"
 #include "kernel/seccomp_guard.h"
 #include "proc_search.h"
@@ -16,7 +17,7 @@ struct row {
     _Atomic uint64_t receiver;
 };
 
-enum { ROWS = 1024 };
+enum { ROWS = SESSION_SIZE(1024, 16) };
 #define BEING_WRITTEN (~0ULL)
 
 struct flights {
