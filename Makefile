@@ -207,7 +207,7 @@ $(BUILD)/tests/fuzz/fuzz_session: tests/fuzz/fuzz_session.c $(MEDDLED:%=$(BUILD)
 		$(BUILD)/fuzzed/flags
 	$(say) CC "$< (fuzzer)"
 	@mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) $(MEDDLE) -I. $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer -o $@ \
+	$(Q)$(FUZZ_CC) $(MEDDLE) $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) -O1 -g $(SANITIZE) -fsanitize=fuzzer -o $@ \
 		$(filter %.c %.o,$^)
 
 $(BUILD)/meddled/%.o: %.c $(BUILD)/fuzzed/flags

@@ -1,7 +1,8 @@
 /*
- * A session's memory in which a hostile process writes, between the reads of others and during them: the command and the
- * library's readers take what is there for what it is. Nothing is read or written out of bounds (the sanitizers say so:
- * each part of the memory stands alone), nothing goes on for ever (reads are counted), and what comes out is checked.
+ * A session's memory in which a hostile process writes, between the reads of others and during them: the command and
+ * the library's readers take what is there for what it is. Nothing is read or written out of bounds (the sanitizers say
+ * so: each part of the memory stands alone), nothing goes on for ever (reads are counted), and what comes out is
+ * checked.
  *
  * An input is a script: from its front, what is called with which arguments; from its back, what the hostile process
  * writes, and when.
@@ -11,7 +12,7 @@
 #include <errno.h>
 #include <sys/syscall.h>
 
-#include "cli/run/drain.h"
+#include "run/drain.h"
 #include "faults/fault_count.h"
 #include "kernel/process.h"
 #include "kernel/scratch.h"
@@ -79,9 +80,9 @@ static unsigned long reads;
 enum { READS_MAX = 4000000 };
 
 static uint64_t evil_value(uint64_t there) {
-    static const uint64_t edges[] = {0,           1,          2,          7,          8,          9,          63,         64,
-                                     255,         4095,       4096,       65535,      0x7fffffff, 0x80000000, 0xffffffff, 1ULL << 32,
-                                     1ULL << 63, ~0ULL - 1, ~0ULL,      3ULL << 32 | 77};
+    static const uint64_t edges[] = {
+        0,    1,     2,          7,          8,          9,          63,         64,        255,   4095,
+        4096, 65535, 0x7fffffff, 0x80000000, 0xffffffff, 1ULL << 32, 1ULL << 63, ~0ULL - 1, ~0ULL, 3ULL << 32 | 77};
     const uint8_t how = last_byte();
     if (how < 64)
         return edges[how % (sizeof edges / sizeof *edges)];

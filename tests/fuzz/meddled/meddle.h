@@ -1,6 +1,7 @@
 /*
  * For code that reads memory which others can write: every read of an atomic word calls meddle() first, which may write
- * whatever it likes there. It is included before anything else, and takes the place of <stdatomic.h>'s macros (clang's).
+ * whatever it likes there. It is included before anything else, and takes the place of <stdatomic.h>'s macros
+ * (clang's).
  */
 #ifndef MEDDLE_H
 #define MEDDLE_H
@@ -34,10 +35,10 @@ long meddled_call(long number, long a, long b);
 #define atomic_load_explicit(object, order)            (MEDDLE(object), __c11_atomic_load(object, order))
 #define atomic_exchange(object, value)                 (MEDDLE(object), __c11_atomic_exchange(object, value, __ATOMIC_SEQ_CST))
 #define atomic_exchange_explicit(object, value, order) (MEDDLE(object), __c11_atomic_exchange(object, value, order))
-#define atomic_fetch_add(object, value) (MEDDLE(object), __c11_atomic_fetch_add(object, value, __ATOMIC_SEQ_CST))
-#define atomic_fetch_sub(object, value) (MEDDLE(object), __c11_atomic_fetch_sub(object, value, __ATOMIC_SEQ_CST))
-#define atomic_fetch_or(object, value)  (MEDDLE(object), __c11_atomic_fetch_or(object, value, __ATOMIC_SEQ_CST))
-#define atomic_fetch_and(object, value) (MEDDLE(object), __c11_atomic_fetch_and(object, value, __ATOMIC_SEQ_CST))
+#define atomic_fetch_add(object, value)                (MEDDLE(object), __c11_atomic_fetch_add(object, value, __ATOMIC_SEQ_CST))
+#define atomic_fetch_sub(object, value)                (MEDDLE(object), __c11_atomic_fetch_sub(object, value, __ATOMIC_SEQ_CST))
+#define atomic_fetch_or(object, value)                 (MEDDLE(object), __c11_atomic_fetch_or(object, value, __ATOMIC_SEQ_CST))
+#define atomic_fetch_and(object, value)                (MEDDLE(object), __c11_atomic_fetch_and(object, value, __ATOMIC_SEQ_CST))
 #define atomic_compare_exchange_strong(object, expected, value) \
     (MEDDLE(object), __c11_atomic_compare_exchange_strong(object, expected, value, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 #define atomic_compare_exchange_weak(object, expected, value) atomic_compare_exchange_strong(object, expected, value)
