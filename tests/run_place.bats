@@ -96,3 +96,30 @@ closetrace: this rule never fired (it matched 0 times): close:as=RST' ]
   [[ $output == 'closetrace: CLOSETRACE_INJECT: rules:2: a NUL'* ]]
   [ ! -e was-started ]
 }
+
+@test "reach: the loader, with the program as its argument" {
+  run -0 "$CLOSETRACE" run -o trace.json "$(readelf -lW /bin/true | sed -n 's/.*interpreter: \(.*\)].*/\1/p')" /usr/bin/python3 tcp.py
+  [ "$(grep -c '"op":"close"' trace.json)" = 3 ]
+}
+
+@test "library: why it cannot be had is said" {
+  mkdir bin
+  cp "$CLOSETRACE" bin/closetrace
+  run -125 bin/closetrace run touch ran
+  [ "$output" = "closetrace run: libclosetrace.so is not there: it belongs beside the command (in $PWD/bin), or in ../lib" ]
+  ln -s loop bin/loop && ln -s loop bin/libclosetrace.so
+  run -125 bin/closetrace run touch ran
+  [ "$output" = "closetrace run: $PWD/bin/libclosetrace.so: Too many levels of symbolic links" ]
+  [ ! -e ran ]
+}
+
+# bats test_tags=root
+@test "library: one that may not be read is named; so is /proc where it is missing" {
+  chmod 711 . && mkdir bin && cp "$CLOSETRACE" bin/closetrace && chmod 755 bin bin/closetrace
+  install -m 600 /dev/null bin/libclosetrace.so
+  run -125 setpriv --reuid=65534 --regid=65534 --clear-groups "$PWD/bin/closetrace" run true
+  [ "$output" = "closetrace run: $PWD/bin/libclosetrace.so: Permission denied" ]
+  run -125 unshare --mount sh -c 'mount -t tmpfs none /proc && exec "$0" run touch ran' "$CLOSETRACE"
+  [[ $output == "closetrace run: /proc/self/exe: No such file or directory: "*libclosetrace.so ]]
+  [ ! -e ran ]
+}

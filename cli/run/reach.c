@@ -88,14 +88,26 @@ static const char *privilege_of(int fd) {
     return NULL;
 }
 
-static const char *obstacle_of_elf(int fd, const Elf64_Ehdr *header) {
+/* The loader may be run as a program, with another one as its argument (ld.so PROGRAM): it preloads as ever. */
+static bool is_loader(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return strcmp(slash ? slash + 1 : path, MACHINE_LOADER) == 0;
+}
+
+static bool leads_to_loader(const char *path) {
+    char *resolved = realpath(path, NULL);
+    const bool leads = is_loader(path) || (resolved && is_loader(resolved));
+    free(resolved);
+    return leads;
+}
+
+static const char *obstacle_of_elf(int fd, const Elf64_Ehdr *header, const char *path) {
     char loader[PATH_SIZE];
     if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_machine != MACHINE_ELF)
         return "it is for another architecture than the library (" MACHINE_NAME ")";
     if (!loader_of(fd, header, loader, sizeof loader))
-        return "it is statically linked: there is no loader that could preload anything";
-    const char *slash = strrchr(loader, '/');
-    if (strcmp(slash ? slash + 1 : loader, MACHINE_LOADER) != 0)
+        return leads_to_loader(path) ? NULL : "it is statically linked: there is no loader that could preload anything";
+    if (!is_loader(loader))
         return "its loader is not glibc's, which the library needs";
     return privilege_of(fd);
 }
@@ -112,7 +124,7 @@ const char *reach_obstacle(const char *path, char *program, size_t size) {
         int fd = open(program, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* it may be a FIFO */
         ssize_t got = fd < 0 ? -1 : pread(fd, &begin, sizeof begin - 1, 0);
         if (got >= (ssize_t)sizeof begin.header && memcmp(begin.text, ELFMAG, SELFMAG) == 0) {
-            const char *obstacle = obstacle_of_elf(fd, &begin.header);
+            const char *obstacle = obstacle_of_elf(fd, &begin.header, program);
             close(fd);
             return obstacle;
         }

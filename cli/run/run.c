@@ -72,18 +72,30 @@ static int fail(const char *what) {
     return EXIT_FAILED;
 }
 
-/* Beside the command, or where `make install` puts it. */
+/* Beside the command, or where `make install` puts it. False: why not is said. */
 static bool find_library(char *path, size_t size) {
     static const char *const places[] = {"libclosetrace.so", "../lib/libclosetrace.so",
                                          "../lib/" MACHINE_TRIPLET "/libclosetrace.so", "../lib64/libclosetrace.so"};
     char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     char *slash = length > 0 ? memrchr(self, '/', (size_t)length) : NULL;
-    for (size_t i = 0; slash && i < sizeof places / sizeof *places; i++) {
-        if ((size_t)snprintf(path, size, "%.*s/%s", (int)(slash - self), self, places[i]) < size &&
-            access(path, R_OK) == 0)
-            return true;
+    if (!slash) {
+        say("closetrace run: /proc/self/exe: %s: without it nobody knows where the command is, and libclosetrace.so",
+            strerror(errno));
+        return false;
     }
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if ((size_t)snprintf(path, size, "%.*s/%s", (int)(slash - self), self, places[i]) >= size)
+            continue;
+        if (access(path, R_OK) == 0)
+            return true;
+        if (errno != ENOENT && errno != ENOTDIR) {
+            say("closetrace run: %s: %s", path, strerror(errno));
+            return false;
+        }
+    }
+    say("closetrace run: libclosetrace.so is not there: it belongs beside the command (in %.*s), or in ../lib",
+        slash > self ? (int)(slash - self) : 1, self);
     return false;
 }
 
@@ -91,8 +103,11 @@ static bool find_library(char *path, size_t size) {
 static bool set_preload(struct run *run) {
     char library[PATH_MAX], *resolved;
     const char *before = run_options_get(&run->options, "LD_PRELOAD");
-    if (!find_library(library, sizeof library) || !(resolved = realpath(library, NULL))) {
-        say("closetrace run: libclosetrace.so is not there: it belongs beside the command, or in ../lib");
+    if (!find_library(library, sizeof library))
+        return false;
+    resolved = realpath(library, NULL);
+    if (!resolved) {
+        say("closetrace run: %s: %s", library, strerror(errno));
         return false;
     }
     if (strpbrk(resolved, " :")) {
