@@ -80,7 +80,7 @@ endif
 # Everything is built on all cores, unless a -j was given.
 TOGETHER = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
 
-.PHONY: all built demo examples examples-update deps test test-programs stops bench stress lint format deb dist portability install uninstall clean help FORCE
+.PHONY: all built demo examples examples-update deps test test-programs stops bench mutate stress lint format deb dist portability install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -235,6 +235,10 @@ stress:
 	+@$(TOGETHER) $(LIB) $(COMMAND) test-programs
 	@if [ -x tests/stress ]; then tests/stress; else echo 'There is no tests/stress.' >&2; exit 1; fi
 
+# Not in CI: takes the guards of tests/guards out, one at a time, and says which nobody misses.
+mutate:
+	@tests/mutate $(T)
+
 lint:
 	@tests/lint
 
@@ -313,6 +317,7 @@ help:
 	@echo '                T="lint close": only these parts (tests/run --help)'
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck; make format: lets clang-format change files'
 	@echo 'make bench      what tracing costs'
+	@echo 'make mutate     takes each guard of tests/guards out of a copy, and says which no test misses; T=WORD: some'
 	@echo 'make stress     many processes, threads and connections, for a while'
 	@echo 'make portability  other Debians, in folders of their own: built, lessons, demo, tests (tests/portability/run --help)'
 	@echo 'make deb        a Debian package, in build/deb'

@@ -54,6 +54,10 @@ wrong() {
   run -0 tests/rooms names
 }
 
+@test "rooms: each has a README of about ten lines" {
+  run -0 tests/rooms readmes
+}
+
 @test "rooms: an #include that runs up is found" {
   tree 'preload/calls/b.h=void b(void);' 'preload/kernel/a.c=#include "calls/b.h"'
   wrong include 'preload/kernel/a -> preload/calls/b: runs up (#include "calls/b.h")'
@@ -106,4 +110,8 @@ helpers_of() {
       fi
     done
   done
+}
+
+@test "guards: each line of the list names code that is there, and tests that are there" {
+  run -0 tests/mutate --check
 }
