@@ -125,6 +125,7 @@ static int status_of(const struct job *job, bool found) {
 static void show_text(const struct analysis *analysis, const struct report_style *style) {
     const struct totals totals = analysis_totals(analysis);
     summary_print(analysis, stdout);
+    unseen_print(analysis, stdout);
     if (analysis_findings(analysis))
         putchar('\n');
     findings_print(analysis, stdout, style, true);

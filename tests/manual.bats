@@ -82,7 +82,7 @@ documents() {
 
 @test "manual: keys, and the words that they take; conditions that are no keys stand apart" {
   same KEYS <(section "$WORDS_PAGE" KEYS | heads Va) <(list keys | grep -vxE 'lport|rport|laddr|raddr|state|refs')
-  for key in how role would state_before state_after peer_state sigpipe last; do
+  for key in how role would state_before state_after peer_state sigpipe last reach; do
     same "$key" <(section "$WORDS_PAGE" KEYS |
       awk -v key="$key" '/^\.It/ { inside = 0; for (i = 3; i <= NF; i++) if ($i == key) inside = 1; next } inside' |
       words Cm all) <(list "$key")
@@ -90,7 +90,7 @@ documents() {
   # Every key that takes a few words is among those.
   for key in $(list keys); do
     case $key in
-      op | fin | why | would | how | role | state | state_before | state_after | peer_state | sigpipe | last) ;;
+      op | fin | why | would | how | role | state | state_before | state_after | peer_state | sigpipe | last | reach) ;;
       *) run ! list "$key" ;;
     esac
   done

@@ -129,10 +129,19 @@ struct finding {
     uint64_t last_us;             /* and when the last was */
 };
 
+/* A process whose calls are not in the trace. */
+struct unseen {
+    int pid;
+    char comm[COMM_SIZE];
+    enum event_reach reach;
+    struct unseen *next; /* in the order of the trace; the first so many */
+};
+
 struct totals {
     uint64_t events, lost, sockets, connections, fins, rsts, withheld;
     uint64_t refused, timed_out, failed; /* connects; failed: of other reasons */
     uint64_t findings, possible, notes;
+    uint64_t unseen; /* processes */
     uint64_t first_us, last_us;
 };
 
@@ -147,6 +156,7 @@ void analysis_free(struct analysis *analysis);
 
 const struct endpoint *analysis_endpoints(const struct analysis *analysis);
 const struct finding *analysis_findings(const struct analysis *analysis);
+const struct unseen *analysis_unseen(const struct analysis *analysis);
 struct totals analysis_totals(const struct analysis *analysis);
 
 /* "fin-withheld"; NULL behind the last. */

@@ -39,6 +39,7 @@ struct analysis {
     struct table by_cookie, by_tuple, by_pid, by_local;
     struct endpoint *first, *last;
     struct finding *findings;
+    struct unseen *unseen, **last_unseen;
     struct totals totals;
 };
 

@@ -203,10 +203,27 @@ static void see(struct analysis *analysis, const struct event *event) {
     see_given_up_connect(endpoint, event);
 }
 
+static void see_unseen(struct analysis *analysis, const struct event *event) {
+    enum { REMEMBERED = 64 };
+    if (analysis->totals.unseen++ >= REMEMBERED)
+        return;
+    struct unseen *unseen = store_take(analysis, sizeof *unseen);
+    unseen->pid = event->pid;
+    unseen->reach = event->reach;
+    memcpy(unseen->comm, event->comm, COMM_SIZE);
+    struct unseen **at = analysis->last_unseen ? analysis->last_unseen : &analysis->unseen;
+    *at = unseen;
+    analysis->last_unseen = &unseen->next;
+}
+
 void analysis_event(struct analysis *analysis, const struct event *event) {
     struct totals *totals = &analysis->totals;
     if (event->op == OP_FINDING || event->op == OP_RULE)
         return;
+    if (event->op == OP_UNSEEN) {
+        see_unseen(analysis, event);
+        return;
+    }
     if (!totals->first_us || event->time_us < totals->first_us)
         totals->first_us = event->time_us;
     if (event_ended_at(event) > totals->last_us)
@@ -272,6 +289,10 @@ void analysis_end(struct analysis *analysis) {
 
 const struct endpoint *analysis_endpoints(const struct analysis *analysis) {
     return analysis->first;
+}
+
+const struct unseen *analysis_unseen(const struct analysis *analysis) {
+    return analysis->unseen;
 }
 
 const struct finding *analysis_findings(const struct analysis *analysis) {

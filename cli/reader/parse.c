@@ -46,6 +46,10 @@ static const char *last_word(unsigned i) {
     return last_name((enum event_last)i);
 }
 
+static const char *reach_word(unsigned i) {
+    return reach_name((enum event_reach)i);
+}
+
 static const struct words ops = {op_word, OP_COUNT};
 static const struct words fins = {fin_word, FIN_COUNT};
 static const struct words whys = {why_word, WHY_COUNT};
@@ -53,6 +57,7 @@ static const struct words roles = {role_word, ROLE_COUNT};
 static const struct words states = {state_word, STATE_NEW_SYN_RECV};
 static const struct words hows = {how_word, 3};
 static const struct words sigpipes = {sigpipe_word, SIGPIPE_COUNT};
+static const struct words reaches = {reach_word, REACH_COUNT};
 static const struct words lasts = {last_word, LAST_COUNT};
 
 /* One line on its way to an event. */
@@ -420,6 +425,7 @@ static const struct field fields[] = {
     {"expires", read_seconds, IN(expires_us), HAS_EXPIRES, NULL},
     {"used", read_used, IN(used), 0, NULL},
     {"last", read_word, IN(last), 0, &lasts},
+    {"reach", read_word, IN(reach), 0, &reaches},
     {"peer_state", read_word, IN(peer_state), 0, &states},
     {"sigpipe", read_word, IN(sigpipe), 0, &sigpipes},
     {"caller", read_caller, 0, 0, NULL},

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "processes.h"
 
+#include "reach.h"
+
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -90,13 +92,14 @@ static int status_of(int pid, int pidfd) {
     return -1;
 }
 
-static void note_unreached(struct processes *processes, int pid, const char *name) {
+static void note_unreached(struct processes *processes, int pid, enum event_reach reach, const char *name) {
     if (processes->unreached_count == UNREACHED_MAX) {
         processes->unreached_more++;
         return;
     }
     struct unreached *unreached = &processes->unreached[processes->unreached_count++];
     unreached->pid = pid;
+    unreached->reach = reach;
     snprintf(unreached->name, sizeof unreached->name, "%s", name);
 }
 
@@ -125,7 +128,8 @@ static void judge(struct processes *processes, const struct watched *watched, en
     if (state == ROSTER_HERE)
         note_death(processes, watched->pid, status, watched->name);
     else if (state == ROSTER_EXEC_BARE || (state == ROSTER_EXEC && ran_without(processes, watched, status)))
-        note_unreached(processes, watched->pid, watched->name);
+        note_unreached(processes, watched->pid, state == ROSTER_EXEC_BARE ? REACH_ENVIRONMENT : watched->reach,
+                       watched->name);
 }
 
 static void forget(struct watched *watched) {
@@ -143,8 +147,10 @@ static void look_at(struct watched *watched, enum roster_state state, const char
         memcpy(watched->name, stat.name, ROSTER_NAME);
     if (state != ROSTER_EXEC)
         watched->exec_ms = 0;
-    else if (!watched->exec_ms)
+    else if (!watched->exec_ms) {
         watched->exec_ms = now_ms();
+        watched->reach = reach_of_process(watched->pid);
+    }
 }
 
 /* False: it is not one of ours, whoever has written it there. */
@@ -250,7 +256,7 @@ static void judge_unknown(struct processes *processes, const siginfo_t *child) {
     const int pid = child->si_pid;
     if (child->si_code == CLD_EXITED && !roster_has_heard(processes->roster, pid) && !was_heard(processes, pid) &&
         read_stat(pid, &stat) && !stat.never_execed && !has_other_id(pid))
-        note_unreached(processes, pid, stat.name);
+        note_unreached(processes, pid, REACH_UNSET, stat.name);
 }
 
 bool processes_reap(struct processes *processes) {

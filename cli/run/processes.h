@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "pure/event.h"
 #include "pure/roster.h"
 
 /* A process that ended without having told of it. */
@@ -23,11 +24,13 @@ struct death {
 struct watched {
     int pid, pidfd;
     char name[ROSTER_NAME];
-    uint64_t exec_ms; /* when it was first seen as a new program that has not been heard of; 0: it is none */
+    enum event_reach reach; /* why a new program may not be heard of */
+    uint64_t exec_ms;       /* when it was first seen as a new program that has not been heard of; 0: it is none */
 };
 
 struct unreached {
     int pid;
+    enum event_reach reach;
     char name[ROSTER_NAME];
 };
 enum { UNREACHED_MAX = 1024 };

@@ -136,3 +136,44 @@ const char *reach_obstacle(const char *path, char *program, size_t size) {
     }
     return NULL;
 }
+
+/* Go's linker leaves a section of that name in every program that it makes. */
+static bool is_go(int fd, const Elf64_Ehdr *header) {
+    enum { SECTIONS_MAX = 256, NAMES_SIZE = 8192 };
+    static char names[NAMES_SIZE];
+    Elf64_Shdr section;
+    const off_t at = (off_t)(header->e_shoff + (Elf64_Off)header->e_shstrndx * header->e_shentsize);
+    if (header->e_shnum == 0 || header->e_shnum > SECTIONS_MAX ||
+        pread(fd, &section, sizeof section, at) != sizeof section)
+        return false;
+    const size_t size = section.sh_size < NAMES_SIZE ? section.sh_size : NAMES_SIZE;
+    const ssize_t got = pread(fd, names, size, (off_t)section.sh_offset);
+    return got > 0 && memmem(names, (size_t)got, ".go.buildinfo", sizeof ".go.buildinfo") != NULL;
+}
+
+static enum event_reach reach_of_file(int fd) {
+    Elf64_Ehdr header;
+    char loader[PATH_SIZE];
+    if (pread(fd, &header, sizeof header, 0) != sizeof header || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
+        return REACH_UNSET;
+    if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != MACHINE_ELF)
+        return REACH_ARCHITECTURE;
+    if (is_go(fd, &header))
+        return REACH_GO;
+    if (!loader_of(fd, &header, loader, sizeof loader))
+        return REACH_STATIC;
+    const char *slash = strrchr(loader, '/');
+    if (strcmp(slash ? slash + 1 : loader, MACHINE_LOADER) != 0)
+        return REACH_OTHER_LIBC;
+    return privilege_of(fd) ? REACH_SET_UID : REACH_ENVIRONMENT;
+}
+
+enum event_reach reach_of_process(int pid) {
+    char path[32];
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const enum event_reach reach = fd < 0 ? REACH_UNSET : reach_of_file(fd);
+    if (fd >= 0)
+        close(fd);
+    return reach;
+}

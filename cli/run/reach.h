@@ -5,8 +5,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "pure/event.h"
+
 /* The file that execvp() would run, in path; false: there is none (errno as execvp()'s). */
 bool reach_find(const char *name, char *path, size_t size);
+
+/*
+ * Why the library is not in the program of that process, or does not see its calls: by its file, while the process is
+ * there. REACH_UNSET: nothing of the file tells.
+ */
+enum event_reach reach_of_process(int pid);
 
 /* NULL, or why the library cannot be in the program at path; for a script, in its interpreter (program says which). */
 const char *reach_obstacle(const char *path, char *program, size_t size);

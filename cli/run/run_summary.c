@@ -69,7 +69,6 @@ static bool has_events(int pid, const void *context) {
 }
 
 static void log_findings(struct drain *drain, const struct analysis *analysis) {
-    drain->each = NULL;
     for (const struct finding *finding = analysis_findings(analysis); finding; finding = finding->next) {
         struct finding_lists lists;
         struct event event;
@@ -105,6 +104,9 @@ bool run_summary_end(struct drain *drain, const struct run_options *options, con
     }
     rule_tally_say(&account->rules);
     unreached_say(processes, has_events, account);
+    drain->each = NULL; /* the account is closed */
+    if (drain->json)
+        unreached_log(processes, has_events, account, drain);
     log_findings(drain, analysis);
     rule_tally_free(&account->rules);
     free(account->seen);

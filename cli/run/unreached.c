@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "kernel/clock.h"
 #include "terminal/say.h"
 
 enum { NAMES_MAX = 64 };
@@ -40,4 +41,20 @@ void unreached_say(const struct processes *processes, bool (*has_events)(int pid
             program->first->name, program->first->pid, program->count > 1 ? " and others" : "");
     if (more)
         say("closetrace: %u more processes ran without the library", more);
+}
+
+void unreached_log(const struct processes *processes, bool (*has_events)(int pid, const void *context),
+                   const void *context, struct drain *drain) {
+    for (unsigned i = 0; i < processes->unreached_count; i++) {
+        const struct unreached *unreached = &processes->unreached[i];
+        struct event event;
+        if (has_events(unreached->pid, context))
+            continue;
+        event_init(&event, OP_UNSEEN);
+        event.time_us = clock_now();
+        event.pid = event.tid = unreached->pid;
+        event.reach = unreached->reach;
+        memcpy(event.comm, unreached->name, strnlen(unreached->name, COMM_SIZE));
+        drain_event(drain, &event);
+    }
 }

@@ -202,13 +202,25 @@ static void summary(const struct analysis *analysis, FILE *out) {
     say_number(&object, "findings", totals.findings);
     say_number(&object, "possible", totals.possible);
     say_number(&object, "notes", totals.notes);
+    say_number(&object, "unseen", totals.unseen);
     say_number(&object, "events", totals.events);
     say_number(&object, "lost", totals.lost);
     finish(&object, out);
 }
 
+static void unseen_line(const struct unseen *unseen, FILE *out) {
+    struct object object;
+    begin(&object, "unseen");
+    say_number(&object, "pid", (uint64_t)unseen->pid);
+    say_comm(&object, unseen->comm);
+    say_text(&object, "reach", reach_name(unseen->reach));
+    finish(&object, out);
+}
+
 void report_json(const struct analysis *analysis, FILE *out) {
     summary(analysis, out);
+    for (const struct unseen *unseen = analysis_unseen(analysis); unseen; unseen = unseen->next)
+        unseen_line(unseen, out);
     for (const struct finding *finding = analysis_findings(analysis); finding; finding = finding->next)
         finding_line(finding, out);
     for (const struct endpoint *endpoint = analysis_endpoints(analysis); endpoint; endpoint = endpoint->next)

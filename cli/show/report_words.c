@@ -117,6 +117,39 @@ uint64_t findings_print(const struct analysis *analysis, FILE *out, const struct
     return left_out;
 }
 
+static const char *why_unseen(enum event_reach reach) {
+    switch (reach) {
+    case REACH_STATIC:
+        return " (statically linked)";
+    case REACH_GO:
+        return " (a Go program)";
+    case REACH_OTHER_LIBC:
+        return " (another libc)";
+    case REACH_SET_UID:
+        return " (it ran with privileges of another)";
+    case REACH_ENVIRONMENT:
+        return " (its environment had no LD_PRELOAD)";
+    case REACH_ARCHITECTURE:
+        return " (another architecture)";
+    default:
+        return "";
+    }
+}
+
+void unseen_print(const struct analysis *analysis, FILE *out) {
+    const uint64_t count = analysis_totals(analysis).unseen;
+    uint64_t named = 0;
+    for (const struct unseen *unseen = analysis_unseen(analysis); unseen; unseen = unseen->next, named++) {
+        char comm[COMM_SIZE + 1];
+        snprintf(comm, sizeof comm, "%.*s", COMM_SIZE, unseen->comm);
+        fputs("not seen: ", out);
+        print_safely(out, comm, 0);
+        fprintf(out, ", process %d%s: what it did is not in the trace\n", unseen->pid, why_unseen(unseen->reach));
+    }
+    if (count > named)
+        fprintf(out, "not seen: %llu more processes\n", (unsigned long long)(count - named));
+}
+
 static void count_print(FILE *out, const char *before, uint64_t count, const char *one, const char *many) {
     fprintf(out, "%s%llu %s", before, (unsigned long long)count, count == 1 ? one : many);
 }

@@ -31,6 +31,9 @@ uint64_t findings_print(const struct analysis *analysis, FILE *out, const struct
 /* One line: how many connections, FINs, RSTs, findings. */
 void summary_print(const struct analysis *analysis, FILE *out);
 
+/* A line a process whose calls are not in the trace; nothing where there is none. */
+void unseen_print(const struct analysis *analysis, FILE *out);
+
 /* The table. */
 void connections_print(const struct analysis *analysis, FILE *out, const struct report_style *style);
 

@@ -31,8 +31,9 @@ enum event_op {
     OP_RESET,
     OP_WRITE,
     OP_READ,
-    OP_STATE, /* how it stands, seen without a call */
-    OP_NOW,   /* the same, of what closetrace now looks at */
+    OP_STATE,  /* how it stands, seen without a call */
+    OP_NOW,    /* the same, of what closetrace now looks at */
+    OP_UNSEEN, /* a process whose calls are not in the trace */
     OP_RULE,
     OP_FINDING,
     OP_END,
@@ -66,6 +67,20 @@ enum event_why {
     WHY_OVER,
     WHY_REFUSED,
     WHY_COUNT
+};
+
+/* How a program's calls come into the trace; or why they do not. */
+enum event_reach {
+    REACH_UNSET,
+    REACH_PRELOAD,
+    REACH_SUPERVISED,
+    REACH_STATIC,
+    REACH_GO,
+    REACH_OTHER_LIBC,
+    REACH_SET_UID,
+    REACH_ENVIRONMENT,
+    REACH_ARCHITECTURE,
+    REACH_COUNT
 };
 
 enum event_role { ROLE_UNSET, ROLE_CLIENT, ROLE_SERVER, ROLE_UNKNOWN, ROLE_COUNT };
@@ -193,6 +208,8 @@ struct event {
     const char *injected;     /* the rule's text, or NULL */
     const char *not_injected; /* the text of a rule that could not be carried out, or NULL; and why */
     const char *not_injected_why;
+
+    enum event_reach reach; /* start, unseen */
 
     /* start */
     const char *version;        /* NULL: this one */

@@ -7,12 +7,12 @@
 #define NAME_AT(names, index) ((size_t)(index) < sizeof(names) / sizeof *(names) ? (names)[(size_t)(index)] : NULL)
 
 static const char *const op_names[OP_COUNT] = {
-    [OP_START] = "start", [OP_CONNECT] = "connect",   [OP_ACCEPT] = "accept",   [OP_DUP] = "dup",
-    [OP_FORK] = "fork",   [OP_EXEC] = "exec",         [OP_SEND_FD] = "send_fd", [OP_RECV_FD] = "recv_fd",
-    [OP_CLOSE] = "close", [OP_SHUTDOWN] = "shutdown", [OP_RELEASE] = "release", [OP_EXIT] = "exit",
-    [OP_EOF] = "eof",     [OP_RESET] = "reset",       [OP_WRITE] = "write",     [OP_READ] = "read",
-    [OP_STATE] = "state", [OP_NOW] = "now",           [OP_RULE] = "rule",       [OP_FINDING] = "finding",
-    [OP_END] = "end",
+    [OP_START] = "start",     [OP_CONNECT] = "connect",   [OP_ACCEPT] = "accept",   [OP_DUP] = "dup",
+    [OP_FORK] = "fork",       [OP_EXEC] = "exec",         [OP_SEND_FD] = "send_fd", [OP_RECV_FD] = "recv_fd",
+    [OP_CLOSE] = "close",     [OP_SHUTDOWN] = "shutdown", [OP_RELEASE] = "release", [OP_EXIT] = "exit",
+    [OP_EOF] = "eof",         [OP_RESET] = "reset",       [OP_WRITE] = "write",     [OP_READ] = "read",
+    [OP_STATE] = "state",     [OP_NOW] = "now",           [OP_UNSEEN] = "unseen",   [OP_RULE] = "rule",
+    [OP_FINDING] = "finding", [OP_END] = "end",
 };
 
 static const char *const fin_names[FIN_COUNT] = {
@@ -75,6 +75,13 @@ static const char *const how_names[] = {
 static const char *const sigpipe_names[SIGPIPE_COUNT] = {
     [SIGPIPE_IGNORED] = "ignored", [SIGPIPE_HANDLED] = "handled",       [SIGPIPE_FATAL] = "fatal",
     [SIGPIPE_BLOCKED] = "blocked", [SIGPIPE_SUPPRESSED] = "suppressed",
+};
+
+static const char *const reach_names[REACH_COUNT] = {
+    [REACH_PRELOAD] = "preload",         [REACH_SUPERVISED] = "supervised",
+    [REACH_STATIC] = "static",           [REACH_GO] = "go",
+    [REACH_OTHER_LIBC] = "other-libc",   [REACH_SET_UID] = "set-uid",
+    [REACH_ENVIRONMENT] = "environment", [REACH_ARCHITECTURE] = "architecture",
 };
 
 static const char *const last_names[LAST_COUNT] = {[LAST_READ] = "read", [LAST_WRITE] = "write"};
@@ -254,6 +261,10 @@ const char *how_name(int how) {
 
 const char *sigpipe_name(enum event_sigpipe sigpipe) {
     return NAME_AT(sigpipe_names, sigpipe);
+}
+
+const char *reach_name(enum event_reach reach) {
+    return NAME_AT(reach_names, reach);
 }
 
 const char *last_name(enum event_last last) {

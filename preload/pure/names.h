@@ -15,6 +15,7 @@ const char *state_name(enum tcp_state state);         /* "ESTABLISHED" */
 const char *how_name(int how);                        /* "SHUT_WR" */
 const char *sigpipe_name(enum event_sigpipe sigpipe); /* "fatal" */
 const char *last_name(enum event_last last);          /* "read" */
+const char *reach_name(enum event_reach reach);       /* "environment" */
 const char *errno_name(int error);                    /* "EPIPE"; NULL where Linux has none of that number */
 const char *signal_name(int signal);                  /* "SIGPIPE"; NULL where unknown, "SIGRT" for real-time ones */
 

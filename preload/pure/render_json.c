@@ -459,6 +459,8 @@ size_t render_json(const struct event *event, char *buffer, size_t size) {
         end_event(&line, event);
     else if (event->op == OP_FINDING)
         finding_event(&line, event);
+    else if (event->op == OP_UNSEEN)
+        member_plain(&line, HEAD("reach"), reach_name(event->reach));
     else
         socket_event(&line, event);
     line.size = size;

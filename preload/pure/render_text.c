@@ -502,6 +502,31 @@ static void end_words(struct line *line, const struct event *event) {
     line_text(line, event->contradicted == 1 ? " time +++" : " times +++");
 }
 
+static const char *why_unseen(enum event_reach reach) {
+    switch (reach) {
+    case REACH_STATIC:
+        return ": it is statically linked";
+    case REACH_GO:
+        return ": it is a Go program, which makes its system calls itself";
+    case REACH_OTHER_LIBC:
+        return ": its libc is not glibc";
+    case REACH_SET_UID:
+        return ": it runs with privileges of another";
+    case REACH_ENVIRONMENT:
+        return ": its environment had no LD_PRELOAD";
+    case REACH_ARCHITECTURE:
+        return ": it is for another architecture";
+    default:
+        return "";
+    }
+}
+
+static void unseen_words(struct line *line, const struct event *event) {
+    line_text(line, "+++ what it does is not in the trace");
+    line_text(line, why_unseen(event->reach));
+    line_text(line, " +++");
+}
+
 size_t render_text(const struct event *event, const struct text_style *style, char *buffer, size_t size) {
     struct line line;
     line_init(&line, buffer, size);
@@ -513,6 +538,8 @@ size_t render_text(const struct event *event, const struct text_style *style, ch
         rule_words(&line, event);
     else if (event->op == OP_END)
         end_words(&line, event);
+    else if (event->op == OP_UNSEEN)
+        unseen_words(&line, event);
     else if (event->op == OP_FINDING)
         finding_words(&line, event, style);
     else

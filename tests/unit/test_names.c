@@ -38,6 +38,9 @@ static void the_words_of_the_contract(void) {
     CHECK_TEXT(how_name(SHUT_RD), "SHUT_RD");
     CHECK_TEXT(how_name(SHUT_RDWR), "SHUT_RDWR");
     CHECK_TEXT(sigpipe_name(SIGPIPE_FATAL), "fatal");
+    for (int i = 1; i < REACH_COUNT; i++)
+        CHECK(reach_name((enum event_reach)i));
+    CHECK_TEXT(reach_name(REACH_OTHER_LIBC), "other-libc");
     CHECK_TEXT(last_name(LAST_WRITE), "write");
     CHECK(!last_name(LAST_UNSET) && !last_name(LAST_COUNT));
 }
