@@ -838,3 +838,53 @@ EOF
   assert_count 0 '.op == "exit" and .role != "client" and .injected'
   assert_count 1 '.op == "release" and .comm == "closetrace" and .fin == "sent" and .verified'
 }
+
+@test "reach: programs that pass by the library are named, in the trace too; listeners and inherited connections are none" {
+  cat >raw.c <<'EOC'
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static long call(long number, long a, long b, long c) {
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+    return result;
+}
+int main(int argc, char **argv) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argv[1]))};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    long fd = call(SYS_socket, AF_INET, SOCK_STREAM, 0);
+    char byte;
+    if (call(SYS_connect, fd, (long)&to, sizeof to) != 0)
+        return 1;
+    call(SYS_read, fd, (long)&byte, 1); /* until the server has ended it */
+    return argc < 2;
+}
+EOC
+  gcc -O1 -o raw raw.c
+  # The server ends the connection when the command has seen it.
+  cat >server.py <<'EOP'
+import os, socket, subprocess, sys, time
+listener = socket.create_server(("127.0.0.1", 0))
+command = subprocess.Popen([sys.argv[1], "run", "-o", "trace", "./raw", str(listener.getsockname()[1])])
+connection, _ = listener.accept()
+time.sleep(1)  # the command looks after 0.3 s
+connection.close()
+sys.exit(command.wait())
+EOP
+  run -0 --separate-stderr /usr/bin/python3 server.py "$closetrace"
+  [[ $stderr == *'raw (process '*') makes its system calls past the library'* ]]
+  [ "$(jq -r 'select(.op == "unseen") | .comm' trace)" = raw ]
+  "$closetrace" report trace | grep -q '^not seen: raw, process [0-9]*: what it did is not in the trace$'
+  # What it inherits it says when it ends; a listener is no connection yet.
+  run -0 --separate-stderr "$closetrace" run -o trace /usr/bin/python3 -c '
+import os, signal, socket, subprocess, time
+l = socket.create_server(("127.0.0.1", 0)); l.set_inheritable(True)
+p = subprocess.Popen(["/usr/bin/sleep", "9"], close_fds=False)
+time.sleep(0.8)
+p.kill(); p.wait()'
+  [[ $stderr != *'past the library'* ]]
+  run -0 --separate-stderr "$closetrace" run -o trace env -i /usr/bin/true
+  [ "$(jq -r 'select(.op == "unseen") | "\(.comm) \(.reach)"' trace)" = "true environment" ]
+}

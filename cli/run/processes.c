@@ -92,15 +92,23 @@ static int status_of(int pid, int pidfd) {
     return -1;
 }
 
-static void note_unreached(struct processes *processes, int pid, enum event_reach reach, const char *name) {
+static struct unreached *note_unreached(struct processes *processes, int pid, enum event_reach reach,
+                                        const char *name) {
     if (processes->unreached_count == UNREACHED_MAX) {
         processes->unreached_more++;
-        return;
+        return NULL;
     }
     struct unreached *unreached = &processes->unreached[processes->unreached_count++];
     unreached->pid = pid;
     unreached->reach = reach;
     snprintf(unreached->name, sizeof unreached->name, "%s", name);
+    return unreached;
+}
+
+void processes_unreached(struct processes *processes, int pid, enum event_reach reach, const char *name) {
+    struct unreached *unreached = note_unreached(processes, pid, reach, name);
+    if (unreached)
+        unreached->passed_by = true;
 }
 
 static void note_death(struct processes *processes, int pid, int status, const char *name) {
@@ -166,6 +174,8 @@ static bool watch(struct processes *processes, unsigned place, int pid, enum ros
         return false;
     }
     look_at(watched, state, name);
+    if (state == ROSTER_HERE)
+        processes->here(pid, processes->context);
     if (watched->pidfd >= 0)
         epoll_ctl(processes->epoll, EPOLL_CTL_ADD, watched->pidfd, &event);
     else if (gone)
@@ -188,9 +198,12 @@ bool processes_look(struct processes *processes) {
         struct watched *watched = &processes->watched[processes->next];
         if (state == ROSTER_FREE)
             continue;
-        if (watched->pid == pid)
+        if (watched->pid == pid) {
+            const bool is_new = watched->exec_ms && state == ROSTER_HERE;
             look_at(watched, state, name);
-        else if (++new && !watch(processes, processes->next, pid, state, name))
+            if (is_new)
+                processes->here(pid, processes->context);
+        } else if (++new && !watch(processes, processes->next, pid, state, name))
             roster_gone(processes->roster, pid);
     }
     processes->next %= ROSTER_SIZE;

@@ -31,6 +31,7 @@ struct watched {
 struct unreached {
     int pid;
     enum event_reach reach;
+    bool passed_by; /* the library was in it, and was passed by */
     char name[ROSTER_NAME];
 };
 enum { UNREACHED_MAX = 1024 };
@@ -48,6 +49,7 @@ struct processes {
     bool command_ended;
     int command_status;                                     /* as waitpid() gives it */
     void (*died)(const struct death *death, void *context); /* without a word */
+    void (*here)(int pid, void *context);                   /* a program with the library in it */
     void (*gone)(int pid, void *context);                   /* in whatever way, after that */
     void *context;
 };
@@ -60,6 +62,9 @@ bool processes_look(struct processes *processes);
 
 /* The process has asked at the join socket: the library is in it. */
 void processes_heard(struct processes *processes, int pid);
+
+/* What the program did is not in the trace, though the library may be in it. */
+void processes_unreached(struct processes *processes, int pid, enum event_reach reach, const char *name);
 
 /* The pidfd of that place is readable. */
 void processes_ended(struct processes *processes, unsigned place);

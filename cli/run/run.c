@@ -16,6 +16,7 @@
 
 #include "arch/machine.h"
 #include "exit_status.h"
+#include "blind.h"
 #include "drain.h"
 #include "killed.h"
 #include "join_socket.h"
@@ -238,6 +239,7 @@ static void follow(struct run *run) {
         pass_on_look(&run->pass_on, run->processes.command_ended);
         join_socket_serve(&run->join, FROM_JOIN); /* who has asked, before who has ended */
         others_came = processes_look(&run->processes);
+        blind_look();
         bytes = drain_ring(&run->drain, &run->host.session->ring, false);
         for (int i = 0; i < count; i++) {
             if (events[i].data.u64 == FROM_SIGNALS)
@@ -260,6 +262,11 @@ static void died(const struct death *death, void *context) {
     drain_ring(&run->drain, &run->host.session->ring, false);
     killed_report(death, &run->drain);
     drain_flush(&run->drain);
+}
+
+static void here(int pid, void *context) {
+    (void)context;
+    blind_begin(pid);
 }
 
 static void gone(int pid, void *context) {
@@ -331,6 +338,7 @@ int command_run(int argc, char **argv) {
     killed_begin(run.host.session);
     parking_begin(run.host.session, &run.drain);
     run.processes.died = died;
+    run.processes.here = here;
     run.processes.gone = gone;
     run.processes.context = &run;
     if (!set_environment(&run))
@@ -343,6 +351,8 @@ int command_run(int argc, char **argv) {
     follow(&run);
     session_host_end(&run.host);
     finish_trace(&run);
+    if (!run_options_filter(&run.options))
+        blind_end(&run.processes);
     const bool found = run_summary_end(&run.drain, &run.options, &run.processes);
     finish_trace(&run);
     tell_what_was_missed(&run);

@@ -356,3 +356,7 @@ enum options_result run_options_read(int argc, char **argv, struct run_options *
         options->json = options->output != NULL;
     return check_settings(options) ? OPTIONS_RUN : OPTIONS_WRONG;
 }
+
+bool run_options_filter(const struct run_options *options) {
+    return run_options_get(options, "CLOSETRACE_TRACE") || run_options_get(options, "CLOSETRACE_ONLY");
+}

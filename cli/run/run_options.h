@@ -33,6 +33,9 @@ void run_options_set(struct run_options *options, const char *name, const char *
 const char *run_option(unsigned i);
 const char *run_expression(unsigned i);
 
+/* Whether not every event is wanted: then a process that has none may have had connections all the same. */
+bool run_options_filter(const struct run_options *options);
+
 const char *run_options_get(const struct run_options *options, const char *name);
 
 #endif

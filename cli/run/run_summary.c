@@ -81,10 +81,6 @@ static void log_findings(struct drain *drain, const struct analysis *analysis) {
     drain_flush(drain);
 }
 
-static bool is_filtered(const struct run_options *options) {
-    return run_options_get(options, "CLOSETRACE_TRACE") || run_options_get(options, "CLOSETRACE_ONLY");
-}
-
 bool run_summary_end(struct drain *drain, const struct run_options *options, const struct processes *processes) {
     struct account *account = drain->each ? drain->context : read_again(options);
     const struct analysis *analysis = account->analysis;
@@ -100,7 +96,7 @@ bool run_summary_end(struct drain *drain, const struct run_options *options, con
         fputs("closetrace: ", stderr);
         summary_print(analysis, stderr);
     } else if (totals.events == 0) {
-        say("closetrace: no TCP socket was seen%s", is_filtered(options) ? " that meets trace= and only=" : "");
+        say("closetrace: no TCP socket was seen%s", run_options_filter(options) ? " that meets trace= and only=" : "");
     }
     rule_tally_say(&account->rules);
     unreached_say(processes, has_events, account);
