@@ -424,8 +424,10 @@ __attribute__((noinline)) static void meet_faults(struct call *call) {
 static void await_closers(void) {
     enum { TURNS = 200 };
     const struct timespec moment = {.tv_nsec = 100000};
-    for (int turn = 0; turn < TURNS && atomic_load(&process_counters()->closing) > 0; turn++)
+    for (int turn = 0; turn < TURNS && atomic_load(&process_counters()->closing) > 0; turn++) {
+        STOP("leaving: awaits who closes");
         probe(SYS_nanosleep, (long)&moment, 0, 0, 0, 0, 0);
+    }
 }
 
 /* The thread that tells of the end; below 0: it has told. */
@@ -435,8 +437,11 @@ static atomic_int teller;
 static void await_teller(void) {
     enum { TURNS = 1000 };
     const struct timespec moment = {.tv_nsec = 1000000};
-    for (int turn = 0; turn < TURNS && atomic_load(&teller) > 0 && atomic_load(&teller) != process_thread_id(); turn++)
+    for (int turn = 0; turn < TURNS && atomic_load(&teller) > 0 && atomic_load(&teller) != process_thread_id();
+         turn++) {
+        STOP("leaving: awaits who tells");
         probe(SYS_nanosleep, (long)&moment, 0, 0, 0, 0, 0);
+    }
 }
 
 static void tell_of_end(const struct call *call, int status) {

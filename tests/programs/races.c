@@ -240,7 +240,8 @@ static int play_end_meanwhile(char **arguments) {
     (void)arguments;
     pair = make_pair();
     stops_open();
-    struct stop *closer = stop_arm("closing: closed, not settled", "A"), *end = stop_arm("leaving: begun", "main");
+    struct stop *closer = stop_arm("closing: closed, not settled", "A"),
+                *end = stop_arm("leaving: awaits who closes", "main");
     pid_t child = MUST(fork());
     if (child == 0) {
         pthread_t thread;
@@ -252,9 +253,8 @@ static int play_end_meanwhile(char **arguments) {
     }
     MUST(close(pair.c));
     stop_await(end);
-    stop_open(end);
-    pause_a_moment();
     stop_open(closer);
+    stop_open(end);
     MUST(waitpid(child, NULL, 0));
     tell_end(pair.s);
     return 0;
@@ -272,7 +272,8 @@ static int play_two_ends(char **arguments) {
     (void)arguments;
     pair = make_pair();
     stops_open();
-    struct stop *first = stop_arm("leaving: left, not counted", "A"), *second = stop_arm("leaving: begun", "main");
+    struct stop *first = stop_arm("leaving: left, not counted", "A"),
+                *second = stop_arm("leaving: awaits who tells", "main");
     pid_t child = MUST(fork());
     if (child == 0) {
         pthread_t thread;
@@ -284,9 +285,8 @@ static int play_two_ends(char **arguments) {
     }
     MUST(close(pair.c));
     stop_await(second);
-    stop_open(second);
-    pause_a_moment();
     stop_open(first);
+    stop_open(second);
     MUST(waitpid(child, NULL, 0));
     tell_end(pair.s);
     return 0;
