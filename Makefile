@@ -97,7 +97,7 @@ $(LIB): $(OBJECTS) $(MAP) $(BUILD)/flags
 # The command shares the pure parts with the library, and looks at the kernel and the ledger with the library's eyes.
 LOOKING = $(patsubst %,$(BUILD)/command/preload/%.o,kernel/clock kernel/elf_symbol kernel/memory kernel/own_fds kernel/process \
           kernel/procfs kernel/regular_file kernel/scratch kernel/seccomp_guard kernel/sock_diag kernel/stop kernel/tcp_socket kernel/thread \
-          kernel/thread_call output/event_socket output/timezone refs/end_claims refs/ledger \
+          kernel/thread_call output/event_socket output/timezone refs/calls_under_way refs/end_claims refs/ledger \
           refs/pending_releases)
 $(COMMAND): $(COMMAND_OBJECTS) $(LOOKING) $(PURE:%=$(BUILD)/command/%.o) $(BUILD)/flags
 	$(say) LD $@

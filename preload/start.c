@@ -13,6 +13,7 @@
 #include "calls/leaving.h"
 #include "faults/fault.h"
 #include "faults/park.h"
+#include "refs/calls_under_way.h"
 #include "refs/fds_in_flight.h"
 #include "refs/ledger.h"
 #include "output/log.h"
@@ -165,6 +166,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     uint32_t seed = settings.seed_given ? settings.seed : random_seed();
     log_start(&settings, seed, (const char *const *)argv, &style);
     flight_start();
+    calls_single_threaded = real_other("__libc_single_threaded");
     release_start(session_memory(SESSION_RELEASE, release_size()));
     ledger_start(session_memory(SESSION_LEDGER, ledger_size()), session_is_open());
     after_fork_start();

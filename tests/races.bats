@@ -150,3 +150,14 @@ together() {
 
 @test "races: the process ends before a thread has told of its close" { race end-meanwhile; }
 @test "races: two threads end the process" { race two-ends; }
+
+@test "races: a call comes back before it is expected to tell of the end" {
+  race call-returns
+  assert_event C op=close fin=withheld why=call-in-progress
+  assert_event C op=release call=close fin=sent
+}
+
+@test "races: a thread that was woken inside its call, and gets no processor, is found" {
+  race call-starved
+  assert_event C op=close fin=withheld why=call-in-progress ".holders[0].tid == $(fact TID)"
+}

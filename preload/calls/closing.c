@@ -242,6 +242,7 @@ static void search_for_holder(const struct closing *closing, uint64_t inode, boo
                               struct diag_answer *answer, struct references *references) {
     enum { ROUNDS = 3 };
     const uint64_t cookie = closing->identity.cookie;
+    const bool from_ledger = references->from_ledger; /* all that have it are ours, or a thread of ours was in a call */
     for (int round = 0; round < ROUNDS && !references_total(references); round++) {
         if (round > 0 || references->from_ledger)
             references_search(inode, cookie, scratch, references);
@@ -251,7 +252,7 @@ static void search_for_holder(const struct closing *closing, uint64_t inode, boo
         struct diag_answer again;
         ask_kernel(closing, scratch, &again);
         references->came_too_late = !is_attached(&again);
-        if (references->came_too_late && ours) {
+        if (references->came_too_late && (ours || from_ledger)) {
             *answer = again;
             nobody_is_left(references);
             return;
@@ -259,7 +260,7 @@ static void search_for_holder(const struct closing *closing, uint64_t inode, boo
         if (references->came_too_late)
             break;
         references_look_closer(cookie, round == ROUNDS - 1, scratch, references);
-        if (references->calls || references->in_flight)
+        if (references->calls || references->in_flight || references->row.leaving)
             return;
     }
     references_prove_one(references);
@@ -279,7 +280,10 @@ static void find_references(const struct closing *closing, bool ours, struct scr
     if (references->known && (!over || !closing->inode))
         return;
     count_others(closing, inode, scratch, references);
-    if (is_attached(answer) && !references_total(references) && !references->row.leaving)
+    bool unknown = is_attached(answer) && !references_total(references) && !references->row.leaving;
+    if (unknown && references->from_ledger)
+        references_look_at_told_calls(closing->identity.cookie, false, references);
+    if (unknown && !references->calls)
         search_for_holder(closing, inode, ours, scratch, answer, references);
     if (is_attached(answer) && only_leavers(references))
         await_leavers(closing, inode, scratch, answer, references);
@@ -436,12 +440,15 @@ static void report_close(struct closing *closing, enum event_op op, long result,
         if (closing->standing.used)
             table_mark_seen(closing->identity.cookie, SEEN_USE); /* another descriptor of this process may be left */
     }
+    STOP("closing: found a call, does not expect it");
     for (unsigned i = 0; i < references.calls; i++)
         release_expect(&closing->identity, references.row.inode, closing->fd, &closing->standing.before,
                        &references.call[i]);
     if (verdict.contradicted || ledger_wrong)
         atomic_fetch_add(&process_counters()->contradicted, 1);
     log_emit(scratch);
+    for (unsigned i = 0; i < references.calls; i++)
+        release_catch_up(&closing->identity, &references.call[i], &closing->call);
 }
 
 /* The call was not made: the descriptor is there still. */

@@ -8,6 +8,7 @@
 #include "kernel/thread.h"
 #include "output/event_socket.h"
 #include "output/log.h"
+#include "refs/blocked_threads.h"
 #include "refs/end_claims.h"
 #include "refs/references.h"
 
@@ -168,6 +169,25 @@ void release_threads_stay(const struct call *call, int error) {
         event_set_result(event, -1, error);
         log_emit(scratch);
     }
+}
+
+/* Of one that is over, and so not found, it is not known whether it is held. */
+static bool has_let_go(const struct diag_answer *answer, const struct holder *holder, struct scratch *scratch) {
+    if (!answer->asked || answer->inode)
+        return false;
+    return answer->found || blocked_thread_has_returned(holder->pid, holder->tid, scratch);
+}
+
+void release_catch_up(const struct identity *identity, const struct holder *holder, const struct call *call) {
+    struct diag_answer answer = {0};
+    struct pending_release pending;
+    OWN_SCRATCH *scratch = scratch_take();
+    if (scratch)
+        diag_look_up(identity, scratch, &answer);
+    if (!scratch || !has_let_go(&answer, holder, scratch))
+        return;
+    for (unsigned at = 0; release_settle(holder->tid, &at, &pending);)
+        report_release(&pending, call, 0, false);
 }
 
 void release_happened(const char *call, const void *caller, long result, bool dead) {

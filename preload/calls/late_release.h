@@ -20,6 +20,12 @@ static inline void release_check(const char *call, const void *caller, long resu
         release_happened(call, caller, result, dead);
 }
 
+/*
+ * That thread is expected to tell of the connection's end since a moment ago: if its call has come back before, it does
+ * not, and this one does.
+ */
+void release_catch_up(const struct identity *identity, const struct holder *holder, const struct call *call);
+
 /* The process ends, or becomes another program, by that call of this thread's: the calls of its others end with it. */
 void release_threads(const struct call *call, bool exec);
 /* It has not become another program. */

@@ -16,6 +16,7 @@ bool transfer_entering(struct traffic *traffic, int fd, const char *name, const 
     traffic->by_stream = false;
     traffic->moves = false;
     traffic->asked = 0;
+    traffic->under_way = NULL;
     traffic->after_fin_us = 0;
     traffic->error_before = error_now();
     traffic->call = call_entering(name, caller);

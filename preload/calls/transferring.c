@@ -101,6 +101,7 @@ static void see_end(struct traffic *traffic) {
 }
 
 void transfer_read(struct traffic *traffic, long result, size_t wanted) {
+    transfer_has_come_back(traffic);
     int error = error_of(result);
     if (result != 0 || wanted > 0)
         table_mark_used(traffic->fd);
@@ -162,6 +163,7 @@ static size_t left_over(long result, int error, size_t wanted) {
 }
 
 void transfer_wrote(struct traffic *traffic, long result, size_t wanted) {
+    transfer_has_come_back(traffic);
     int error = error_of(result);
     /* To flush nothing is no touch, nor is a write of nothing. */
     bool touches = result != 0 || (traffic->by_stream && traffic->moves);

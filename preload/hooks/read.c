@@ -18,6 +18,7 @@
         return real_call;                                                       \
     if (transfer_is_off(&traffic, RULE_READ, &(count), &result))                \
         return result;                                                          \
+    transfer_waits(&traffic);                                                   \
     result = real_call;                                                         \
     transfer_read(&traffic, result, count);                                     \
     return result
@@ -53,6 +54,7 @@ static size_t total(const struct iovec *parts, int count) {
         parts = shorter.parts;                                                  \
         count = shorter.count;                                                  \
     }                                                                           \
+    transfer_waits(&traffic);                                                   \
     result = real_call;                                                         \
     transfer_read(&traffic, result, result == 0 ? total(parts, count) : 1);     \
     return result
@@ -107,6 +109,7 @@ static ssize_t receive_tcp(struct traffic *traffic, struct msghdr *message, int 
     ssize_t result;
     if (transfer_is_off(traffic, RULE_READ, &most, &result))
         return result;
+    transfer_waits(traffic);
     result = traffic->shortened ? receive_short(traffic->fd, message, flags, most)
                                 : REAL(recvmsg)(traffic->fd, message, flags);
     transfer_read(traffic, result, result == 0 ? total(message->msg_iov, (int)message->msg_iovlen) : 1);
@@ -129,6 +132,8 @@ HOOKED int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
     ssize_t instead;
     if (tcp && transfer_is_off(&traffic, RULE_READ, NULL, &instead))
         return (int)instead;
+    if (tcp)
+        transfer_waits(&traffic);
     int result = REAL(recvmmsg)(fd, messages, count, flags, timeout);
     if (tcp) {
         /* The peer's end is a message of no bytes. */

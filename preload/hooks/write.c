@@ -25,8 +25,9 @@
  */
 enum { MOST_AT_ONCE = 0x7ffff000 };
 
-/* Flags for a call whose SIGPIPE is ours to raise, if the program wanted one. */
+/* Flags for the call, which comes next, and whose SIGPIPE is ours to raise, if the program wanted one. */
 static int without_sigpipe(struct traffic *traffic, int flags) {
+    transfer_waits(traffic);
     traffic->may_raise = !(flags & MSG_NOSIGNAL) && !sandbox_up;
     return traffic->may_raise ? flags | MSG_NOSIGNAL : flags;
 }
@@ -69,6 +70,7 @@ static ssize_t send_parts(struct traffic *traffic, int fd, const struct iovec *p
     size_t length = length_of(parts, (size_t)count, result);
     if (result == -1 && transfer_blames_connection(error_of(result)) && length == 0) {
         error_set(saved);
+        transfer_has_come_back(traffic);
         return 0;
     }
     transfer_wrote(traffic, result, length);

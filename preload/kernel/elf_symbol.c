@@ -70,7 +70,7 @@ static bool is_version(const struct elf_object *object, uint32_t i, const char *
 static bool is_function(const Elf64_Sym *symbol) {
     unsigned type = ELF64_ST_TYPE(symbol->st_info);
     return symbol->st_shndx != SHN_UNDEF && symbol->st_value != 0 &&
-           (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE);
+           (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_OBJECT || type == STT_NOTYPE);
 }
 
 static bool is_it(const struct elf_object *object, uint32_t i, const char *name, const char *version) {

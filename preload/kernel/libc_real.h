@@ -52,7 +52,7 @@ bool real_writes_are_libc(void);
 /* One of them. Never NULL: what libc has not got is the kernel's call, or fails with ENOSYS. */
 void *real_find(enum real_symbol symbol);
 
-/* A function of libc's, or the loader's, that is not wrapped and not there in every version. NULL: not in this one. */
+/* A function of libc's, or the loader's, or a variable, that is not there in every version. NULL: not in this one. */
 void *real_other(const char *name);
 
 #define REAL(symbol) \

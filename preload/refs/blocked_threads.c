@@ -5,6 +5,7 @@
 
 #include "kernel/process.h"
 #include "kernel/procfs.h"
+#include "calls_under_way.h"
 #include "pending_releases.h"
 #include "kernel/seccomp_guard.h"
 #include "kernel/thread_call.h"
@@ -35,12 +36,21 @@ static bool wants(uint64_t number, void *context) {
     return is_wanted(context, number);
 }
 
-/* running: set where that cannot be seen, because the thread is at work. */
+/*
+ * running: set where that cannot be seen, because the thread is at work, and has not told. One of ours that is in no
+ * call has none to tell of.
+ */
 static const char *call_of_thread(struct wanted *wanted, int tid, struct scratch *scratch, bool *running) {
+    bool tells = false;
     struct thread_call call;
     const enum thread_seen seen = thread_call_of(wanted->pid, tid, scratch, &call);
-    *running = *running || seen == THREAD_RUNS;
-    return seen == THREAD_IN_CALL ? thread_call_keeps(&call, wanted->pid, wants, wanted) : NULL;
+    if (seen == THREAD_IN_CALL)
+        return thread_call_keeps(&call, wanted->pid, wants, wanted);
+    if (seen != THREAD_RUNS)
+        return NULL;
+    const char *name = call_under_way_of(wanted->pid, tid, wanted->cookie, wants, wanted, &tells);
+    *running = *running || !tells;
+    return name;
 }
 
 /* Threads that were found. */
@@ -102,6 +112,28 @@ unsigned blocked_threads_known(uint64_t cookie, bool ends, struct scratch *scrat
     return threads.count;
 }
 
+static void add_told(const struct holder *holder, uint64_t cookie, struct threads *threads) {
+    bool is_self = holder->tid == process_thread_id();
+    if (is_self || holder->pid == threads->but || is_listed(threads, holder->tid) ||
+        release_is_other(holder->tid, cookie))
+        return;
+    threads->list[threads->count] = *holder;
+    proc_comm(holder->pid, holder->tid, threads->list[threads->count++].comm);
+}
+
+unsigned blocked_threads_told(uint64_t cookie, bool ends, struct holder *list, unsigned max) {
+    struct threads threads = {.list = list, .max = max, .but = ends ? process_id() : 0};
+    struct release_place place = {0};
+    struct holder holder;
+    for (unsigned at = 0; threads.count < max && call_under_way_next(cookie, &at, &holder);)
+        add_told(&holder, cookie, &threads);
+    while (threads.count < max && release_next_place(cookie, &place))
+        for (unsigned at = 0; threads.count < max && call_under_way_next_on_set(place.pid, place.fd, &at, &holder);)
+            if (release_closed_at(place.pid, place.fd) == cookie)
+                add_told(&holder, cookie, &threads);
+    return threads.count;
+}
+
 static void search_among_relatives(uint64_t cookie, struct scratch *scratch, struct threads *threads) {
     int self = process_id();
     struct listing processes;
@@ -138,4 +170,19 @@ unsigned blocked_threads_of(uint64_t cookie, struct scratch *scratch, struct hol
     if (!threads.count)
         search_among_relatives(cookie, scratch, &threads);
     return threads.count;
+}
+
+static bool wants_none(uint64_t number, void *context) {
+    (void)number;
+    (void)context;
+    return false;
+}
+
+bool blocked_thread_has_returned(int pid, int tid, struct scratch *scratch) {
+    struct thread_call call;
+    bool tells = false;
+    enum thread_seen seen = thread_call_of(pid, tid, scratch, &call);
+    if (seen == THREAD_RUNS)
+        call_under_way_of(pid, tid, 0, wants_none, NULL, &tells);
+    return seen != THREAD_IN_CALL && !tells;
 }

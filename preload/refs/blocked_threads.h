@@ -18,4 +18,10 @@ unsigned blocked_threads_of(uint64_t cookie, struct scratch *scratch, struct hol
 /* Only those on a number that was the connection's and is not in use again; ends: none of this process's threads. */
 unsigned blocked_threads_known(uint64_t cookie, bool ends, struct scratch *scratch, struct holder *list, unsigned max);
 
+/* Only those that have told so themselves: what /proc would have to be read for costs next to nothing then. */
+unsigned blocked_threads_told(uint64_t cookie, bool ends, struct holder *list, unsigned max);
+
+/* It is in no call any more, as far as can be seen. */
+bool blocked_thread_has_returned(int pid, int tid, struct scratch *scratch);
+
 #endif

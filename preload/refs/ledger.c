@@ -326,16 +326,20 @@ static bool is_ending(uint32_t who) {
     return who_at(who & (PLACES - 1), entry) == who && ((uint32_t)entry & ENDING);
 }
 
+bool ledger_is_ending(int pid) {
+    for (uint32_t place = 1; ledger && place < PLACES; place++)
+        if ((uint32_t)atomic_load(&ledger->places[place]) == ((uint32_t)pid | ENDING))
+            return true;
+    return false;
+}
+
 bool ledger_is_leaving(uint64_t cookie, int pid, int fd) {
     struct ledger_cursor cursor = {0};
     struct ledger_reference it = {0};
     while (ledger_next(cookie, &cursor, &it))
         if (it.pid == pid && it.fd == fd)
             return it.leaving;
-    for (uint32_t place = 1; ledger && place < PLACES; place++)
-        if ((uint32_t)atomic_load(&ledger->places[place]) == ((uint32_t)pid | ENDING))
-            return true;
-    return false;
+    return ledger_is_ending(pid);
 }
 
 static bool give_place(uint32_t place, uint64_t entry, uint32_t pid) {

@@ -60,6 +60,7 @@ void ledger_end(bool ending);
 
 /* Whether that descriptor of that process, which has been found, is about to be given up. */
 bool ledger_is_leaving(uint64_t cookie, int pid, int fd);
+bool ledger_is_ending(int pid);
 
 /* How many references it has, without those that are leaving. False: the ledger does not answer for this socket. */
 bool ledger_count(uint64_t cookie, unsigned *count);

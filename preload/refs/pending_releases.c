@@ -1,5 +1,6 @@
 #include "pending_releases.h"
 
+#include "calls_under_way.h"
 #include "end_claims.h"
 #include "kernel/process.h"
 
@@ -23,20 +24,22 @@ struct expectations {
     struct expectation list[EXPECTED_MAX];
     _Atomic uint64_t turns;
     struct closed closed[CLOSED_MAX]; /* a ring: the place of turn n is n % CLOSED_MAX */
-};
+} __attribute__((aligned(64)));       /* and what stands behind it */
 
 static _Atomic int nothing;
 _Atomic int *release_expected = &nothing;
 static struct expectations *expectations;
 
-/* The claims stand behind. */
+/* The claims stand behind, and the calls under way. */
 size_t release_size(void) {
-    return sizeof *expectations + claims_size();
+    return sizeof *expectations + claims_size() + calls_under_way_size();
 }
 
 void release_start(void *memory) {
     expectations = memory;
-    claims_start(expectations ? expectations + 1 : NULL);
+    unsigned char *behind = expectations ? (unsigned char *)(expectations + 1) : NULL;
+    claims_start(behind);
+    calls_under_way_start(behind ? behind + claims_size() : NULL);
     if (expectations)
         release_expected = &expectations->count;
     if (expectations)

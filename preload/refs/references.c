@@ -140,10 +140,22 @@ void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct
     references->in_flight = in_flight(cookie, scratch, &references->partial);
 }
 
+/* A thread of a process that is about to end keeps nothing longer than that does. */
+static void leave_out_ending(struct references *references) {
+    unsigned kept = 0;
+    for (unsigned i = 0; i < references->calls; i++)
+        if (ledger_is_ending(references->call[i].pid))
+            references->row.leaving++;
+        else
+            references->call[kept++] = references->call[i];
+    references->calls = kept;
+}
+
 void references_look_closer(uint64_t cookie, bool guess, struct scratch *scratch, struct references *references) {
     bool unreadable = false;
     references->calls = blocked_threads_of(cookie, scratch, references->call, CALLS_SHOWN);
-    if (references->calls || !guess)
+    leave_out_ending(references);
+    if (references->calls || references->row.leaving || !guess)
         return;
     /* Into a queue that only garbage collection will purge. */
     bool sent = flight_any() && flight_next_queue(cookie, 0) != 0;
@@ -153,9 +165,18 @@ void references_look_closer(uint64_t cookie, bool guess, struct scratch *scratch
     references->partial = references->partial || unreadable || references->in_flight;
 }
 
+void references_look_at_told_calls(uint64_t cookie, bool ends, struct references *references) {
+    references->calls = blocked_threads_told(cookie, ends, references->call, CALLS_SHOWN);
+    leave_out_ending(references);
+}
+
 void references_look_at_calls(uint64_t cookie, bool ends, struct scratch *scratch, struct references *references) {
-    if (references->known && !references->row.descriptors && (ends || references->in_flight))
-        references->calls = blocked_threads_known(cookie, ends, scratch, references->call, CALLS_SHOWN);
+    if (!references->known || references->row.descriptors || (!ends && !references->in_flight))
+        return;
+    references->calls = blocked_threads_known(cookie, ends, scratch, references->call, CALLS_SHOWN);
+    if (!references->calls)
+        references->calls = blocked_threads_told(cookie, ends, references->call, CALLS_SHOWN);
+    leave_out_ending(references);
 }
 
 void references_leave_out(struct references *references, int fd) {

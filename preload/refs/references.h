@@ -58,6 +58,9 @@ void references_look_closer(uint64_t cookie, bool guess, struct scratch *scratch
  * go, and the kernel cannot be asked, so that they count where nothing else is left.
  */
 void references_look_at_calls(uint64_t cookie, bool ends, struct scratch *scratch, struct references *references);
+/* The kernel says that something refers to it, and there is no descriptor: those threads that have told of their calls.
+ */
+void references_look_at_told_calls(uint64_t cookie, bool ends, struct references *references);
 
 /*
  * Our own fd was just closed. If it was found all the same, it was closed by a dup2() of the same socket over it: that

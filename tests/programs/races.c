@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -292,6 +293,104 @@ static int play_two_ends(char **arguments) {
     return 0;
 }
 
+/* ---- a thread inside a call on the socket ---- */
+
+static _Atomic int reader_tid;
+
+static void *read_one(void *unused) {
+    char byte;
+    (void)unused;
+    stops_name_thread("reader");
+    reader_tid = (int)syscall(SYS_gettid);
+    recv(pair.c, &byte, 1, 0);
+    return NULL;
+}
+
+static bool sleeps_in_call(int tid) {
+    char path[64], text[64] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
+    int fd = MUST(open(path, O_RDONLY | O_CLOEXEC));
+    ssize_t length = read(fd, text, sizeof text - 1);
+    MUST(close(fd));
+    return length > 0 && text[0] != 'r';
+}
+
+/* The call comes back when A has found the thread in it, and before A has said that it is expected to tell. */
+static int play_call_returns(char **arguments) {
+    pthread_t reader, closer;
+    (void)arguments;
+    pair = make_pair();
+    stops_open();
+    struct stop *stop = stop_arm("closing: found a call, does not expect it", "A");
+    EXPECT(pthread_create(&reader, NULL, read_one, NULL) == 0);
+    WAIT_UNTIL(reader_tid && sleeps_in_call(reader_tid));
+    EXPECT(pthread_create(&closer, NULL, play_thread, "close") == 0);
+    stop_await(stop);
+    send_bytes(pair.s, 1);
+    EXPECT(pthread_join(reader, NULL) == 0);
+    stop_open(stop);
+    EXPECT(pthread_join(closer, NULL) == 0);
+    tell_end(pair.s);
+    return 0;
+}
+
+static volatile bool spins = true;
+
+static void *spin(void *unused) {
+    while (spins)
+        ;
+    return unused;
+}
+
+static void run_on(pthread_t thread, int cpu, int policy) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    EXPECT(pthread_setaffinity_np(thread, sizeof set, &set) == 0);
+    EXPECT(pthread_setschedparam(thread, policy, &(struct sched_param){0}) == 0);
+}
+
+/* Two processors that this process may use. */
+static void find_processors(int found[2]) {
+    cpu_set_t set;
+    int count = 0;
+    MUST(sched_getaffinity(0, sizeof set, &set));
+    for (int cpu = 0; cpu < CPU_SETSIZE && count < 2; cpu++)
+        if (CPU_ISSET(cpu, &set))
+            found[count++] = cpu;
+    if (count < 2)
+        skip("two processors are needed");
+}
+
+/* A thread was woken inside its call, and gets no processor: the last descriptor is closed meanwhile. */
+static int play_call_starved(char **arguments) {
+    enum { SPINNERS = 8 };
+    pthread_t reader, spinners[SPINNERS];
+    int processors[2];
+    (void)arguments;
+    find_processors(processors);
+    pair = make_pair();
+    run_on(pthread_self(), processors[1], SCHED_OTHER);
+    EXPECT(pthread_create(&reader, NULL, read_one, NULL) == 0);
+    run_on(reader, processors[0], SCHED_IDLE);
+    WAIT_UNTIL(reader_tid && sleeps_in_call(reader_tid));
+    for (int i = 0; i < SPINNERS; i++) {
+        EXPECT(pthread_create(&spinners[i], NULL, spin, NULL) == 0);
+        run_on(spinners[i], processors[0], SCHED_OTHER);
+    }
+    tell("TID=%d", reader_tid);
+    send_bytes(pair.s, 1);
+    WAIT_UNTIL(!sleeps_in_call(reader_tid));
+    MUST(close(pair.c));
+    spins = false;
+    for (int i = 0; i < SPINNERS; i++)
+        EXPECT(pthread_join(spinners[i], NULL) == 0);
+    EXPECT(pthread_join(reader, NULL) == 0);
+    tell_end(pair.s);
+    return 0;
+}
+
 SCENES({"processes", play_processes}, {"threads", play_threads}, {"number-again", play_number_again},
        {"anothers-number", play_anothers_number}, {"anothers-shutdown", play_anothers_shutdown},
-       {"end-meanwhile", play_end_meanwhile}, {"two-ends", play_two_ends})
+       {"end-meanwhile", play_end_meanwhile}, {"two-ends", play_two_ends}, {"call-returns", play_call_returns},
+       {"call-starved", play_call_starved})
