@@ -9,6 +9,7 @@ setup() {
 # reads KIND: 100,000 lines in five seconds of a processor, where the square takes ten and more
 reads() {
   python3 "$BATS_TEST_DIRNAME/helpers/forge.py" 100000 "$1" >trace
+  # shellcheck disable=SC2094 # the subcommand
   (ulimit -t 5 && exec "$CLOSETRACE" report trace) >report
   grep -q '^100000 connections' report || { tail -n 3 report && false; }
 }

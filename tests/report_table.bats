@@ -30,11 +30,12 @@ closed() {
   printf '"state_before":"%s","state_after":"%s","unread":0,"unsent":0,"sent":5,"received":7,"unacked":0' "$1" "$2"
 }
 
-# row PATTERN: reports the trace on standard input; its one connection's row, blanks squeezed, is that.
+# row PATTERN: reports the trace on standard input; its one connection's row is that: connection, life, sent, received,
+# closed first, the client's end, the server's, references.
 row() {
   cat >trace
   "$CLOSETRACE" report trace >reported
-  row=$(sed -n 2p reported | tr -s ' ')
+  row=$(sed -n '/^CONNECTION /,$p' reported | awk -F '  +' 'NR == 2 { print $1, $5, $6, $7, $4, $2, $3, $8 }')
   # shellcheck disable=SC2053 # a pattern
   [[ $row == $1 ]] || { echo "row: $row" && cat reported && return 1; }
 }
