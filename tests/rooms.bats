@@ -115,3 +115,22 @@ helpers_of() {
 @test "guards: each line of the list names code that is there, and tests that are there" {
   run -0 tests/mutate --check
 }
+
+# in_backquotes PATTERN FILE...: what stands so in the text, each once.
+in_backquotes() {
+  grep -ohE "\`$1" "${@:2}" | tr -d '`()' | sort -u
+}
+
+@test "architecture: each function, file and recipe that it names is there" {
+  local name path
+  while read -r name; do
+    grep -rqE "\b$name\b" preload cli || { echo "there is no $name()" && return 1; }
+  done < <(in_backquotes '[a-z_0-9]+\(\)' docs/architecture.md)
+  while read -r path; do
+    [[ $path == *NAME* || -e $path || -e preload/$path || -e cli/$path ]] || compgen -G "preload/$path.*" >/dev/null ||
+      { echo "there is no $path" && return 1; }
+  done < <(in_backquotes '[a-z_0-9]+/[a-zA-Z_0-9./]+[a-z]`' docs/architecture.md CONTRIBUTING.md)
+  while read -r name; do
+    grep -qix "### ${name//-/ }" CONTRIBUTING.md || { echo "CONTRIBUTING has no recipe: $name" && return 1; }
+  done < <(grep -oE 'CONTRIBUTING.md#[a-z-]+' docs/architecture.md | cut -d'#' -f2)
+}
