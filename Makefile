@@ -163,7 +163,7 @@ stops:
 $(BUILD)/tests/programs/%: tests/programs/%.c $(BUILD)/flags
 	$(say) CC $<
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(LDLIBS)
+	$(Q)$(CC) $(COMMON) -include preload/kernel/older_functions.h -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(LDLIBS)
 
 $(BUILD)/examples/%: examples/%.c $(BUILD)/flags
 	$(say) CC $<

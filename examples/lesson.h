@@ -26,6 +26,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kernel/older_functions.h"
+
 enum { LIMIT_MS = 10000, MY_TURN = 8, YOUR_TURN = 9 };
 
 #define LESSON static inline __attribute__((unused))

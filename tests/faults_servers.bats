@@ -4,6 +4,7 @@
 
 load helpers/netns
 load helpers/log
+load helpers/nginx
 
 setup() {
   netns_create NETNS
@@ -174,7 +175,8 @@ http {
   server { listen 127.0.0.1:8008; root $PLACE/www; }
 }
 END
-  RULES=write:then=RST:when=3:role=server serve 8008 nginx -e "$PLACE/nginx.log" -c "$PLACE/nginx"
+  # shellcheck disable=SC2046 # words
+  RULES=write:then=RST:when=3:role=server serve 8008 nginx $(nginx_log "$PLACE/nginx.log") -c "$PLACE/nginx"
   bare curl -sS -o /dev/null http://127.0.0.1:8008/large
   [ "$status" = 56 ]
   [[ $output == *'Connection reset by peer'* ]]

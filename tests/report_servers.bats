@@ -5,6 +5,7 @@
 
 load helpers/servers
 load helpers/redis
+load helpers/nginx
 
 CLOSETRACE=${CLOSETRACE:-$BATS_TEST_DIRNAME/../closetrace}
 
@@ -98,7 +99,8 @@ connection.close()
 PYTHON
   local back=$!
   until_true listens 8081
-  serve nginx 8080 /usr/sbin/nginx -c "$WORK/conf" -e stderr
+  # shellcheck disable=SC2046 # words
+  serve nginx 8080 /usr/sbin/nginx -c "$WORK/conf" $(nginx_log stderr)
   client >"$PLACE/answer" <<'PYTHON'
 import socket
 
