@@ -171,6 +171,8 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/flags
 	$(Q)$(CC) $(COMMON) -MMD -MP -MT $@ -MF $@.d $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $< $(LDLIBS)
 
 $(BUILD)/tests/programs/safety_output: LDLIBS += -lutil
+$(BUILD)/tests/programs/scanf: LDLIBS += -ldl
+$(BUILD)/tests/programs/safety_children: LDLIBS += -lrt
 $(BUILD)/tests/programs/safety_strangers: CFLAGS += -fno-stack-protector -Wl,-z,now
 $(BUILD)/tests/programs/safety_sandbox: LDLIBS += -lseccomp
 

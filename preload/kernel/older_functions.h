@@ -27,7 +27,12 @@ static inline int pidfd_getfd(int pidfd, int fd, unsigned flags) {
 #endif
 
 #if !__GLIBC_PREREQ(2, 34)
+#include <spawn.h>
 #include <unistd.h>
+
+static inline pid_t _Fork(void) {
+    return fork();
+}
 
 static inline int close_range(unsigned first, unsigned last, int flags) {
     return (int)syscall(SYS_close_range, first, last, flags);
@@ -35,6 +40,14 @@ static inline int close_range(unsigned first, unsigned last, int flags) {
 
 static inline void closefrom(int lowest) {
     close_range((unsigned)lowest, ~0U, 0);
+}
+
+static inline int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int lowest) {
+    enum { HIGHEST = 255 };
+    int error = 0;
+    for (int fd = lowest; !error && fd <= HIGHEST; fd++)
+        error = posix_spawn_file_actions_addclose(actions, fd);
+    return error;
 }
 
 static inline int execveat(int directory, const char *path, char *const argv[], char *const environment[], int flags) {

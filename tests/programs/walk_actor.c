@@ -634,7 +634,7 @@ static void do_spawn(struct command *c) {
     char *arguments[] = {self_path, (char *)driver_path, NULL};
     pid_t child = -1;
     volatile long long t0 = now_ns();
-    int error = 0;
+    volatile int error = 0;
     if (!strcmp(v, "vfork")) {
         child = vfork(); // NOLINT(clang-analyzer-security.insecureAPI.vfork)
         if (child == 0) {
