@@ -189,6 +189,16 @@ assert_dozen() {
   assert_wire C fin=1 rst=0
 }
 
+@test "exec: tries along PATH that fail are not told of, in whichever environment it is" {
+  local whose
+  for whose in own "the new program's"; do
+    scene process exec-along-path "$whose"
+    assert_events 1 C op=exec
+    assert_event C op=exec fin=sent verified=false refs=1-0 ret=null
+    assert_verdicts C sent
+  done
+}
+
 @test "exec: one that fails takes its verdict back" {
   scene process exec-fails
   assert_event C op=exec fin=sent verified=false refs=1-0 '.ret != -1'

@@ -4,11 +4,12 @@
 #include <unistd.h>
 
 #include "hook.h"
+#include "kernel/program_path.h"
 #include "output/log.h"
 #include "session/session.h"
 #include "calls/leaving.h"
 
-static struct call exec_entering(const char *name, const char *path, char *const environment[], const void *caller) {
+static struct call exec_begins(const char *name, const char *path, char *const environment[], const void *caller) {
     struct call call = {0};
     if (table_on) {
         call = call_entering(name, caller);
@@ -16,6 +17,13 @@ static struct call exec_entering(const char *name, const char *path, char *const
         session_exec(path, environment);
     }
     return call;
+}
+
+/* One of the tries along PATH that are bound to fail is not told of: nothing is given up by it. */
+static struct call exec_entering(const char *name, const char *path, char *const environment[], const void *caller) {
+    if (table_end() > 0 && program_is_missing_in_path(path, environment))
+        return (struct call){0};
+    return exec_begins(name, path, environment, caller);
 }
 
 /* An exec that comes back has failed. */
@@ -48,12 +56,12 @@ HOOKED int execvpe(const char *file, char *const argv[], char *const environment
 }
 
 HOOKED int fexecve(int fd, char *const argv[], char *const environment[]) {
-    struct call call = exec_entering("fexecve", NULL, environment, CALLER);
+    struct call call = exec_begins("fexecve", NULL, environment, CALLER);
     return exec_failed(&call, REAL(fexecve)(fd, argv, environment));
 }
 
 HOOKED int execveat(int directory, const char *path, char *const argv[], char *const environment[], int flags) {
-    struct call call = exec_entering("execveat", path, environment, CALLER);
+    struct call call = exec_begins("execveat", path, environment, CALLER);
     return exec_failed(&call, REAL(execveat)(directory, path, argv, environment, flags));
 }
 

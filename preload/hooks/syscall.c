@@ -18,6 +18,7 @@
 #include "calls/passing_fds.h"
 #include "faults/fault.h"
 #include "kernel/process.h"
+#include "kernel/program_path.h"
 #include "calls/closing_range.h"
 #include "kernel/seccomp_guard.h"
 #include "session/session.h"
@@ -255,10 +256,13 @@ static long raw_fork(const long arguments[6], const void *caller) {
 }
 
 static long raw_exec(long number, const long arguments[6], const void *caller) {
+    const char *path = (const char *)arguments[number == SYS_execveat];           // NOLINT(performance-no-int-to-ptr)
+    char *const *environment = (void *)arguments[number == SYS_execveat ? 3 : 2]; // NOLINT(performance-no-int-to-ptr)
+    if (number == SYS_execve && table_end() > 0 && program_is_missing_in_path(path, environment))
+        return call_real(number, arguments);
     struct call call = call_entering(name, caller);
-    const char *path = (const char *)arguments[number == SYS_execveat]; // NOLINT(performance-no-int-to-ptr)
     leaving_exec(&call);
-    session_exec(path, (char *const *)arguments[number == SYS_execveat ? 3 : 2]); // NOLINT(performance-no-int-to-ptr)
+    session_exec(path, environment);
     long result = call_real(number, arguments);
     session_exec_failed();
     leaving_exec_failed(&call, error_of(result));

@@ -356,8 +356,30 @@ static int exec_fails(char **arguments) {
     _exit(0);
 }
 
+/* Looked for as a shell does it: most tries find nothing. WHERE: whose environment has the PATH. */
+static int exec_along_path(char **arguments) {
+    struct subject subject = become_subject(1);
+    const bool own = strcmp(arguments[0], "own") == 0;
+    char *const words[] = {(char *)"true", NULL};
+    char *const environment[] = {(char *)"A=1", (char *)"PATH=/nonexistent/1:/nonexistent/2:/etc:/bin", NULL};
+    read_greeting(subject.c[0]);
+    MUST(fcntl(subject.c[0], F_SETFD, FD_CLOEXEC));
+    MUST(setenv("PATH", own ? environment[1] + 5 : "/bin", 1));
+    if (own)
+        EXPECT(execv("/nonexistent/1/true", words) < 0 && errno == ENOENT);
+    EXPECT(execve("/nonexistent/2/true", words, environment) < 0 && errno == ENOENT);
+    EXPECT(execve("/etc/passwd", words, environment) < 0 && errno == EACCES);
+    EXPECT(syscall(SYS_execve, "/etc/nonexistent", words, environment) < 0 && errno == ENOENT);
+    if (own)
+        EXPECT(execl("/etc/nonexistent", "true", (char *)NULL) < 0 && errno == ENOENT);
+    EXPECT(syscall(SYS_execve, "/bin/nonexistent", words, 8L) < 0 && errno != 0);
+    MUST(execve("/bin/true", words, environment));
+    return 1;
+}
+
 SCENES({"forked-child-closes", forked_child_closes}, {"forked-parent-closes", forked_parent_closes},
        {"unseen-child", unseen_child}, {"other-user", other_user}, {"spawned", spawned}, {"ending", ending},
        {"exit-handler", exit_handler}, {"exit-while-shared", exit_while_shared}, {"exec-closes", exec_closes},
        {"exec-closes-unread", exec_closes_unread}, {"exec-closes-one-of-two", exec_closes_one_of_two},
-       {"exec-keeps", exec_keeps}, {"inheritor", inheritor}, {"exec-fails", exec_fails})
+       {"exec-keeps", exec_keeps}, {"inheritor", inheritor}, {"exec-fails", exec_fails},
+       {"exec-along-path", exec_along_path})
