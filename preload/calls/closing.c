@@ -91,6 +91,7 @@ static void prepare(struct closing *closing, int fd) {
     memset(closing, 0, sizeof *closing);
     closing->fd = fd;
     closing->parked.place = -1;
+    closing->gives_up = 1;
 }
 
 static void look_at_socket(struct closing *closing) {
@@ -406,6 +407,11 @@ static struct event *close_event(const struct closing *closing, enum event_op op
     if (op != OP_RELEASE) /* of which the program sees nothing */
         fault_set_result(event, &closing->call, result, error);
     event_set_standing(event, &closing->standing);
+    if (!closing->standing.known && closing->standing.before.state != STATE_UNSET) {
+        event->state_before = closing->standing.before.state;
+        event->has |= HAS_UNREAD;
+        event->unread = closing->standing.before.unread;
+    }
     event_set_verdict(event, verdict);
     return event;
 }
@@ -428,7 +434,8 @@ static void report_close(struct closing *closing, enum event_op op, long result,
     close_gives_way(closing, &after, &references, &verdict);
     struct event *event = close_event(closing, op, &verdict, result, error, scratch);
     event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
-    references_note(&references, closing->parked.place >= 0 ? 0 : 1, event); /* the parked one takes its place */
+    /* The parked one takes its place. */
+    references_note(&references, closing->parked.place >= 0 ? 0 : (int)closing->gives_up, event);
     if (verdict.why == WHY_LISTENING) {
         event->has |= HAS_PENDING;
         event->pending = references_total(&references) || after.attached ? 0 : closing->standing.before.pending;
@@ -547,4 +554,29 @@ void closing_release(int fd, const struct identity *identity, const struct call 
     if (scratch) {
         report_close(&closing, OP_RELEASE, result, 0, scratch);
     }
+}
+
+void closing_of_no_descriptor(struct closing *closing, const struct identity *identity,
+                              const struct diag_answer *before) {
+    struct before *stood = &closing->standing.before;
+    bool has_fin = socket_peer_has_closed(before->state);
+    prepare(closing, -1);
+    closing->identity = *identity;
+    closing->can_ask = true;
+    closing->inode = before->inode;
+    stood->state = before->state;
+    stood->was_connected = before->state != STATE_LISTEN;
+    stood->fin_unsent = before->fin_unsent;
+    if (before->state == STATE_LISTEN)
+        stood->pending = before->receive_queue;
+    else
+        stood->unread = before->receive_queue - (has_fin && before->receive_queue ? 1 : 0);
+}
+
+void closing_released(struct closing *closing, unsigned references) {
+    OWN_SCRATCH *scratch = scratch_take();
+    closing->gives_up = references;
+    closing->call.done = clock_now();
+    if (scratch)
+        report_close(closing, OP_RELEASE, 0, 0, scratch);
 }

@@ -23,6 +23,7 @@ struct closing {
     bool stays;           /* a fault: the call is not to be made, the descriptor stays */
     bool is_reset;        /* a fault: it was ended with an RST before the call */
     struct parked parked; /* a fault: it outlives the descriptor */
+    unsigned gives_up;    /* references */
 };
 
 /* False: fd is no TCP socket (and nothing is to be done afterwards). A fault may wait here, and end the process. */
@@ -47,6 +48,15 @@ long closing_exiting(struct closing *closing, long result, int error);
 
 /* A connection that was parked as fd (no number of the program's) ends now, with a `release`. */
 void closing_release(int fd, const struct identity *identity, const struct call *call);
+
+/*
+ * References that are no descriptors: how it stood before they went, as the kernel said; and when they have gone, so
+ * many of them, with a `release`.
+ */
+struct diag_answer;
+void closing_of_no_descriptor(struct closing *closing, const struct identity *identity,
+                              const struct diag_answer *before);
+void closing_released(struct closing *closing, unsigned references);
 
 /* The call did not happen, or failed so that the descriptor is still there. */
 void closing_cancelled(struct closing *closing);

@@ -6,6 +6,9 @@
 #include <sched.h>
 
 #include "closing.h"
+#include "kernel/process.h"
+#include "purging.h"
+#include "refs/unix_queues.h"
 #include "faults/fault.h"
 #include "kernel/own_fds.h"
 #include "kernel/raw.h"
@@ -28,6 +31,28 @@ static int close_others(unsigned first, unsigned last) {
     }
 }
 
+/* Sockets of AF_UNIX with copies of connections in their queues: each by itself, to see what goes with it. */
+static void close_queues(unsigned first, unsigned last, const char *name, const void *caller) {
+    struct scratch *scratch = flight_any() && flight_holds_tcp(0) ? scratch_take() : NULL;
+    for (uint64_t queue = 0; scratch && (queue = flight_next_queue(0, queue));) {
+        struct search_row holders;
+        bool unreadable;
+        if (!flight_holds_tcp(queue) || queues_of(queue, scratch, &unreadable, &holders) < 0)
+            continue;
+        for (unsigned i = 0; i < holders.found_count; i++) {
+            struct purge purge;
+            unsigned fd = (unsigned)holders.found[i].fd;
+            if (holders.found[i].pid != process_id() || fd < first || fd > last)
+                continue;
+            purge_entering(&purge, (int)fd, true, name, caller);
+            raw6(SYS_close, fd, 0, 0, 0, 0, 0);
+            purge_exiting(&purge, NULL);
+        }
+    }
+    if (scratch)
+        scratch_give(scratch);
+}
+
 /* What a fault makes of a call that went on all the same. */
 static int fail_with(int error) {
     if (error)
@@ -43,6 +68,7 @@ static int fail_with(int error) {
 static int close_all(unsigned first, unsigned last, const char *name, const void *caller) {
     unsigned end = (unsigned)table_end(), above = last;
     int failed = 0, saved = error_now();
+    close_queues(first, last, name, caller);
     for (unsigned fd = last < end ? last + 1 : end; fd-- > first;) {
         struct closing closing;
         if (!table_maybe_tcp((int)fd))
@@ -68,7 +94,8 @@ int range_close(unsigned first, unsigned last, int flags, const char *name, cons
     bool plain = !table_on || first > last || (flags & ~CLOSE_RANGE_UNSHARE) != 0;
     bool allowed = !sandbox_up || (sandbox_allows(SYS_close, (long)first, 0, 0, 0, 0, 0) &&
                                    (!flags || sandbox_allows(SYS_unshare, CLONE_FILES, 0, 0, 0, 0, 0)));
-    bool concerned = first < (unsigned)table_end() || own_first_in(first, last) >= 0;
+    bool concerned =
+        first < (unsigned)table_end() || own_first_in(first, last) >= 0 || (flight_any() && flight_holds_tcp(0));
     if (plain || !concerned || !allowed)
         return REAL(close_range)(first, last, flags);
     if (flags & CLOSE_RANGE_UNSHARE) {

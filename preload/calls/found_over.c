@@ -60,7 +60,7 @@ static bool was_under_way(const struct identity *identity) {
 
 bool found_over(struct traffic *traffic, enum event_op op, long result, int error) {
     struct standing standing;
-    if (!error_is_of_the_end(error) || !log_wants(TRACE_EOF | TRACE_END | TRACE_OPEN) ||
+    if (traffic->told || !error_is_of_the_end(error) || !log_wants(TRACE_EOF | TRACE_END | TRACE_OPEN) ||
         !transfer_is_same_connection(traffic))
         return false;
     unsigned seen = table_seen(traffic->fd);
@@ -68,12 +68,13 @@ bool found_over(struct traffic *traffic, enum event_op op, long result, int erro
     /* One that goes on was told of a packet that could not be delivered. */
     if ((standing.known && standing.before.state != STATE_CLOSE) || is_own_reset(traffic, seen))
         return false;
-    bool connected = standing.before.was_connected;
-    if (!connected && !was_under_way(&traffic->identity))
-        return false;
+    bool connected = standing.before.was_connected || error == ECONNRESET;
+    bool connecting = !connected && (was_under_way(&traffic->identity) || error == ECONNREFUSED);
     enum event_why death = death_by(error, connected, seen);
+    if (!death && !connecting)
+        return false;
     table_mark_seen(traffic->identity.cookie, mark_of(death));
-    op = !connected ? OP_CONNECT : death == WHY_PEER_RESET ? OP_RESET : op;
+    op = connecting ? OP_CONNECT : death == WHY_PEER_RESET ? OP_RESET : op;
     if (!log_wants(op == OP_CONNECT ? TRACE_OPEN : TRACE_EOF))
         return false;
     tell_of_death(traffic, op, result, error, death);

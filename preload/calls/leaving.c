@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "leaving.h"
+#include "purging.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -267,7 +268,7 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     standing_count_unread(&socket->identity, &standing, scratch);
     standing_look_at_peer(&socket->identity, &standing, scratch);
     take_away(sweep, i, search, !exec, &references);
-    references_count_in_flight(socket->identity.cookie, scratch, &references);
+    references_count_in_flight(socket->identity.cookie, exec ? EXECS : ENDS, scratch, &references);
     references_look_at_calls(socket->identity.cookie, true, scratch, &references);
     struct event *event = leaving_event(socket, exec ? OP_EXEC : OP_EXIT, call, status, scratch);
     event_set_standing(event, &standing);
@@ -276,7 +277,7 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     remaining.parked = is_parked(call, event);
     struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &standing.before, &remaining);
     claim_foreseen(socket, &references, &verdict);
-    references_note(&references, (int)gone, event);
+    references_note(&references, (int)(gone + references.purged), event);
     if (remaining.parked)
         count_parked(event);
     event_set_verdict(event, &verdict);
@@ -449,8 +450,10 @@ static void tell_of_end(const struct call *call, int status) {
     if (!process_is_borrowed())
         leave_at_end();
     report_leaving(false, call, status);
-    if (!process_is_borrowed())
+    if (!process_is_borrowed()) {
         release_threads(call, false);
+        purge_ends(call);
+    }
     double_close_flush();
     park_ends(call);
     fault_end();

@@ -45,6 +45,17 @@ static uint64_t cookie_at(int fd) {
     return table_maybe_tcp(fd) && table_find(fd, true, &identity) ? identity.cookie : FLIGHT_OTHER;
 }
 
+static void note_ends_of(int fd) {
+    struct identity identity;
+    if (!table_maybe_tcp(fd) || !table_find(fd, true, &identity))
+        return;
+    struct ends ends = {.local = identity.local,
+                        .remote = identity.remote,
+                        .namespace = identity.namespace,
+                        .role = (uint8_t)identity.role};
+    flight_note_ends(identity.cookie, &ends);
+}
+
 /* How many of the descriptors that follow are copies of the same socket. */
 static unsigned copies_after(struct rights rights, uint64_t cookie) {
     unsigned copies = 0;
@@ -74,6 +85,7 @@ static void tell_of_rights(int channel, const struct msghdr *message, enum event
             table_set_found(fd);
         if (op == OP_SEND_FD) {
             ledger_escaped(cookie_at(fd)); /* who receives or peeks at it may have no hooks */
+            note_ends_of(fd);
             flight_sent(cookie_at(fd), receiver);
         } else if (!peeked)
             flight_received(cookie_at(fd), receiver);
@@ -85,6 +97,14 @@ static void tell_of_rights(int channel, const struct msghdr *message, enum event
         unsigned later = taken ? copies_after(rights, identity.cookie) : 0;
         reference_emit(op, fd, op == OP_SEND_FD ? 0 : fd, taken, later, &identity, call);
     }
+}
+
+unsigned rights_received(const struct msghdr *message, uint64_t cookie) {
+    unsigned received = 0;
+    struct rights rights = rights_of(message);
+    for (int fd; rights_next(&rights, &fd);)
+        received += socket_cookie(fd) == cookie;
+    return received;
 }
 
 void sent_message(int channel, const struct msghdr *message, const struct call *call) {

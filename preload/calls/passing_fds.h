@@ -19,4 +19,7 @@ void received_descriptor(int fd, const struct call *call);
 void sent_message(int channel, const struct msghdr *message, const struct call *call);
 void received_message(int channel, const struct msghdr *message, int flags, const struct call *call);
 
+/* How many descriptors of the connection have come with the message. */
+unsigned rights_received(const struct msghdr *message, uint64_t cookie);
+
 #endif

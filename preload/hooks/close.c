@@ -8,14 +8,18 @@
 #include "calls/stdio_transfer.h"
 #include "calls/transferring.h"
 #include "calls/double_close.h"
+#include "calls/purging.h"
 
 /* Apart, for what it keeps on the stack. */
 static __attribute__((noinline)) int close_other(int fd, const void *caller) {
     struct twice twice;
-    if (!double_close_entering(&twice, fd, caller))
-        return REAL(close)(fd);
+    struct purge purge;
+    purge_entering(&purge, fd, true, "close", caller);
+    bool was_tcp = double_close_entering(&twice, fd, caller);
     int result = REAL(close)(fd);
-    double_close_exiting(&twice, error_of(result));
+    if (was_tcp)
+        double_close_exiting(&twice, error_of(result));
+    purge_exiting(&purge, NULL);
     return result;
 }
 

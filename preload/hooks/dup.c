@@ -1,6 +1,7 @@
 /* Descriptors duplicated, and closed by being duplicated over. */
 #define _GNU_SOURCE
 #include "calls/closing.h"
+#include "calls/purging.h"
 #include "hook.h"
 #include "calls/duplicating.h"
 #include "calls/opening.h"
@@ -25,6 +26,7 @@ HOOKED int dup(int fd) {
 struct replacing {
     struct call call;
     struct closing closing;
+    struct purge purge;
     bool closes;
     bool tcp; /* what is duplicated may be */
 };
@@ -42,6 +44,9 @@ static bool replacing_entering(struct replacing *replacing, int fd, int new_fd, 
     make_way(new_fd);
     replacing->closes =
         fd != new_fd && table_maybe_tcp(new_fd) && closing_entering_aside(&replacing->closing, new_fd, name, caller);
+    replacing->purge.list = NULL;
+    if (fd != new_fd && !replacing->closes)
+        purge_entering(&replacing->purge, new_fd, true, name, caller);
     return true;
 }
 
@@ -50,6 +55,7 @@ static int replacing_exiting(struct replacing *replacing, int fd, int new_fd, in
         closing_exiting(&replacing->closing, result, 0);
     else if (replacing->closes)
         closing_cancelled(&replacing->closing);
+    purge_exiting(&replacing->purge, NULL);
     if (result >= 0 && fd != new_fd)
         duplicated(fd, new_fd, replacing->tcp, &replacing->call);
     return opening_result(&replacing->call, result);

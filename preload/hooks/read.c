@@ -2,10 +2,21 @@
 #define _GNU_SOURCE
 #include "hook.h"
 #include "calls/passing_fds.h"
+#include "calls/purging.h"
 #include "faults/fault.h"
 #include "calls/late_release.h"
 #include "faults/short_iov.h"
 #include "calls/transferring.h"
+
+/* What is no TCP socket may be a unix socket, whose queue loses what there is no room for. */
+#define OTHER(name, real_call)                           \
+    ({                                                   \
+        struct purge purge;                              \
+        purge_entering(&purge, fd, false, name, CALLER); \
+        ssize_t got = real_call;                         \
+        purge_exiting(&purge, NULL);                     \
+        got;                                             \
+    })
 
 /*
  * One hook: the call, and what its result means for a TCP socket. count: the variable that says how much is read at
@@ -15,7 +26,7 @@
     struct traffic traffic;                                                     \
     ssize_t result;                                                             \
     if (!table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, name, CALLER)) \
-        return real_call;                                                       \
+        return OTHER(name, real_call);                                          \
     if (transfer_is_off(&traffic, RULE_READ, &(count), &result))                \
         return result;                                                          \
     transfer_waits(&traffic);                                                   \
@@ -46,7 +57,7 @@ static size_t total(const struct iovec *parts, int count) {
     size_t most = SIZE_MAX;                                                     \
     ssize_t result;                                                             \
     if (!table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, name, CALLER)) \
-        return real_call;                                                       \
+        return OTHER(name, real_call);                                          \
     if (transfer_is_off(&traffic, RULE_READ, &most, &result))                   \
         return result;                                                          \
     if (traffic.shortened && count > 0) {                                       \
@@ -120,7 +131,10 @@ HOOKED ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     struct traffic traffic;
     if (table_maybe_tcp(fd) && transfer_entering(&traffic, fd, "recvmsg", CALLER))
         return receive_tcp(&traffic, message, flags);
+    struct purge purge;
+    purge_entering(&purge, fd, false, "recvmsg", CALLER);
     ssize_t result = REAL(recvmsg)(fd, message, flags);
+    purge_exiting(&purge, result >= 0 ? message : NULL);
     if (result >= 0)
         look_for_descriptors(fd, message, flags, "recvmsg", CALLER);
     return result;

@@ -24,6 +24,7 @@
 #include "session/session.h"
 #include "calls/late_release.h"
 #include "calls/leaving.h"
+#include "calls/purging.h"
 #include "calls/transferring.h"
 
 static const char name[] = "syscall";
@@ -42,8 +43,13 @@ static long raw_close(const long arguments[6], const void *caller) {
     struct closing closing;
     int fd = (int)arguments[0];
     make_way(fd);
-    if (!table_maybe_tcp(fd) || !closing_entering(&closing, fd, name, caller))
-        return call_real(SYS_close, arguments);
+    if (!table_maybe_tcp(fd) || !closing_entering(&closing, fd, name, caller)) {
+        struct purge purge;
+        purge_entering(&purge, fd, true, name, caller);
+        long result = call_real(SYS_close, arguments);
+        purge_exiting(&purge, NULL);
+        return result;
+    }
     long result = closing_is_off(&closing) ? 0 : call_real(SYS_close, arguments);
     return closing_exiting(&closing, result, error_of(result));
 }

@@ -135,10 +135,12 @@ HOOKED ssize_t send(int fd, const void *buffer, size_t count, int flags) {
 TWIN_HOOK(__send, send);
 
 /* MSG_FASTOPEN connects on the way. */
-static void opened_fast(int fd, int flags, const struct sockaddr *to, socklen_t length, ssize_t result,
-                        const struct call *call) {
-    if (flags & MSG_FASTOPEN)
-        connected(fd, to, length, result < 0 ? -1 : 0, error_of(result), call);
+static void opened_fast(struct traffic *traffic, int flags, const struct sockaddr *to, socklen_t length,
+                        ssize_t result) {
+    if (!(flags & MSG_FASTOPEN))
+        return;
+    connected(traffic->fd, to, length, result < 0 ? -1 : 0, error_of(result), &traffic->call);
+    traffic->told = result < 0;
 }
 
 HOOKED ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const struct sockaddr *to,
@@ -150,7 +152,7 @@ HOOKED ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const
     if (transfer_is_off(&traffic, RULE_WRITE, &count, &result))
         return result;
     result = REAL(sendto)(fd, buffer, count, without_sigpipe(&traffic, flags), to, length);
-    opened_fast(fd, flags, to, length, result, &traffic.call);
+    opened_fast(&traffic, flags, to, length, result);
     transfer_wrote(&traffic, result, count);
     return result;
 }
@@ -176,7 +178,7 @@ HOOKED ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
         result = REAL(sendmsg)(fd, message, without_sigpipe(&traffic, flags));
     static const struct msghdr nothing; /* where it cannot be read, the kernel has said so */
     const struct msghdr *read = error_of(result) == EFAULT ? &nothing : message;
-    opened_fast(fd, flags, read->msg_name, read->msg_namelen, result, &traffic.call);
+    opened_fast(&traffic, flags, read->msg_name, read->msg_namelen, result);
     transfer_wrote(&traffic, result, length_of(read->msg_iov, read->msg_iovlen, result));
     return result;
 }

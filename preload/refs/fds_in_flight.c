@@ -25,9 +25,12 @@ struct flights {
     _Atomic uint32_t strangers; /* not 0: there are */
     _Atomic uint32_t end;       /* one above the highest row that was ever used */
     struct row rows[ROWS];
+    struct address_book book; /* of the connections that were sent */
 };
 
 static struct flights *flights;
+static _Atomic uint64_t none_sent;
+_Atomic uint64_t *flight_turns = &none_sent;
 
 static bool is_unix_socket(int fd) {
     int domain = 0;
@@ -50,6 +53,8 @@ static bool has_unix_sockets(void) {
 
 void flight_start(void) {
     flights = session_memory(SESSION_FLIGHT, sizeof *flights);
+    if (flights)
+        flight_turns = &flights->turns;
     if (has_unix_sockets())
         flight_meet_strangers();
 }
@@ -61,10 +66,6 @@ void flight_meet_strangers(void) {
 
 bool flight_met_strangers(void) {
     return !flights || atomic_load(&flights->strangers) != 0;
-}
-
-bool flight_any(void) {
-    return flights && atomic_load(&flights->turns) > 0;
 }
 
 /* A row as it was read: once, and nothing of it again. */
@@ -113,6 +114,47 @@ void flight_sent(uint64_t cookie, uint64_t receiver) {
         atomic_store(&row->turn, atomic_fetch_add(&flights->turns, 1) + 1);
         return;
     }
+}
+
+void flight_note_ends(uint64_t cookie, const struct ends *ends) {
+    if (flights)
+        address_book_note(&flights->book, cookie, ends);
+}
+
+bool flight_ends(uint64_t cookie, struct ends *ends) {
+    return flights && address_book_find(&flights->book, cookie, ends);
+}
+
+static bool is_tcp_in(const struct copy *copy, uint64_t receiver) {
+    return copy->cookie != FLIGHT_OTHER && (receiver == 0 || copy->receiver == receiver);
+}
+
+bool flight_holds_tcp(uint64_t receiver) {
+    struct copy copy;
+    for (uint32_t i = 0, end = rows_end(); i < end; i++)
+        if (read_row(i, &copy) && is_tcp_in(&copy, receiver))
+            return true;
+    return false;
+}
+
+static bool stands_before(uint32_t end, uint64_t receiver, uint64_t cookie) {
+    struct copy copy;
+    for (uint32_t i = 0; i < end; i++)
+        if (read_row(i, &copy) && is_tcp_in(&copy, receiver) && copy.cookie == cookie)
+            return true;
+    return false;
+}
+
+bool flight_next_in(uint64_t receiver, uint32_t *at, uint64_t *cookie) {
+    struct copy copy;
+    for (uint32_t end = rows_end(); *at < end;) {
+        const uint32_t here = (*at)++;
+        if (!read_row(here, &copy) || !is_tcp_in(&copy, receiver) || stands_before(here, receiver, copy.cookie))
+            continue;
+        *cookie = copy.cookie;
+        return true;
+    }
+    return false;
 }
 
 /* Its row; false: there is none. */

@@ -1,6 +1,7 @@
 #include "references.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "blocked_threads.h"
@@ -18,9 +19,10 @@
  * How many copies of the socket (of anything: cookie 0) stand in a queue. What is not there any more is forgotten,
  * but not where the receiver has no descriptor: its queue may live on until garbage collection.
  */
-static unsigned in_queue(uint64_t cookie, uint64_t receiver, struct scratch *scratch, bool *partial) {
+static unsigned in_queue(uint64_t cookie, uint64_t receiver, struct scratch *scratch, bool *partial,
+                         struct search_row *holders) {
     bool unreadable = false;
-    int there = queues_of(receiver, scratch, &unreadable);
+    int there = queues_of(receiver, scratch, &unreadable, holders);
     if (there < 0) {
         *partial = *partial || unreadable;
         return unreadable ? flight_among_last(cookie, receiver, ~0U) : 0;
@@ -29,24 +31,43 @@ static unsigned in_queue(uint64_t cookie, uint64_t receiver, struct scratch *scr
     return flight_among_last(cookie, receiver, (unsigned)there);
 }
 
+static bool closes_on_exec(int fd) {
+    long flags = probe(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0);
+    return flags >= 0 && (flags & FD_CLOEXEC);
+}
+
+/* All that refer to the queue's socket are descriptors of ours that go. */
+static bool goes_with_us(const struct search_row *holders, enum departure departure) {
+    if (departure == STAYS || !holders->own || holders->descriptors != holders->own)
+        return false;
+    for (unsigned i = 0; departure == EXECS && i < holders->own; i++)
+        if (i >= holders->found_count || !closes_on_exec(holders->found[i].fd))
+            return false;
+    return true;
+}
+
 /* Each costs a search; of more it is not said how many copies they hold. */
 enum { QUEUES_MAX = 16 };
 
-static unsigned in_flight(uint64_t cookie, struct scratch *scratch, bool *partial) {
+static unsigned in_flight(uint64_t cookie, enum departure departure, struct scratch *scratch, bool *partial,
+                          unsigned *purged) {
     unsigned total = 0;
     if (!flight_any())
         return 0;
     uint64_t queue = 0;
-    for (unsigned i = 0; i < QUEUES_MAX && (queue = flight_next_queue(cookie, queue)); i++)
-        total += in_queue(cookie, queue, scratch, partial);
+    for (unsigned i = 0; i < QUEUES_MAX && (queue = flight_next_queue(cookie, queue)); i++) {
+        struct search_row holders;
+        unsigned copies = in_queue(cookie, queue, scratch, partial, &holders);
+        *(goes_with_us(&holders, departure) ? purged : &total) += copies;
+    }
     *partial = *partial || (queue && flight_next_queue(cookie, queue));
     return total;
 }
 
 bool references_flights_unsure(struct scratch *scratch) {
     bool unreadable;
-    unsigned there = queues_all(false, scratch, &unreadable);
-    return there > 0 && (flight_met_strangers() || there > in_flight(0, scratch, &unreadable));
+    unsigned purged = 0, there = queues_all(false, scratch, &unreadable);
+    return there > 0 && (flight_met_strangers() || there > in_flight(0, STAYS, scratch, &unreadable, &purged));
 }
 
 static enum looked look_at_reference(const struct ledger_reference *reference, uint64_t inode, uint64_t cookie) {
@@ -132,12 +153,14 @@ void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch,
     references->partial = references->unreadable = search.partial;
     if (search.partial)
         references_add_unreadable(&references->row, cookie);
-    references_count_in_flight(cookie, scratch, references);
+    references_count_in_flight(cookie, STAYS, scratch, references);
     references->partial = references->partial || references_flights_unsure(scratch);
 }
 
-void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct references *references) {
-    references->in_flight = in_flight(cookie, scratch, &references->partial);
+void references_count_in_flight(uint64_t cookie, enum departure departure, struct scratch *scratch,
+                                struct references *references) {
+    references->purged = 0;
+    references->in_flight = in_flight(cookie, departure, scratch, &references->partial, &references->purged);
 }
 
 /* A thread of a process that is about to end keeps nothing longer than that does. */

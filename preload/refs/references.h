@@ -13,7 +13,8 @@ enum { CALLS_SHOWN = 4 };
 struct references {
     struct search_row row;
     unsigned in_flight;
-    bool known; /* /proc could be read, at least in part */
+    unsigned purged; /* copies that go with this process */
+    bool known;      /* /proc could be read, at least in part */
     bool partial;
     bool unreadable; /* some processes cannot be looked at */
     bool from_ledger;
@@ -43,8 +44,13 @@ void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch,
 /* Copies are under way of which nothing is known, or which strangers may have sent or taken: counts may be wrong. */
 bool references_flights_unsure(struct scratch *scratch);
 
-/* Only the copies in flight, added to what is there. */
-void references_count_in_flight(uint64_t cookie, struct scratch *scratch, struct references *references);
+/*
+ * Only the copies in flight, added to what is there. This process: stays; ends, or becomes another program, and copies
+ * in queues of unix sockets that go with it are no references any more, but `purged`.
+ */
+enum departure { STAYS, ENDS, EXECS };
+void references_count_in_flight(uint64_t cookie, enum departure departure, struct scratch *scratch,
+                                struct references *references);
 
 /*
  * The kernel says that something refers to the socket, and no descriptor was found: a call in progress. guess: or else,

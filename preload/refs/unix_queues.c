@@ -92,14 +92,20 @@ unsigned queues_all(bool among_relatives, struct scratch *scratch, bool *partial
     return count;
 }
 
-int queues_of(uint64_t inode, struct scratch *scratch, bool *unreadable) {
-    struct search_row row = {.inode = inode};
-    struct search search = {.rows = &row, .count = 1};
+int queues_of(uint64_t inode, struct scratch *scratch, bool *unreadable, struct search_row *holders) {
+    struct search search = {.rows = holders, .count = 1};
     char path[PROC_PATH];
+    *holders = (struct search_row){.inode = inode};
     search_descriptors(&search, scratch);
     *unreadable = search.partial;
-    if (row.found_count == 0)
+    if (holders->found_count == 0)
         return -1;
-    proc_descriptor_path(path, sizeof path, row.found[0].pid, "/fdinfo/", row.found[0].fd);
+    proc_descriptor_path(path, sizeof path, holders->found[0].pid, "/fdinfo/", holders->found[0].fd);
+    return proc_read(path, scratch->text, 512) > 0 ? (int)scm_fds(scratch->text) : -1;
+}
+
+int queue_at(int fd, struct scratch *scratch) {
+    char path[PROC_PATH];
+    proc_descriptor_path(path, sizeof path, process_thread_id(), "/fdinfo/", fd);
     return proc_read(path, scratch->text, 512) > 0 ? (int)scm_fds(scratch->text) : -1;
 }

@@ -49,6 +49,12 @@ APART = 300  # from here on are numbers that are used once
 POLLS = ("poll", "ppoll", "select")
 HOWS = ("SHUT_RD", "SHUT_WR", "SHUT_RDWR")
 CLAIMS = {"sent": "FIN", "reset": "RST"}
+# What may be said of copies that went with a queue, or were dropped by a receive.
+PURGES = {("sent", "last-reference"), ("queued", "last-reference"), ("already", "after-shutdown"),
+          ("queued", "after-shutdown"), ("reset", "unread-data"), ("reset", "linger-zero"), ("reset", "linger2"),
+          ("withheld", "references"), ("withheld", "in-flight"), ("withheld", "call-in-progress"),
+          ("withheld", "hidden"), ("none", "peer-reset"), ("none", "over"), ("none", "listening"),
+          ("none", "not-connected")}
 RELEASES = {("sent", "last-reference"), ("already", "after-shutdown"), ("reset", "unread-data"),
             ("reset", "linger-zero"), ("reset", "linger2")}
 
@@ -438,7 +444,11 @@ class Walk:
             self.raw_descriptors(sock, process.pid)  # as many as there are before the call
         drops = [*others, *((process, fd) for fd in fds)]
         predicted = {sock.id: self.model.predicted(sock) for sock in socks}
+        flying = {sock.id: (sock, sock.flights) for message in self.in_flight() for sock in message}
         outcomes = self.model.drop(drops, claim, process.pid)
+        for sock, flights in flying.values():
+            if sock.flights < flights:
+                self.want(process.pid, "release", sock, least=0, verdicts=PURGES)
         for sock in socks:
             refs, flights, states, unread, count, held_before = before[sock.id]
             pending = None
@@ -776,7 +786,8 @@ class Walk:
             names = {32: "EPIPE", 104: "ECONNRESET"}
             self.expect(answer["errno"] in names, f"write: {answer}")
             self.want(process.pid, {"write", "reset"}, sock, via=(process, fd), window=self.window(answer),
-                      fields={"errno": names[answer["errno"]], "fd": fd})
+                      least=int(answer["errno"] == 32 or not sock.disconnected),  # its own RST is no news
+                      fields={"errno": names[answer["errno"]], "fd": fd}, any_verdict=True)
             return True
         self.expect(answer["ret"] == n, f"write: {answer}")
         if urgent:
@@ -818,7 +829,8 @@ class Walk:
             self.want(process.pid, "eof", sock, via=(process, fd), least=int(first), window=self.window(answer),
                       fields={"fd": fd})
         elif answer["ret"] < 0 and answer["errno"] in (32, 104):
-            self.want(process.pid, "reset", sock, via=(process, fd), least=int(not optional),
+            self.want(process.pid, {"reset", "read"}, sock, via=(process, fd),
+                      least=int(not optional and not sock.disconnected), any_verdict=True,
                       window=self.window(answer), fields={"fd": fd})
         elif sock.over:
             self.want(process.pid, {"eof", "reset"}, sock, least=0)
@@ -1402,9 +1414,7 @@ class Walk:
                 after = {before[sock.id]}
             self.want(process.pid, "recv_fd", sock, least=int(arrived > 0), most=arrived, before=None, after=after,
                       window=self.window(answer))
-            self.want(process.pid, "release", sock, least=0, verdicts={("sent", "last-reference"), ("reset",
-                                                                                                    "unread-data"),
-                                                                       ("reset", "linger-zero")})
+            self.want(process.pid, "release", sock, least=0, verdicts=PURGES)
         return True
 
     # After a move
