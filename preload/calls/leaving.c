@@ -105,15 +105,10 @@ static struct swept *socket_for(struct sweep *sweep, const struct identity *iden
     }
 }
 
-static bool closes_on_exec(int fd) {
-    long flags = probe(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0);
-    return flags >= 0 && (flags & FD_CLOEXEC);
-}
-
 enum descriptors { ALL, CLOSED_ON_EXEC, LEFT_ACROSS_EXEC };
 
 static bool is_chosen(enum descriptors which, int fd) {
-    return which == ALL || closes_on_exec(fd) == (which == CLOSED_ON_EXEC);
+    return which == ALL || socket_closes_on_exec(fd) == (which == CLOSED_ON_EXEC);
 }
 
 /* Collects the sockets that such descriptors refer to. */
@@ -193,7 +188,7 @@ static void take_away(const struct sweep *sweep, size_t i, const struct search *
     references->row = *row;
     references->row.found_count = 0;
     for (unsigned f = 0; f < row->found_count; f++) {
-        bool goes = row->found[f].pid == process_id() && (all_own || closes_on_exec(row->found[f].fd));
+        bool goes = row->found[f].pid == process_id() && (all_own || socket_closes_on_exec(row->found[f].fd));
         going += goes;
         if (!goes)
             references->row.found[references->row.found_count++] = row->found[f];
@@ -332,7 +327,7 @@ static void leave_on_exec(bool leaves) {
     for (int fd = 0, end = numbers(); fd < end; fd++) {
         if (!is_candidate(fd) || !find_socket_at(fd, &identity))
             continue;
-        if (!closes_on_exec(fd)) {
+        if (!socket_closes_on_exec(fd)) {
             ledger_escaped(identity.cookie);
         } else if (!process_is_borrowed()) {
             if (leaves)

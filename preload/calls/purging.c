@@ -127,7 +127,7 @@ static bool is_open_here(uint64_t cookie) {
 /* Foreseen, as an exit is. */
 static void foresee_purge(struct closing *closing, const struct references *references, const struct call *call,
                           struct scratch *scratch) {
-    struct claimant claimant = {.pid = process_id(), .fd = -1};
+    struct claimant claimant = {.pid = process_id()};
     struct remaining remaining = references_remaining(references);
     struct before *before = &closing->standing.before;
     struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, before, &remaining);

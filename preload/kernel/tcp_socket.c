@@ -2,6 +2,7 @@
 #include "tcp_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -211,6 +212,11 @@ bool socket_has_error(int fd) {
 bool socket_peer_has_closed(enum tcp_state state) {
     return state == STATE_CLOSE || state == STATE_CLOSE_WAIT || state == STATE_LAST_ACK || state == STATE_CLOSING ||
            state == STATE_TIME_WAIT;
+}
+
+bool socket_closes_on_exec(int fd) {
+    long flags = probe(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0);
+    return flags >= 0 && (flags & FD_CLOEXEC);
 }
 
 uint64_t socket_inode(int fd) {

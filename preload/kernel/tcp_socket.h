@@ -80,6 +80,9 @@ bool socket_disconnect(int fd);
 /* Whether an error waits for the next call: which, only that is told, and it is taken off then. */
 bool socket_has_error(int fd);
 
+/* Whether the descriptor is closed by an exec. */
+bool socket_closes_on_exec(int fd);
+
 /* Its inode number, by which /proc names it; 0: could not be asked. */
 uint64_t socket_inode(int fd);
 

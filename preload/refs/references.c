@@ -1,7 +1,6 @@
 #include "references.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "blocked_threads.h"
@@ -31,17 +30,12 @@ static unsigned in_queue(uint64_t cookie, uint64_t receiver, struct scratch *scr
     return flight_among_last(cookie, receiver, (unsigned)there);
 }
 
-static bool closes_on_exec(int fd) {
-    long flags = probe(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0);
-    return flags >= 0 && (flags & FD_CLOEXEC);
-}
-
 /* All that refer to the queue's socket are descriptors of ours that go. */
 static bool goes_with_us(const struct search_row *holders, enum departure departure) {
     if (departure == STAYS || !holders->own || holders->descriptors != holders->own)
         return false;
     for (unsigned i = 0; departure == EXECS && i < holders->own; i++)
-        if (i >= holders->found_count || !closes_on_exec(holders->found[i].fd))
+        if (i >= holders->found_count || !socket_closes_on_exec(holders->found[i].fd))
             return false;
     return true;
 }
