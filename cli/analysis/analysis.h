@@ -60,6 +60,7 @@ struct endpoint {
     int end_pid;
     char end_comm[COMM_SIZE];
 
+    struct kept *standing;    /* how the command saw it last, without a call (OP_STATE) */
     struct kept *gave_up;     /* fin-withheld: by the last that worked on it */
     struct kept *late;        /* and the end that came after that */
     struct kept *reset;       /* reset-on-close */

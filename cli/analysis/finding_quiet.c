@@ -11,20 +11,52 @@ static uint64_t later(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
-/* Since when nothing had happened on it: no bytes, and not what the program did or saw. 0: not known. */
+/*
+ * Since when nothing had happened on it: no bytes, and not what the program did or saw. Where it saw nothing, since
+ * when the command has seen it so. 0: not known.
+ */
 static uint64_t quiet_since(const struct endpoint *endpoint, const struct event *event) {
+    const struct event *standing = endpoint->standing ? &endpoint->standing->event : NULL;
     if (!(event->has & HAS_IDLE) || event->idle_us > event->time_us)
         return 0;
-    return later(later(event->time_us - event->idle_us, endpoint->eof_us), endpoint->shut_us);
+    const uint64_t idle_since = event->time_us - event->idle_us;
+    if (event->op == OP_STATE)
+        return idle_since;
+    if (endpoint->eof_us || endpoint->shut_us)
+        return later(later(idle_since, endpoint->eof_us), endpoint->shut_us);
+    return standing && standing->state_after == STATE_CLOSE_WAIT
+               ? later(idle_since, standing->time_us - standing->idle_us)
+               : 0;
+}
+
+/* What it was at its end counts for more than how it was seen before. */
+static bool is_known(const struct endpoint *endpoint) {
+    return endpoint->quiet && endpoint->quiet->event.op != OP_STATE;
 }
 
 void quiet_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
     const uint64_t since = quiet_since(endpoint, event);
-    if (!since || event->time_us < since + quiet_us || !(endpoint->eof_us || endpoint->shut_us) ||
-        event->fin == FIN_UNSET || event->fin == FIN_WITHHELD || endpoint->quiet)
+    const bool seen = event->op == OP_STATE && (event->state_after == STATE_CLOSE_WAIT || endpoint->shut_us);
+    const bool ends = event->fin != FIN_UNSET && event->fin != FIN_WITHHELD && event->op != OP_STATE;
+    if (!since || event->time_us < since + quiet_us || !(seen || ends) || is_known(endpoint))
         return;
     endpoint->quiet_us = event->time_us - since;
     store_keep(analysis, &endpoint->quiet, event);
+}
+
+/* Who holds it, of what was seen without a call. */
+static void say_seen(struct analysis *analysis, struct finding *finding, const struct endpoint *endpoint,
+                     const struct event *event, const char *state) {
+    const struct holder *holder = event->holders_named > 0 ? &event->holders[0] : NULL;
+    const char *end = endpoint->gone_us ? "" : "; nobody has closed it since";
+    if (!holder)
+        finding_say(analysis, finding, "%s for %s without traffic%s", state, words_of_time(endpoint->quiet_us), end);
+    else if (holder->fd >= 0)
+        finding_say(analysis, finding, "%s for %s without traffic, held by %d %.*s fd %d%s", state,
+                    words_of_time(endpoint->quiet_us), holder->pid, COMM_SIZE, holder->comm, holder->fd, end);
+    else
+        finding_say(analysis, finding, "%s for %s without traffic, held by thread %d of %d %.*s%s", state,
+                    words_of_time(endpoint->quiet_us), holder->tid, holder->pid, COMM_SIZE, holder->comm, end);
 }
 
 /* A relay that has passed the end on, and waits for the other side's, is right to wait. */
@@ -32,16 +64,29 @@ static void draw_close_wait(struct analysis *analysis, const struct endpoint *en
     if (relay_waits(endpoint, event->time_us - quiet_us))
         return;
     struct finding *finding = finding_add(analysis, FINDING_CLOSE_WAIT, CERTAIN, endpoint, event);
-    finding_say(analysis, finding, "the peer's FIN was read %s before",
-                words_of_time(event->time_us - endpoint->eof_us));
-    finding_say(analysis, finding, "it stayed in CLOSE_WAIT for %s without traffic, until %s",
-                words_of_time(endpoint->quiet_us), words_of_call(event));
+    if (endpoint->eof_us && endpoint->eof_us <= event->time_us)
+        finding_say(analysis, finding, "the peer's FIN was read %s before",
+                    words_of_time(event->time_us - endpoint->eof_us));
+    else
+        finding_say(analysis, finding, "the peer's FIN came, and no read came to it: the program did not look");
+    if (event->op == OP_STATE)
+        say_seen(analysis, finding, endpoint, event, "it had been in CLOSE_WAIT");
+    else
+        finding_say(analysis, finding, "it stayed in CLOSE_WAIT for %s without traffic, until %s",
+                    words_of_time(endpoint->quiet_us), words_of_call(event));
 }
 
 /* One that has only ended its own direction may be waiting for an answer. */
 static void draw_never_closed(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
     const bool over = endpoint->shut_both || endpoint->eof_us;
     struct finding *finding = finding_add(analysis, FINDING_NEVER_CLOSED, over ? CERTAIN : POSSIBLE, endpoint, event);
+    if (event->op == OP_STATE) {
+        finding_say(analysis, finding, "it was shut down %s before, %s",
+                    words_of_time(event->time_us - endpoint->shut_us),
+                    over ? "and over in both directions" : "and may have waited for its peer");
+        say_seen(analysis, finding, endpoint, event, "it had been open");
+        return;
+    }
     finding_say(analysis, finding, "it was shut down %s before %s, %s",
                 words_of_time(event->time_us - endpoint->shut_us), words_of_call(event),
                 over ? "and over in both directions" : "and may have waited for its peer");
@@ -63,7 +108,7 @@ static void draw_open(struct analysis *analysis, const struct endpoint *endpoint
 
 void quiet_draw(struct analysis *analysis, struct endpoint *endpoint) {
     if (!endpoint->quiet) {
-        if (endpoint->eof_us && !endpoint->gone_us && !endpoint->reset_us)
+        if (endpoint->eof_us && !endpoint->gone_us && !endpoint->reset_us && !endpoint->standing)
             draw_open(analysis, endpoint);
         return;
     }

@@ -124,21 +124,34 @@ static void say_holder(struct analysis *analysis, struct finding *finding, const
                     certainty == CERTAIN ? ", which never touched it" : "; whether that worked on it it could not say");
 }
 
-/* When its FIN came is known from its own last end, or from its peer. */
+/* It was seen to be withheld still, for so long, and nobody had moved a byte meanwhile. */
+static const struct event *seen_withheld(const struct endpoint *endpoint) {
+    const struct event *standing = endpoint->standing ? &endpoint->standing->event : NULL;
+    const struct event *gave_up = &endpoint->gave_up->event;
+    const bool is_so = standing && standing->fin == FIN_WITHHELD && standing->time_us >= gave_up->time_us + late_us &&
+                       !endpoint->gone_us && written(standing) == written(gave_up) && taken(standing) <= taken(gave_up);
+    return is_so ? standing : NULL;
+}
+
+/* When its FIN came is known from its own last end, or from its peer; that it has not come, from what was seen since.
+ */
 void withheld_draw(struct analysis *analysis, struct endpoint *endpoint) {
     if (!endpoint->gave_up || (!endpoint->late && endpoint->gone_us))
         return;
     const struct event *gave_up = &endpoint->gave_up->event;
     const struct endpoint *peer = endpoint->peer;
     const uint64_t seen = peer ? peer->eof_us : 0;
-    const uint64_t left = endpoint->late ? endpoint->late->event.time_us : seen;
+    const struct event *standing = endpoint->late || seen ? NULL : seen_withheld(endpoint);
+    const uint64_t left = endpoint->late ? endpoint->late->event.time_us : standing ? standing->time_us : seen;
     if (left < gave_up->time_us + late_us)
         return;
     struct finding *finding = finding_add(analysis, FINDING_FIN_WITHHELD, certainty_of(endpoint), endpoint, gave_up);
     finding_say(analysis, finding, "%s gave up the last descriptor of a process that had worked on it",
                 words_of_call(gave_up));
     say_holder(analysis, finding, endpoint);
-    if (endpoint->late)
+    if (standing)
+        finding_say(analysis, finding, "%s later the FIN had not left yet", words_of_time(left - gave_up->time_us));
+    else if (endpoint->late)
         finding_say(analysis, finding, "the %s left %s late: %s",
                     endpoint->late->event.fin == FIN_RESET ? "RST" : "FIN", words_of_time(left - gave_up->time_us),
                     words_of_call(&endpoint->late->event));

@@ -100,7 +100,7 @@ static void see_opening(struct analysis *analysis, struct endpoint *endpoint, co
 
 /* The call gives up what it had of the socket, or shuts it down; any other only found it over. */
 static bool ends_something(const struct event *event) {
-    return event->op != OP_READ && event->op != OP_WRITE &&
+    return event->op != OP_READ && event->op != OP_WRITE && event->op != OP_STATE && event->op != OP_NOW &&
            (event->op != OP_CONNECT || event->why == WHY_DISCONNECT || event->why == WHY_AFTER_SHUTDOWN);
 }
 
@@ -193,6 +193,8 @@ static void see(struct analysis *analysis, const struct event *event) {
     if (event->op == OP_CONNECT || event->op == OP_ACCEPT)
         see_opening(analysis, endpoint, event);
     findings_look(analysis, endpoint, event);
+    if (event->op == OP_STATE)
+        store_keep(analysis, &endpoint->standing, event);
     if (event->op == OP_EXEC && event->has & HAS_RET && event->ret < 0)
         take_back(endpoint, event);
     else if (event->fin != FIN_UNSET && !failed)

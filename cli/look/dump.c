@@ -54,6 +54,7 @@ static void read_info(struct sighting *sighting, const struct nlattr *attribute)
     sighting->since_ack_ms = info.tcpi_last_ack_recv;
     sighting->sent = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
     sighting->received = info.tcpi_bytes_received;
+    sighting->acknowledged = info.tcpi_bytes_acked;
     sighting->segments = info.tcpi_data_segs_in;
 }
 
@@ -116,7 +117,7 @@ static bool read_answers(struct world *world, const char *answer, size_t length)
 }
 
 static bool read_dump(struct world *world, int netlink) {
-    static char answer[ANSWER_SIZE] __attribute__((aligned(8)));
+    static __thread char answer[ANSWER_SIZE] __attribute__((aligned(8)));
     for (;;) {
         ssize_t length = recv(netlink, answer, sizeof answer, 0);
         if (length < 0 && errno == EINTR)

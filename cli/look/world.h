@@ -25,18 +25,19 @@ struct sighting {
     uint32_t not_sent;
     uint32_t since_sent_ms, since_received_ms, since_ack_ms;
     uint64_t sent, received;
-    uint32_t segments;   /* with data, that have come */
-    uint32_t expires_ms; /* of the timer that runs */
-    uint8_t timer;       /* enum sighting_timer */
-    uint8_t retransmits; /* or probes, that nobody has answered */
-    uint8_t shut;        /* SHUT_READING | SHUT_WRITING, by its own program or by what came */
-    bool has_info;       /* the numbers above, from not_sent on, are there */
-    bool twice;          /* the dump had it twice: this one is left out */
-    int32_t holding;     /* the first in world.holdings, or NOBODY */
-    int32_t holding_end; /* and the last */
-    uint32_t holders;    /* how many there are */
-    int32_t peer;        /* its other end in world.list, or NOBODY */
-    int32_t listener;    /* in whose accept queue it waits, or whose port it has; or NOBODY */
+    uint64_t acknowledged; /* sequence numbers: data, and the SYN of a client, and a FIN */
+    uint32_t segments;     /* with data, that have come */
+    uint32_t expires_ms;   /* of the timer that runs */
+    uint8_t timer;         /* enum sighting_timer */
+    uint8_t retransmits;   /* tries, or probes, that nobody has answered */
+    uint8_t shut;          /* SHUT_READING | SHUT_WRITING, by its own program or by what came */
+    bool has_info;         /* the numbers above, from not_sent on, are there */
+    bool twice;            /* the dump had it twice: this one is left out */
+    int32_t holding;       /* the first in world.holdings, or NOBODY */
+    int32_t holding_end;   /* and the last */
+    uint32_t holders;      /* how many there are */
+    int32_t peer;          /* its other end in world.list, or NOBODY */
+    int32_t listener;      /* in whose accept queue it waits, or whose port it has; or NOBODY */
 };
 
 enum sighting_timer { TIMER_OFF, TIMER_RETRANSMIT, TIMER_KEEPALIVE, TIMER_TIME_WAIT, TIMER_PROBE };
@@ -76,6 +77,14 @@ enum { ALL_STATES = 0xfff };
 
 /* Those in one of the states. False: the kernel does not tell (errno). The world is empty at first, or freed. */
 bool world_dump(struct world *world, unsigned states);
+/* One socket, by its cookie and addresses: as world_dump() has it. False: there is none, or the kernel does not tell.
+ */
+struct sighting_name {
+    uint64_t cookie;
+    struct address local, remote;
+};
+bool sighting_look_up(const struct sighting_name *name, struct sighting *sighting);
+
 /* Each socket's other end, role and listener. */
 void world_pair(struct world *world);
 /* Who holds them, processes in the order of their ids. but: this process is not looked at; 0: all are. */

@@ -123,6 +123,12 @@ void drain_event(struct drain *drain, const struct event *event) {
     drain->filling.length += drain->json ? render_json(event, line, RENDER_LINE_MAX) : as_text(drain, event, line);
 }
 
+void drain_logged(struct drain *drain, const struct event *event) {
+    if (drain->watch)
+        drain->watch(event);
+    drain_event(drain, event);
+}
+
 /* What is no event anybody may have written. */
 static bool drain_line(struct drain *drain, const char *line, size_t length) {
     static max_align_t memory[EVENT_STORE_SIZE(RING_LINE_MAX) / sizeof(max_align_t) + 1];
@@ -131,7 +137,7 @@ static bool drain_line(struct drain *drain, const char *line, size_t length) {
     struct event event;
     if (!event_parse(line, length - 1, &event, &store, &wrong))
         return false;
-    drain_event(drain, &event);
+    drain_logged(drain, &event);
     return true;
 }
 
@@ -139,7 +145,7 @@ static bool drain_packed(struct drain *drain, const char *bytes, size_t length) 
     struct event event;
     if (!event_unpack(bytes, length, &event))
         return false;
-    drain_event(drain, &event);
+    drain_logged(drain, &event);
     return true;
 }
 

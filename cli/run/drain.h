@@ -27,6 +27,7 @@ struct drain {
     bool stuck;                       /* what is in the ring waits for the writer */
     unsigned long long busy_since_ms; /* a place in the ring is being written by busy_pid since then */
     int busy_pid;
+    void (*watch)(const struct event *event);               /* those of programs are shown to it first; or NULL */
     void (*each)(const struct event *event, void *context); /* events are shown to it as they come; or NULL */
     void *context;
     struct ring_reader reader;
@@ -37,6 +38,9 @@ bool drain_begin(struct drain *drain, const char *path, bool json);
 
 /* All lines that are complete. Returns how many bytes came. last: no writer is left, what is incomplete stays so. */
 size_t drain_ring(struct drain *drain, struct ring *ring, bool last);
+
+/* One event of a program's, or of what became of it. */
+void drain_logged(struct drain *drain, const struct event *event);
 
 /* One event more, of the command's own. */
 void drain_event(struct drain *drain, const struct event *event);

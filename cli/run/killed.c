@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "endings.h"
 #include "kernel/sock_diag.h"
 #include "refs/end_claims.h"
 #include "refs/ledger.h"
@@ -19,6 +20,8 @@
 #include "pure/names.h"
 #include "kernel/scratch.h"
 #include "kernel/stop.h"
+#include "pure/verdict.h"
+#include "watch.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -145,10 +148,64 @@ static bool claim(const struct lost *lost, int dead, const struct diag_answer *a
     return true;
 }
 
+/* A FIN of ours counts as one in what the peer has acknowledged, a client's SYN as another. */
+static bool fin_is_acknowledged(const struct sighting *gone, enum event_role role) {
+    return gone->acknowledged > gone->sent + (role == ROLE_SERVER ? 0 : 1);
+}
+
+/* How it stood, as it was seen last; what was in its queues at the end the kernel has told, perhaps. */
+static void describe_last(const struct sighting *last, const struct sighting *gone, struct event *event) {
+    const struct sighting *end = gone && gone->has_info ? gone : last;
+    event->state_before = last->state;
+    event->has |= HAS_UNREAD | HAS_UNSENT | HAS_TRAFFIC | HAS_IDLE;
+    event->unread = gone ? destroyed_unread(gone, last) : sighting_unread(last);
+    event->unsent = sighting_unsent(last);
+    event->unacked = sighting_owed(last) - event->unsent;
+    event->sent = end->sent;
+    event->received = last->received;
+    event->idle_us = 1000 * sighting_idle_ms(end);
+}
+
 /*
- * What the kernel says of it now. What is gone altogether may have ended by a FIN or an RST: then nothing is said.
- * False: there is nothing to tell.
+ * It is in no table any more. What its end was follows from how it stood just before, as after a close(); where nobody
+ * had looked, from what the kernel told: unread data makes an RST, and a FIN that the peer has acknowledged is one.
+ * FIN_UNSET: nothing is known.
  */
+static struct verdict verdict_on_gone(const struct ends *ends, const struct sighting *last, const struct sighting *gone,
+                                      const struct event *event) {
+    const struct remaining nobody = {.known = true};
+    const struct after after = {.asked = true};
+    if (last) {
+        const struct before before = {.state = last->state,
+                                      .unread = event->unread,
+                                      .was_connected = true,
+                                      .fin_sent = ends->fin_left,
+                                      .fin_unsent = ends->fin_left && last->not_sent > 0};
+        return verdict_decide(ENDING_RELEASE, 0, &before, &nobody, &after);
+    }
+    if (gone && gone->receive_queue > 1)
+        return (struct verdict){.fin = FIN_RESET, .why = WHY_UNREAD_DATA, .verified = true};
+    if (gone && fin_is_acknowledged(gone, ends->role))
+        return (struct verdict){.fin = FIN_SENT, .why = WHY_LAST_REFERENCE, .verified = true};
+    return (struct verdict){.fin = FIN_UNSET};
+}
+
+/* Of several that had it and died at one moment one says so. */
+static void judge_gone(const struct ends *ends, const struct lost *lost, int dead, struct event *event) {
+    const struct sighting *last = watch_last(lost->cookie), *gone = endings_of(lost->cookie);
+    struct claimant claimant = {.pid = dead, .fd = lost->fd};
+    if (last)
+        describe_last(last, gone, event);
+    const struct verdict verdict = verdict_on_gone(ends, last, gone, event);
+    if (verdict.fin == FIN_UNSET)
+        return;
+    if (ends->fin_left && verdict.fin != FIN_RESET)
+        say(event, FIN_ALREADY, WHY_AFTER_SHUTDOWN, true);
+    else if (claims_take_end(lost->cookie, verdict.fin == FIN_SENT, &claimant) == END_IS_OURS)
+        say(event, verdict.fin, verdict.why, verdict.verified);
+}
+
+/* What the kernel says of it now. False: there is nothing to tell. */
 static bool judge(const struct ends *ends, const struct lost *lost, int dead, struct scratch *scratch,
                   struct event *event) {
     struct identity identity = {
@@ -162,8 +219,10 @@ static bool judge(const struct ends *ends, const struct lost *lost, int dead, st
     if (!answer.asked)
         return true;
     event->state_after = answer.found ? answer.state : STATE_CLOSE;
-    if (!answer.found)
+    if (!answer.found) {
+        judge_gone(ends, lost, dead, event);
         return true;
+    }
     unsigned others = answer.inode ? name_holders(lost->cookie, dead, event, &leaving) : 0;
     if (others || (answer.inode && !leaving))
         say_withheld(lost, others, true, event);
@@ -215,9 +274,11 @@ void killed_report(const struct death *death, struct drain *drain) {
     struct losses losses = {0};
     OWN_SCRATCH *scratch = scratch_take();
     ledger_of(death->pid, note_loss, &losses);
+    if (losses.count > 0)
+        endings_look(true);
     for (size_t i = 0; scratch && i < losses.count; i++) {
         if (describe(death, &losses.list[i], scratch))
-            drain_event(drain, &scratch->event);
+            drain_logged(drain, &scratch->event);
     }
     if (scratch)
         report_calls(death, scratch, drain);

@@ -41,6 +41,8 @@ static bool send(struct pass_on *pass_on, siginfo_t *signal) {
 }
 
 static void pass(struct pass_on *pass_on, siginfo_t *signal) {
+    if (ends_things(signal->si_signo) && pass_on->before_end)
+        pass_on->before_end();
     if (is_from_terminal(signal))
         atomic_fetch_add(&pass_on->interrupts, signal->si_signo == SIGINT);
     else if (!send(pass_on, signal) && ends_things(signal->si_signo))

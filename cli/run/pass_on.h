@@ -18,6 +18,7 @@ struct pass_on {
     bool by_thread;
     _Atomic unsigned interrupts; /* that came from the terminal */
     atomic_bool asked_to_end;
+    void (*before_end)(void); /* in whatever thread, before one that may end the program is passed on */
 };
 
 /* Before the program is started: from now on none of them is delivered. */

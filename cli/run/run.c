@@ -20,6 +20,7 @@
 #include "drain.h"
 #include "killed.h"
 #include "join_socket.h"
+#include "orphans.h"
 #include "parking.h"
 #include "pass_on.h"
 #include "processes.h"
@@ -30,6 +31,8 @@
 #include "run_summary.h"
 #include "session_host.h"
 #include "terminal/say.h"
+#include "watch.h"
+#include "endings.h"
 
 /* epoll's data: a place in the roster, or one of these. */
 enum { FROM_SIGNALS = ROSTER_SIZE, FROM_JOIN, FROM_END = FROM_JOIN + JOIN_ASKING };
@@ -226,8 +229,18 @@ static bool is_over(const struct run *run, bool alive) {
 static int patience(size_t came, bool processes_came) {
     enum { MUCH = RING_SIZE / 16, BUSY = MUCH / 16, SHORT_MS = 2, LONG_MS = 20, BUSY_MS = 50 };
     bool in_haste = came > MUCH || processes_came;
-    int wait = in_haste ? SHORT_MS : came > BUSY ? BUSY_MS : LONG_MS, parking = parking_look();
-    return wait < parking ? wait : parking;
+    int wait = in_haste ? SHORT_MS : came > BUSY ? BUSY_MS : LONG_MS;
+    const int others[] = {parking_look(), watch_look(), orphans_look()};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        wait = wait < others[i] ? wait : others[i];
+    return wait;
+}
+
+/* What the last process let go of may still be on its way: its end is waited for, a moment. */
+static void wait_for_orphans(void) {
+    enum { TURNS = 60, TURN_US = 5000 };
+    for (int i = 0; i < TURNS && (orphans_look(), orphans_are_there()); i++)
+        usleep(TURN_US);
 }
 
 static void follow(struct run *run) {
@@ -252,6 +265,8 @@ static void follow(struct run *run) {
         if (run->processes.command_ended && alive)
             alive = processes_reap(&run->processes);
     }
+    drain_ring(&run->drain, &run->host.session->ring, false);
+    wait_for_orphans();
     parking_end();
     drain_flush(&run->drain);
 }
@@ -318,6 +333,23 @@ static bool begin(struct run *run) {
            processes_begin(&run->processes, &run->host.session->roster, run->epoll) && open_join_socket(run);
 }
 
+static void note(const struct event *event) {
+    watch_note(event);
+    orphans_note(event);
+}
+
+/* The settings were checked with the options. */
+static void begin_watching(struct run *run) {
+    static struct settings settings;
+    struct settings_error error;
+    settings_read((const char *const *)run->options.environment, &settings, &error);
+    endings_begin();
+    watch_begin(run->host.session, &run->drain, &settings);
+    orphans_begin(&run->drain);
+    run->drain.watch = note;
+    run->pass_on.before_end = watch_before_signal;
+}
+
 int command_run(int argc, char **argv) {
     static struct run run;
     enum options_result read = run_options_read(argc, argv, &run.options);
@@ -337,6 +369,7 @@ int command_run(int argc, char **argv) {
                                    : "the session cannot be made");
     killed_begin(run.host.session);
     parking_begin(run.host.session, &run.drain);
+    begin_watching(&run);
     run.processes.died = died;
     run.processes.here = here;
     run.processes.gone = gone;

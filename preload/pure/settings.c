@@ -234,6 +234,7 @@ unsigned event_classes(const struct event *event) {
     case OP_SHUTDOWN:
     case OP_RELEASE:
     case OP_EXIT:
+    case OP_STATE:
         return TRACE_END;
     case OP_EOF:
     case OP_RESET:
