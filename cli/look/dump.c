@@ -116,10 +116,9 @@ static bool read_answers(struct world *world, const char *answer, size_t length)
     return true;
 }
 
-static bool read_dump(struct world *world, int netlink) {
-    static __thread char answer[ANSWER_SIZE] __attribute__((aligned(8)));
+static bool read_dump(struct world *world, int netlink, char *answer) {
     for (;;) {
-        ssize_t length = recv(netlink, answer, sizeof answer, 0);
+        ssize_t length = recv(netlink, answer, ANSWER_SIZE, 0);
         if (length < 0 && errno == EINTR)
             continue;
         if (length <= 0)
@@ -134,9 +133,11 @@ bool world_dump(struct world *world, unsigned states) {
     int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     if (netlink < 0)
         return false;
+    char *answer = zeroed(1, ANSWER_SIZE); /* threads look too, whose stacks are small */
     world->time_us = clock_now();
-    bool done = ask(netlink, states) && read_dump(world, netlink);
+    bool done = ask(netlink, states) && read_dump(world, netlink, answer);
     int reason = errno;
+    free(answer);
     close(netlink);
     errno = reason;
     return done;
