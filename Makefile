@@ -201,8 +201,9 @@ $(BUILD)/sanitized/%.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(COMMON) -MMD -MP $(CPPFLAGS) -O1 -g $(SANITIZE) -c -o $@ $<
 
 # Code that reads the session's memory, so that another can be made to write there before each read.
-MEDDLED = preload/pure/ring preload/pure/roster preload/pure/address_book preload/refs/fds_in_flight \
-          preload/faults/fault_count cli/run/drain
+MEDDLED = preload/pure/ring preload/pure/roster preload/pure/address_book preload/refs/ledger preload/refs/end_claims \
+          preload/refs/pending_releases preload/refs/fds_in_flight preload/refs/references preload/refs/proc_search \
+          preload/kernel/procfs preload/faults/fault_count cli/run/drain cli/run/holders cli/run/killed
 MEDDLE = -include tests/fuzz/meddled/meddle.h -Itests/fuzz/meddled -DCLOSETRACE_SMALL_SESSION
 AS_IT_IS = $(filter-out $(MEDDLED),$(PURE))
 $(BUILD)/tests/fuzz/fuzz_session: tests/fuzz/fuzz_session.c $(MEDDLED:%=$(BUILD)/meddled/%.o) $(AS_IT_IS:%=$(BUILD)/fuzzed/%.o) \

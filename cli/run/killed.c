@@ -19,6 +19,7 @@
 #include "kernel/procfs.h"
 #include "pure/names.h"
 #include "kernel/scratch.h"
+#include "holders.h"
 #include "kernel/stop.h"
 #include "pure/verdict.h"
 #include "watch.h"
@@ -53,28 +54,51 @@ struct lost {
 struct losses {
     struct lost *list;
     size_t count, room;
+    uint32_t *index; /* places in the list, and one more; 0: none. A power of 2, twice the room */
 };
+
+/* Where it stands in the index, or would. Cookies are chosen by nobody's hand: but what the ledger says of them is. */
+static uint32_t *place_in_index(const struct losses *losses, uint64_t cookie) {
+    static uint64_t salt;
+    if (!salt)
+        salt = clock_now() * 2 + 1;
+    size_t at = (size_t)((cookie ^ salt) * 0x9E3779B97F4A7C15ULL >> 20);
+    for (;; at++) {
+        uint32_t *place = &losses->index[at % (2 * losses->room)];
+        if (!*place || losses->list[*place - 1].cookie == cookie)
+            return place;
+    }
+}
+
+static bool grow(struct losses *losses) {
+    const size_t room = losses->room ? 2 * losses->room : 64;
+    void *list = realloc(losses->list, room * sizeof *losses->list);
+    if (list)
+        losses->list = list;
+    uint32_t *index = list ? calloc(2 * room, sizeof *index) : NULL;
+    if (!index)
+        return false;
+    free(losses->index);
+    losses->index = index;
+    losses->room = room;
+    for (uint32_t i = 0; i < losses->count; i++)
+        *place_in_index(losses, losses->list[i].cookie) = i + 1;
+    return true;
+}
 
 static void note_loss(uint64_t cookie, int fd, void *context) {
     struct losses *losses = context;
-    size_t i = 0;
-    if (fd < 0)
+    if (losses->count == losses->room && !grow(losses))
         return;
-    while (i < losses->count && losses->list[i].cookie != cookie)
-        i++;
-    if (i == losses->count) {
-        if (losses->count == losses->room) {
-            losses->room = losses->room ? 2 * losses->room : 64;
-            void *larger = realloc(losses->list, losses->room * sizeof *losses->list);
-            if (!larger)
-                return;
-            losses->list = larger;
-        }
+    uint32_t *place = place_in_index(losses, cookie);
+    if (!*place) {
         losses->list[losses->count++] = (struct lost){.cookie = cookie, .fd = fd};
+        *place = (uint32_t)losses->count;
     }
-    losses->list[i].references++;
-    if (fd < losses->list[i].fd)
-        losses->list[i].fd = fd;
+    struct lost *lost = &losses->list[*place - 1];
+    lost->references++;
+    if (fd < lost->fd)
+        lost->fd = fd;
 }
 
 /* "SIGKILL"; "exit_group" of a process that ended by itself and without a word; "gone" where nobody could see. */
@@ -85,26 +109,6 @@ static const char *name_end(const struct death *death, char *text, size_t size) 
         return signal_name(death->signal);
     snprintf(text, size, "SIGRT_%d", death->signal - SIGRTMIN);
     return text;
-}
-
-/* Who else has it and stays; leaving: those who are about to go. */
-static unsigned name_holders(uint64_t cookie, int dead, struct event *event, unsigned *leaving) {
-    struct ledger_cursor cursor = {0};
-    struct ledger_reference other;
-    unsigned others = 0;
-    while (ledger_next(cookie, &cursor, &other)) {
-        struct holder holder = {.pid = other.pid, .fd = other.fd};
-        if (other.pid == dead)
-            continue;
-        *leaving += other.leaving;
-        if (other.leaving)
-            continue;
-        if (other.pid > 0)
-            proc_comm(holder.pid, 0, holder.comm);
-        event_add_holder(event, other.pid > 0 ? &holder : NULL);
-        others++;
-    }
-    return others;
 }
 
 static void say(struct event *event, enum event_fin fin, enum event_why why, bool verified) {
@@ -143,7 +147,7 @@ static bool claim(const struct lost *lost, int dead, const struct diag_answer *a
         return false;
     holder.pid = claimant.pid;
     holder.fd = claimant.fd;
-    event_add_holder(event, &holder);
+    event_add_holder(event, claimant.pid ? &holder : NULL);
     say_withheld(lost, claimant.losers, false, event);
     return true;
 }
@@ -223,7 +227,8 @@ static bool judge(const struct ends *ends, const struct lost *lost, int dead, st
         judge_gone(ends, lost, dead, event);
         return true;
     }
-    unsigned others = answer.inode ? name_holders(lost->cookie, dead, event, &leaving) : 0;
+    const struct ledger_reference its = {.pid = dead, .fd = -1};
+    unsigned others = answer.inode ? holders_name(lost->cookie, answer.inode, &its, event, &leaving) : 0;
     if (others || (answer.inode && !leaving))
         say_withheld(lost, others, true, event);
     else if (ends->fin_left)
@@ -270,19 +275,30 @@ static void report_calls(const struct death *death, struct scratch *scratch, str
     }
 }
 
+/* Of many connections, or of a ledger that says so, others are heard in between. */
+static void report_losses(const struct death *death, const struct losses *losses, struct scratch *scratch,
+                          struct drain *drain) {
+    enum { AT_ONCE = 256 };
+    for (size_t i = 0; i < losses->count; i++) {
+        if (describe(death, &losses->list[i], scratch))
+            drain_logged(drain, &scratch->event);
+        if (i % AT_ONCE == AT_ONCE - 1)
+            drain_ring(drain, &session->ring, false);
+    }
+}
+
 void killed_report(const struct death *death, struct drain *drain) {
     struct losses losses = {0};
     OWN_SCRATCH *scratch = scratch_take();
     ledger_of(death->pid, note_loss, &losses);
     if (losses.count > 0)
         endings_look(true);
-    for (size_t i = 0; scratch && i < losses.count; i++) {
-        if (describe(death, &losses.list[i], scratch))
-            drain_logged(drain, &scratch->event);
-    }
-    if (scratch)
+    if (scratch) {
+        report_losses(death, &losses, scratch, drain);
         report_calls(death, scratch, drain);
+    }
     free(losses.list);
+    free(losses.index);
 }
 
 void killed_bury(int pid) {

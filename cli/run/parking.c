@@ -14,6 +14,7 @@
 #include "kernel/clock.h"
 #include "kernel/scratch.h"
 #include "kernel/tcp_socket.h"
+#include "holders.h"
 #include "slow_close.h"
 
 struct held {
@@ -24,7 +25,7 @@ struct held {
     bool was_over;     /* the peer had closed before */
     /* While it is being closed, and until that is told: */
     struct standing standing;
-    uint64_t closed_us;
+    uint64_t inode, closed_us;
     bool can_ask;
     struct slow_close *close;
     struct held *next;
@@ -80,17 +81,9 @@ bool parking_take(int fd, int pid, const struct session_request *request, void *
 
 /* Who else has it. */
 static unsigned others(const struct held *held, struct event *event) {
-    struct ledger_cursor cursor = {0};
-    struct ledger_reference other;
-    unsigned found = 0;
-    while (ledger_next(held->identity.cookie, &cursor, &other)) {
-        struct holder holder = {.pid = other.pid, .fd = other.fd};
-        if (other.pid == getpid() && other.fd == held->fd)
-            continue;
-        event_add_holder(event, other.pid > 0 ? &holder : NULL);
-        found++;
-    }
-    return found;
+    const struct ledger_reference ours = {.pid = getpid(), .fd = held->fd};
+    unsigned leaving;
+    return holders_name(held->identity.cookie, held->inode, &ours, event, &leaving) + leaving;
 }
 
 static void fill(struct event *event, const struct held *held) {
@@ -141,6 +134,7 @@ static void tell(const struct held *held, struct scratch *scratch) {
 static void stand(struct held *held, struct scratch *scratch) {
     socket_stand(held->fd, held->identity.role, true, &held->standing);
     held->can_ask = diag_prepare(&held->identity, held->standing.before.state, scratch);
+    held->inode = socket_inode(held->fd);
     held->closed_us = clock_now();
 }
 

@@ -24,13 +24,13 @@
 #define SO_BINDTOIFINDEX 62
 #endif
 
-static atomic_bool own_odd_options;
-atomic_bool *socket_odd_options = &own_odd_options;
+static _Atomic uint32_t own_odd_options;
+_Atomic uint32_t *socket_odd_options = &own_odd_options;
 
 void socket_option_set(int level, int name) {
     if ((level == IPPROTO_TCP && (name == TCP_LINGER2 || name == TCP_REPAIR)) ||
         (level == SOL_SOCKET && name == SO_LINGER))
-        atomic_store(socket_odd_options, true);
+        atomic_store(socket_odd_options, 1);
 }
 
 /* getsockopt of a value with a fixed size. */

@@ -24,7 +24,7 @@ struct identity {
  * Whether SO_LINGER, TCP_LINGER2 or TCP_REPAIR may have been set, by any process of the session or a stranger: only
  * then, and on sockets that came from elsewhere, are they asked for at each close. Never NULL.
  */
-extern atomic_bool *socket_odd_options;
+extern _Atomic uint32_t *socket_odd_options;
 
 /* An option is about to be set. */
 void socket_option_set(int level, int name);

@@ -17,7 +17,7 @@ enum session_part {
     SESSION_RULES,
     SESSION_PARTS,
 };
-enum { SESSION_PART_SIZE = 8 << 20 };
+enum { SESSION_PART_SIZE = SESSION_SIZE(8 << 20, 1 << 12) };
 
 #define SESSION_VERSION \
     "closetrace " CLOSETRACE_VERSION " (3)" /* (n): grows with each change of what follows, or of pack.h */

@@ -3,10 +3,11 @@
 #include <stdatomic.h>
 
 #include "arch/machine.h"
+#include "pure/session_size.h"
 
 /* For tests: few. */
 #ifndef CLOSETRACE_CLAIM_PLACES
-#define CLOSETRACE_CLAIM_PLACES 8192
+#define CLOSETRACE_CLAIM_PLACES SESSION_SIZE(8192, 8)
 #endif
 enum { PLACES = CLOSETRACE_CLAIM_PLACES };
 
@@ -22,6 +23,9 @@ struct place {
 } __attribute__((aligned(16)));
 
 enum { COUNT_BITS = 16 };
+
+/* Nobody who keeps to the rules makes anybody try so often; who does not keeps nobody at it for ever. */
+enum { TRIES = 1000 };
 
 static struct place *places;
 
@@ -51,18 +55,20 @@ static uint64_t claimant_word(const struct claimant *claimant) {
     return (uint64_t)(uint32_t)claimant->pid << 32 | (uint64_t)(uint32_t)claimant->fd << 1 | claimant->shut;
 }
 
+/* The one place where a claimant leaves the memory: anybody may have written it. pid 0: it is nobody. */
 static void describe(uint64_t word, struct claimant *claimant) {
-    claimant->pid = (int)(word >> 32);
+    claimant->pid = (int)(word >> 32 & INT32_MAX);
     claimant->fd = (int)((uint32_t)word >> 1);
     claimant->shut = word & 1;
 }
 
 static unsigned count_loser(struct place *place, uint64_t key) {
     uint64_t old = atomic_load(&place->losers), next;
+    int tries = 0;
     do {
         bool ours = old >> COUNT_BITS == (key << COUNT_BITS) >> COUNT_BITS;
         next = ours ? old + 1 : (key << COUNT_BITS) + 1;
-    } while (!atomic_compare_exchange_weak(&place->losers, &old, next));
+    } while (!atomic_compare_exchange_weak(&place->losers, &old, next) && tries++ < TRIES);
     return (unsigned)(next & ((1U << COUNT_BITS) - 1));
 }
 
@@ -77,8 +83,8 @@ bool claims_take(uint64_t cookie, enum claim claim, struct claimant *claimant) {
         return true;
     struct place *place = place_of(cookie, claim);
     struct machine_pair there = read_place(place), ours = {key_of(cookie, claim), claimant_word(claimant)};
-    while (there.first != ours.first)
-        if (machine_exchange(place, &there, ours))
+    for (int tries = 0; there.first != ours.first; tries++)
+        if (machine_exchange(place, &there, ours) || tries == TRIES)
             return true;
     describe(there.second, claimant);
     claimant->losers = count_loser(place, ours.first);

@@ -166,7 +166,7 @@ static void learned(int fd, uint64_t word, struct identity *identity) {
     session_recall(identity);
     /* It came from elsewhere, and may have brought them, or may hand them on to what it accepts. */
     if (identity->role == ROLE_UNKNOWN && !made)
-        atomic_store(socket_odd_options, true);
+        atomic_store(socket_odd_options, 1);
     put_if(fd, word, SLOT_TCP, identity);
     if (!made)
         table_mark_mixed(fd);

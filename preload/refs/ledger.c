@@ -8,6 +8,7 @@
 #include "kernel/process.h"
 #include "kernel/seccomp_guard.h"
 #include "kernel/thread.h"
+#include "pure/session_size.h"
 
 /* For tests: a library that asks the kernel alone. */
 #ifndef CLOSETRACE_LEDGER
@@ -15,10 +16,10 @@
 #endif
 /* And one that is soon full. */
 #ifndef CLOSETRACE_LEDGER_BUCKETS
-#define CLOSETRACE_LEDGER_BUCKETS 32768
+#define CLOSETRACE_LEDGER_BUCKETS SESSION_SIZE(32768, 8)
 #endif
 #ifndef CLOSETRACE_LEDGER_PLACES
-#define CLOSETRACE_LEDGER_PLACES 8192
+#define CLOSETRACE_LEDGER_PLACES SESSION_SIZE(8192, 32)
 #endif
 
 /*
@@ -55,6 +56,9 @@ struct ledger {
     struct bucket buckets[BUCKETS];
 };
 
+/* Nobody who keeps to the rules makes anybody try so often; who does not keeps nobody at it for ever. */
+enum { TRIES = 1000 };
+
 enum { FREE = 0 };
 static const uint32_t UNBORN = 1U << 31; /* a child that is being made, by the process of that id */
 static const uint32_t ENDING = 1U << 30; /* it is about to end: all that it has is leaving */
@@ -76,8 +80,9 @@ static uint64_t holder_of(uint32_t who, int fd) {
     return (uint64_t)who << 32 | (uint32_t)fd;
 }
 
+/* Not below 0, whatever anybody has written there. */
 static int fd_of(uint64_t holder) {
-    return (int)((uint32_t)holder & ~LEAVING);
+    return (int)((uint32_t)holder & ~LEAVING & INT32_MAX);
 }
 
 static size_t home_of(uint64_t cookie) {
@@ -380,7 +385,7 @@ static void name_place(uint32_t who, uint32_t pid) {
 static void mark_place(uint32_t who, bool ending) {
     uint32_t place = who & (PLACES - 1);
     uint64_t entry = atomic_load(&ledger->places[place]);
-    while (who && who_at(place, entry) == who && (uint32_t)entry != FREE)
+    for (int i = 0; i < TRIES && who && who_at(place, entry) == who && (uint32_t)entry != FREE; i++)
         if (atomic_compare_exchange_strong(&ledger->places[place], &entry,
                                            ending ? entry | ENDING : entry & ~(uint64_t)ENDING))
             return;
@@ -485,23 +490,18 @@ void ledger_end(bool ending) {
         mark_place(self_who, ending);
 }
 
-static uint32_t who_has(int pid, uint32_t *place) {
-    for (; *place < PLACES; ++*place) {
-        uint64_t entry = atomic_load(&ledger->places[*place]);
-        if (*place && (int)((uint32_t)entry & ~ENDING) == pid)
-            return who_at((*place)++, entry);
-    }
-    return 0;
+/* It may have several places, if not by our doing: all are seen in one pass over the records. */
+static bool is_who(uint32_t who, int pid) {
+    const uint32_t place = who & (PLACES - 1);
+    const uint64_t entry = place ? atomic_load(&ledger->places[place]) : 0;
+    return place && who_at(place, entry) == who && (int)((uint32_t)entry & ~ENDING) == pid;
 }
 
 void ledger_of(int pid, void (*each)(uint64_t cookie, int fd, void *context), void *context) {
-    uint32_t place = 0;
-    for (uint32_t who; ledger && (who = who_has(pid, &place));) {
-        for (size_t i = 0; i < (size_t)BUCKETS * BUCKET_RECORDS; i++) {
-            struct record *record = &ledger->buckets[i / BUCKET_RECORDS].records[i % BUCKET_RECORDS];
-            uint64_t cookie = atomic_load(&record->cookie), holder = atomic_load(&record->holder);
-            if (cookie && (uint32_t)(holder >> 32) == who)
-                each(cookie, fd_of(holder), context);
-        }
+    for (size_t i = 0; ledger && i < (size_t)BUCKETS * BUCKET_RECORDS; i++) {
+        struct record *record = &ledger->buckets[i / BUCKET_RECORDS].records[i % BUCKET_RECORDS];
+        uint64_t cookie = atomic_load(&record->cookie), holder = atomic_load(&record->holder);
+        if (cookie && is_who((uint32_t)(holder >> 32), pid))
+            each(cookie, fd_of(holder), context);
     }
 }

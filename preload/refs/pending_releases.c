@@ -1,10 +1,14 @@
 #include "pending_releases.h"
 
+#include <string.h>
+
 #include "calls_under_way.h"
 #include "end_claims.h"
 #include "kernel/process.h"
+#include "pure/session_size.h"
 
-enum { EXPECTED_MAX = 64, CLOSED_MAX = 1024 };
+enum { EXPECTED_MAX = SESSION_SIZE(64, 4), CLOSED_MAX = SESSION_SIZE(1024, 8) };
+enum { WORDS = (sizeof(struct pending_release) + 7) / 8 };
 
 /* fd was closed in the process, when it was the connection's. cookie: 0 while it is being filled in. */
 struct closed {
@@ -13,14 +17,15 @@ struct closed {
 };
 
 struct expectation {
-    atomic_int tid; /* 0: free; below 0: being filled in */
-    int pid;
-    struct pending_release what;
+    _Atomic int32_t tid; /* 0: free; below 0: being filled in */
+    _Atomic int32_t pid;
+    _Atomic uint64_t cookie;
+    _Atomic uint64_t words[WORDS]; /* a struct pending_release, see read_expectation() */
 };
 
 struct expectations {
     _Atomic int count;
-    atomic_bool odd_options; /* see tcp_socket.h */
+    _Atomic uint32_t odd_options; /* see tcp_socket.h */
     struct expectation list[EXPECTED_MAX];
     _Atomic uint64_t turns;
     struct closed closed[CLOSED_MAX]; /* a ring: the place of turn n is n % CLOSED_MAX */
@@ -60,45 +65,84 @@ void release_closed(uint64_t cookie, int fd) {
     atomic_store_explicit(&closed->cookie, cookie, memory_order_release);
 }
 
-/* The one that was closed at turn, if it is still there. */
-static uint64_t closed_at_turn(uint64_t turn, uint64_t *where) {
+/* The one place where a closed number leaves the memory: that of turn, if it is still there. */
+static uint64_t closed_at_turn(uint64_t turn, int *pid, int *fd) {
     struct closed *closed = &expectations->closed[turn % CLOSED_MAX];
     uint64_t cookie = atomic_load_explicit(&closed->cookie, memory_order_acquire);
-    *where = atomic_load_explicit(&closed->where, memory_order_relaxed);
+    const uint64_t where = atomic_load_explicit(&closed->where, memory_order_relaxed);
     atomic_thread_fence(memory_order_acquire);
-    return atomic_load(&closed->cookie) == cookie ? cookie : 0;
+    *pid = (int)(uint32_t)(where >> 32);
+    *fd = (int)(uint32_t)where;
+    return *pid > 0 && *fd >= 0 && atomic_load(&closed->cookie) == cookie ? cookie : 0;
+}
+
+static uint64_t turns_end(void) {
+    return expectations ? atomic_load(&expectations->turns) : 0;
 }
 
 uint64_t release_closed_at(int pid, int fd) {
-    uint64_t end = expectations ? atomic_load(&expectations->turns) : 0;
-    for (uint64_t i = 1, where; i <= CLOSED_MAX && i <= end; i++) {
-        uint64_t cookie = closed_at_turn(end - i, &where);
-        if (cookie && where == where_of(pid, fd))
+    const uint64_t end = turns_end();
+    for (uint64_t i = 1; i <= CLOSED_MAX && i <= end; i++) {
+        int its_pid, its_fd;
+        const uint64_t cookie = closed_at_turn(end - i, &its_pid, &its_fd);
+        if (cookie && its_pid == pid && its_fd == fd)
             return cookie;
     }
     return 0;
 }
 
-/* turn: one above the last that was looked at. */
+/* Each turn is looked at once, and not more of them than there are places, wherever the end goes meanwhile. */
 bool release_next_place(uint64_t cookie, struct release_place *place) {
-    uint64_t end = expectations ? atomic_load(&expectations->turns) : 0;
-    if (place->turn == 0)
-        place->turn = end + 1;
-    while (place->turn > 1 && place->turn + CLOSED_MAX > end + 1) {
-        uint64_t where;
+    if (place->looked_at == 0)
+        place->turn = turns_end();
+    while (place->turn > 0 && place->looked_at < CLOSED_MAX) {
         place->turn--;
-        if (closed_at_turn(place->turn - 1, &where) != cookie)
-            continue;
-        place->pid = (int)(where >> 32);
-        place->fd = (int)(uint32_t)where;
-        return true;
+        place->looked_at++;
+        if (cookie && closed_at_turn(place->turn, &place->pid, &place->fd) == cookie)
+            return true;
     }
     return false;
 }
 
+static void write_expectation(struct expectation *expectation, const struct pending_release *what) {
+    uint64_t words[WORDS] = {0};
+    memcpy(words, what, sizeof *what);
+    for (unsigned i = 0; i < WORDS; i++)
+        atomic_store_explicit(&expectation->words[i], words[i], memory_order_relaxed);
+    atomic_store_explicit(&expectation->cookie, what->identity.cookie, memory_order_relaxed);
+}
+
+/* Whether a byte that is to be a bool is one: to read another as a bool is undefined. */
+static bool is_bool(const void *byte) {
+    return *(const unsigned char *)byte <= 1;
+}
+
+_Static_assert(sizeof(struct before) == 32 && sizeof(struct identity) == 80, "what is new there is looked at here");
+
+static bool before_is_sound(const struct before *before) {
+    return before->state < STATE_COUNT && before->death < WHY_COUNT && is_bool(&before->linger_zero) &&
+           is_bool(&before->linger2_negative) && is_bool(&before->repair) && is_bool(&before->fin_sent) &&
+           is_bool(&before->fin_unsent) && is_bool(&before->fin_would_wait) && is_bool(&before->was_connected);
+}
+
+static bool identity_is_sound(const struct identity *identity) {
+    return address_is_sound(&identity->local) && address_is_sound(&identity->remote) && identity->role < ROLE_COUNT &&
+           is_bool(&identity->mptcp);
+}
+
+/* The one place where an expectation leaves the memory: anybody may have written it. False: it is none. */
+static bool read_expectation(const struct expectation *expectation, struct pending_release *what) {
+    uint64_t words[WORDS];
+    for (unsigned i = 0; i < WORDS; i++)
+        words[i] = atomic_load_explicit(&expectation->words[i], memory_order_relaxed);
+    atomic_thread_fence(memory_order_acquire);
+    memcpy(what, words, sizeof *what);
+    return what->fd >= 0 && before_is_sound(&what->before) && identity_is_sound(&what->identity);
+}
+
 static bool is_expected(int tid, uint64_t cookie) {
     for (int i = 0; expectations && i < EXPECTED_MAX; i++)
-        if (atomic_load(&expectations->list[i].tid) == tid && expectations->list[i].what.identity.cookie == cookie)
+        if (atomic_load(&expectations->list[i].tid) == tid && atomic_load(&expectations->list[i].cookie) == cookie)
             return true;
     return false;
 }
@@ -111,14 +155,14 @@ void release_expect(const struct identity *identity, uint64_t inode, int fd, con
     /* One in CLOSE has nothing to tell of when it is let go of. */
     if (before->state == STATE_CLOSE || is_expected(holder->tid, identity->cookie))
         return;
+    const struct pending_release what = {.fd = fd, .inode = inode, .before = *before, .identity = *identity};
     for (int i = 0; expectations && i < EXPECTED_MAX; i++) {
-        int none = 0;
+        int32_t none = 0;
         struct expectation *expectation = &expectations->list[i];
         if (!atomic_compare_exchange_strong(&expectation->tid, &none, -1))
             continue;
-        expectation->pid = holder->pid;
-        expectation->what =
-            (struct pending_release){.fd = fd, .inode = inode, .before = *before, .identity = *identity};
+        atomic_store_explicit(&expectation->pid, holder->pid, memory_order_relaxed);
+        write_expectation(expectation, &what);
         atomic_fetch_add(&expectations->count, 1);
         atomic_store(&expectation->tid, holder->tid);
         return;
@@ -126,24 +170,25 @@ void release_expect(const struct identity *identity, uint64_t inode, int fd, con
 }
 
 bool release_is_other(int tid, uint64_t cookie) {
-    for (int i = 0; atomic_load(release_expected) && i < EXPECTED_MAX; i++)
-        if (atomic_load(&expectations->list[i].tid) == tid && expectations->list[i].what.identity.cookie != cookie)
+    for (int i = 0; atomic_load(release_expected) && expectations && i < EXPECTED_MAX; i++)
+        if (atomic_load(&expectations->list[i].tid) == tid && atomic_load(&expectations->list[i].cookie) != cookie)
             return true;
     return false;
 }
 
-static bool take(struct expectation *expectation, int tid, struct pending_release *pending) {
-    *pending = expectation->what;
+/* False: another has it, or it was none. */
+static bool take_expectation(struct expectation *expectation, int32_t tid, struct pending_release *pending) {
+    const bool sound = read_expectation(expectation, pending);
     if (!atomic_compare_exchange_strong(&expectation->tid, &tid, 0))
         return false;
     atomic_fetch_sub(&expectations->count, 1);
-    return true;
+    return sound;
 }
 
 bool release_settle(int tid, unsigned *at, struct pending_release *pending) {
-    while (*at < EXPECTED_MAX) {
+    while (expectations && *at < EXPECTED_MAX) {
         struct expectation *expectation = &expectations->list[(*at)++];
-        if (atomic_load(&expectation->tid) == tid && take(expectation, tid, pending))
+        if (atomic_load(&expectation->tid) == tid && take_expectation(expectation, tid, pending))
             return true;
     }
     return false;
@@ -153,10 +198,10 @@ bool release_next_of(int pid, int but, unsigned *at, struct pending_release *pen
     while (expectations && *at < EXPECTED_MAX) {
         struct expectation *expectation = &expectations->list[(*at)++];
         const int tid = atomic_load(&expectation->tid);
-        if (tid <= 0 || tid == but || expectation->pid != pid)
+        if (tid <= 0 || tid == but || atomic_load(&expectation->pid) != pid)
             continue;
-        *pending = expectation->what;
-        if (settle ? take(expectation, tid, pending) : atomic_load(&expectation->tid) == tid)
+        if (settle ? take_expectation(expectation, tid, pending)
+                   : read_expectation(expectation, pending) && atomic_load(&expectation->tid) == tid)
             return true;
     }
     return false;

@@ -25,7 +25,8 @@ void release_closed(uint64_t cookie, int fd);
 
 /* Where a connection was closed lately, in whichever process of ours: the next such number, the last closed first. */
 struct release_place {
-    uint64_t turn; /* 0 at first */
+    uint64_t turn;
+    unsigned looked_at; /* 0 at first */
     int pid, fd;
 };
 bool release_next_place(uint64_t cookie, struct release_place *place);

@@ -30,7 +30,7 @@ static enum tcp_state state_of_stream(enum tcp_state carrier, unsigned seen) {
 
 void standing_of(int fd, const struct identity *identity, bool for_close, struct standing *standing) {
     if (flight_met_strangers()) /* another program may have set them */
-        atomic_store_explicit(socket_odd_options, true, memory_order_relaxed);
+        atomic_store_explicit(socket_odd_options, 1, memory_order_relaxed);
     bool asked = socket_stand(fd, identity->role, for_close, standing);
     unsigned seen = table_seen(fd);
     struct before *before = &standing->before;

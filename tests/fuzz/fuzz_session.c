@@ -10,19 +10,29 @@
 #include "meddled/meddle.h"
 
 #include <errno.h>
+#include <sanitizer/asan_interface.h>
 #include <sys/syscall.h>
 
 #include "run/drain.h"
 #include "faults/fault_count.h"
+#include "kernel/clock.h"
+#include "kernel/own_fds.h"
 #include "kernel/process.h"
 #include "kernel/scratch.h"
+#include "kernel/sock_diag.h"
 #include "kernel/thread.h"
-#include "pure/address_book.h"
+#include "pure/names.h"
 #include "pure/pack.h"
 #include "pure/render.h"
-#include "pure/roster.h"
+#include "refs/blocked_threads.h"
+#include "refs/end_claims.h"
+#include "refs/fd_table.h"
 #include "refs/fds_in_flight.h"
+#include "refs/ledger.h"
+#include "refs/pending_releases.h"
 #include "refs/references.h"
+#include "refs/unix_queues.h"
+#include "run/killed.h"
 #include "session/session.h"
 
 #include "../unit/json_check.h"
@@ -53,7 +63,7 @@ static uint64_t last_word(void) {
     return word;
 }
 
-/* The memory: each part by itself, so that a step out of it is seen. */
+/* The memory. What the parts of it do not use is poisoned, so that a step out of them is seen. */
 enum { PARTS_MAX = 8 };
 
 static struct part {
@@ -62,16 +72,22 @@ static struct part {
 } parts[PARTS_MAX];
 static unsigned part_count;
 
+static struct session *session;
 static struct ring *ring;
 static struct roster *roster;
 static struct address_book *book;
 
-static void *new_part(size_t size) {
+static void *new_part(void *begin, size_t size) {
     MUST(part_count < PARTS_MAX);
-    struct part *part = &parts[part_count++];
-    *part = (struct part){aligned_alloc(64, (size + 63) / 64 * 64), (size + 63) / 64 * 64};
-    MUST(part->begin);
-    return part->begin;
+    parts[part_count++] = (struct part){begin, size};
+    return begin;
+}
+
+static void *new_part_of_session(enum session_part part, size_t size) {
+    MUST(size <= SESSION_PART_SIZE);
+    unsigned char *begin = session->parts[part];
+    ASAN_POISON_MEMORY_REGION(begin + size, SESSION_PART_SIZE - size);
+    return new_part(begin, size);
 }
 
 /* The hostile process. */
@@ -133,12 +149,90 @@ void meddle(const volatile void *place, size_t size) {
 
 /* What stands in for the rest of the library and of the command. */
 
-long meddled_call(long number, long a, long b) {
-    (void)b;
+/* The last inode that the kernel was said to have spoken of: so that it is found again, sometimes. */
+static uint64_t inode = 7;
+
+ssize_t meddled_readlink(const char *path, char *link, size_t size) {
+    const uint8_t how = next_byte();
+    (void)path;
+    if (how < 64) {
+        errno = how % 2 ? EACCES : ENOENT;
+        return -1;
+    }
+    return snprintf(link, size, "socket:[%llu]", (unsigned long long)(how < 200 ? inode : how));
+}
+
+long meddled_call(long number, long a, long b, long c) {
     if (number == SYS_kill)
         return a % 3 == 0 ? -ESRCH : 0;
+    if (number == SYS_readlink) {
+        const ssize_t length = meddled_readlink(NULL, (char *)b, (size_t)c); // NOLINT(performance-no-int-to-ptr)
+        return length < 0 ? -errno : length;
+    }
     return -EPERM;
 }
+
+long own_open(long call, long a, long b, long c) {
+    (void)call, (void)a, (void)b, (void)c;
+    return -ENOENT;
+}
+
+void diag_look_up(const struct identity *identity, struct scratch *given, struct diag_answer *answer) {
+    (void)given;
+    *answer = (struct diag_answer){.asked = next_byte() % 8, .found = next_byte() % 4};
+    MUST(address_is_sound(&identity->local) && address_is_sound(&identity->remote));
+    answer->state = (enum tcp_state)(1 + next_byte() % (STATE_COUNT - 1));
+    answer->inode = inode = next_byte() % 4;
+    answer->fin_unsent = next_byte() % 2;
+}
+
+uint64_t clock_now(void) {
+    return 1700000000000000;
+}
+
+void process_start(void) {
+}
+
+int process_thread_id(void) {
+    return process_id();
+}
+
+uint64_t socket_cookie(int fd) {
+    return (uint64_t)fd % 12;
+}
+
+enum slot_kind table_kind(int fd) {
+    return fd % 2 ? SLOT_OTHER : SLOT_TCP;
+}
+
+void table_set_found(int fd) {
+    (void)fd;
+}
+
+unsigned queues_all(bool among_relatives, struct scratch *given, bool *partial) {
+    (void)given;
+    *partial = among_relatives;
+    return next_byte() % 4;
+}
+
+int queues_of(uint64_t queue, struct scratch *given, bool *unreadable) {
+    (void)queue, (void)given;
+    *unreadable = next_byte() % 2;
+    return next_byte() % 5 - 1;
+}
+
+unsigned blocked_threads_of(uint64_t socket, struct scratch *given, struct holder *list, unsigned max) {
+    (void)socket, (void)given, (void)list, (void)max;
+    return 0;
+}
+
+unsigned blocked_threads_known(uint64_t socket, bool ends, struct scratch *given, struct holder *list, unsigned max) {
+    (void)socket, (void)ends, (void)given, (void)list, (void)max;
+    return 0;
+}
+
+static _Atomic uint32_t odd_options;
+_Atomic uint32_t *socket_odd_options = &odd_options;
 
 bool sandbox_up;
 bool sandbox_allows(long number, long a, long b, long c, long d, long e, long f) {
@@ -163,22 +257,11 @@ bool process_is_borrowed(void) {
 }
 
 void *session_memory(enum session_part part, size_t size) {
-    (void)part;
-    return new_part(size);
+    return new_part_of_session(part, size);
 }
 
-bool search_own_begin(struct listing *listing, struct scratch *scratch) {
-    (void)listing, (void)scratch;
-    return false;
-}
-
-int search_own_next(struct listing *listing) {
-    (void)listing;
-    return -1;
-}
-
-void search_own_end(struct listing *listing) {
-    (void)listing;
+bool session_is_open(void) {
+    return true;
 }
 
 static struct scratch scratch;
@@ -360,6 +443,154 @@ static void count_copies(void) {
     flight_met_strangers();
 }
 
+static void keep_ledger(void) {
+    const uint64_t of = cookie();
+    const int fd = next_byte() % 8;
+    self = pid();
+    switch (next_byte() % 8) {
+    case 0:
+        ledger_born(of);
+        break;
+    case 1:
+    case 2:
+        ledger_add(of, fd);
+        break;
+    case 3:
+        ledger_remove(of, fd);
+        break;
+    case 4:
+        ledger_escaped(of);
+        break;
+    case 5:
+        ledger_mark_leaving(of, fd, next_byte() % 2);
+        break;
+    case 6:
+        ledger_end(next_byte() % 2);
+        break;
+    default:
+        ledger_over(of);
+    }
+}
+
+static uint64_t forked_cookie;
+
+static void inherit(uint32_t who) {
+    for (int fd = 0; fd < 4; fd++)
+        ledger_inherit(who, forked_cookie + (uint64_t)fd, fd);
+}
+
+static void fork_in_ledger(void) {
+    forked_cookie = cookie();
+    if (next_byte() % 4 == 0) {
+        ledger_enter(inherit);
+        return;
+    }
+    ledger_forking(inherit);
+    if (next_byte() % 2)
+        ledger_forked(next_byte() % 8 ? pid() : -1);
+    else
+        ledger_started_child();
+}
+
+static void read_ledger(void) {
+    const uint64_t of = cookie();
+    struct ledger_cursor cursor = {0};
+    struct ledger_reference it = {0};
+    unsigned count = 0;
+    ledger_count(of, &count);
+    for (count = 0; ledger_next(of, &cursor, &it); count++) {
+        MUST(it.pid == -1 || it.pid > 0);
+        MUST(it.fd >= 0);
+        if (next_byte() % 8 == 0)
+            ledger_strike(of, &it);
+    }
+    MUST(count <= 64 * 7);
+    ledger_is_leaving(of, pid(), next_byte());
+    ledger_changes(of);
+    if (next_byte() % 4 == 0)
+        ledger_bury(pid());
+}
+
+static void count_references(void) {
+    struct references references;
+    struct event event;
+    event_init(&event, OP_CLOSE);
+    references_count(inode, cookie(), &scratch, &references);
+    MUST(references.row.found_count <= FOUND_SHOWN && references.row.found_count <= references.row.descriptors);
+    references_look_closer(cookie(), next_byte() % 2, &scratch, &references);
+    references_leave_out(&references, next_byte() % 8);
+    references_prove_one(&references);
+    references_name_holders(&references, &event);
+    references_note(&references, 1, &event);
+    MUST(event.holders_named <= HOLDERS_SHOWN);
+}
+
+static void claim_ends(void) {
+    const uint64_t of = cookie();
+    struct claimant claimant = {.pid = pid(), .fd = next_byte(), .shut = next_byte() % 2};
+    switch (next_byte() % 6) {
+    case 0:
+        claims_take(of, (enum claim)(next_byte() % CLAIMS), &claimant);
+        break;
+    case 1:
+        claims_take_end(of, next_byte() % 2, &claimant);
+        break;
+    case 2:
+        claims_forget_end(of, &claimant);
+        break;
+    case 3:
+        claims_begin(of);
+        break;
+    default:
+        claims_taken(of, (enum claim)(next_byte() % CLAIMS), &claimant);
+    }
+    MUST(claimant.pid >= 0 && claimant.fd >= 0);
+}
+
+static void check_pending(const struct pending_release *pending) {
+    MUST(pending->before.state < STATE_COUNT && pending->fd >= 0);
+    MUST(role_name(pending->identity.role) || pending->identity.role == ROLE_UNSET);
+    MUST(address_is_sound(&pending->identity.local) && address_is_sound(&pending->identity.remote));
+}
+
+static void owe_releases(void) {
+    const struct identity identity = {.cookie = cookie(), .role = ROLE_CLIENT};
+    const struct before before = {.state = STATE_ESTABLISHED, .linger_zero = next_byte() % 2};
+    const struct holder holder = {.pid = pid(), .tid = pid()};
+    struct release_place place = {0};
+    struct pending_release pending;
+    switch (next_byte() % 6) {
+    case 0:
+        release_expect(&identity, inode, next_byte() % 8, &before, &holder);
+        break;
+    case 1:
+        release_closed(identity.cookie, next_byte() % 8);
+        break;
+    case 2:
+        for (unsigned i = 0; release_next_place(identity.cookie, &place); i++)
+            MUST(i < 1024 && place.pid > 0 && place.fd >= 0);
+        break;
+    case 3:
+        for (unsigned at = 0; release_settle(holder.tid, &at, &pending);)
+            check_pending(&pending);
+        break;
+    case 4:
+        for (unsigned at = 0; release_next_of(holder.pid, 0, &at, &pending, next_byte() % 2);)
+            check_pending(&pending);
+        break;
+    default:
+        release_closed_at(holder.pid, next_byte() % 8);
+        release_is_other(holder.tid, identity.cookie);
+    }
+}
+
+static void report_death(void) {
+    struct death death = {.pid = pid(), .signal = next_byte() % 2 ? 9 : 0, .status = next_byte() % 2 ? 0 : -1};
+    memcpy(death.name, "victim", sizeof "victim");
+    killed_report(&death, &drain);
+    killed_bury(death.pid);
+}
+
 static void count_rules(void) {
     const unsigned rule = next_byte() % 64;
     fault_count_match(rule, (enum rule_scope)(next_byte() % 4), cookie());
@@ -367,25 +598,39 @@ static void count_rules(void) {
     fault_count_of(rule);
 }
 
-static void (*const calls[])(void) = {put_line,  put_event, read_ring,   note_process, read_roster,
-                                      note_ends, read_ends, pass_copies, count_copies, count_rules};
+static void (*const calls[])(void) = {put_line,     put_event,      read_ring,   note_process,     read_roster, note_ends,
+                                      read_ends,    pass_copies,    count_copies, count_rules,      keep_ledger, keep_ledger,
+                                      keep_ledger,  fork_in_ledger, read_ledger, count_references, claim_ends,  owe_releases,
+                                      owe_releases, report_death};
+
+static void begin_once(void) {
+    session = aligned_alloc(4096, sizeof *session);
+    MUST(session);
+    memset(session, 0, sizeof *session);
+    ring = new_part(&session->ring, sizeof *ring);
+    roster = new_part(&session->roster, sizeof *roster);
+    book = new_part(&session->book, sizeof *book);
+    new_part_of_session(SESSION_LEDGER, ledger_size());
+    new_part_of_session(SESSION_RELEASE, release_size());
+    flight_start();
+    fault_count_start();
+    drain_begin(&drain, NULL, true);
+    killed_begin(session);
+}
 
 static void begin(void) {
-    if (part_count == 0) {
-        ring = new_part(sizeof *ring);
-        roster = new_part(sizeof *roster);
-        book = new_part(sizeof *book);
-        flight_start();
-        fault_count_start();
-        drain_begin(&drain, NULL, true);
-    }
+    if (!session)
+        begin_once();
     for (unsigned i = 0; i < part_count; i++)
         memset(parts[i].begin, 0, parts[i].size);
     memset(&drain.reader, 0, offsetof(struct ring_reader, line));
     drain.filling.length = drain.leaving.length = 0;
     drain.busy_since_ms = 0;
     until_next = 0;
+    self = 77;
+    inode = 7;
     fault_count_forked();
+    ledger_start(session->parts[SESSION_LEDGER], true);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -12,13 +12,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 /* A word is about to be read. */
 void meddle(const volatile void *place, size_t size);
 #define MEDDLE(object) meddle(object, sizeof *(object))
 
 /* What the kernel answers. */
-long meddled_call(long number, long a, long b);
+long meddled_call(long number, long a, long b, long c);
+ssize_t meddled_readlink(const char *path, char *link, size_t size);
+#define readlink meddled_readlink
 
 #undef atomic_load
 #undef atomic_load_explicit

@@ -11,8 +11,8 @@
 #undef machine_exchange
 
 static inline long raw6(long number, long a, long b, long c, long d, long e, long f) {
-    (void)c, (void)d, (void)e, (void)f;
-    return meddled_call(number, a, b);
+    (void)d, (void)e, (void)f;
+    return meddled_call(number, a, b, c);
 }
 
 static inline bool machine_exchange(void *pair, struct machine_pair *expected, struct machine_pair new) {
