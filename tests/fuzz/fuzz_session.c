@@ -132,6 +132,7 @@ static void write_something(const volatile void *place) {
             write_word(&parts[i], where < 128 ? offset : offset + (where - 160U) * 8);
             return;
         }
+    MUST(part_count > 0);
     struct part *part = &parts[where % part_count];
     const size_t at = (size_t)last_word();
     for (unsigned some = 1 + last_byte() % 4; some > 0; some--)
@@ -190,8 +191,7 @@ uint64_t clock_now(void) {
     return 1700000000000000;
 }
 
-void process_start(void) {
-}
+void process_start(void) {}
 
 int process_thread_id(void) {
     return process_id();
@@ -598,10 +598,10 @@ static void count_rules(void) {
     fault_count_of(rule);
 }
 
-static void (*const calls[])(void) = {put_line,     put_event,      read_ring,   note_process,     read_roster, note_ends,
-                                      read_ends,    pass_copies,    count_copies, count_rules,      keep_ledger, keep_ledger,
-                                      keep_ledger,  fork_in_ledger, read_ledger, count_references, claim_ends,  owe_releases,
-                                      owe_releases, report_death};
+static void (*const calls[])(void) = {put_line,         put_event,   read_ring,    note_process,   read_roster,
+                                      note_ends,        read_ends,   pass_copies,  count_copies,   count_rules,
+                                      keep_ledger,      keep_ledger, keep_ledger,  fork_in_ledger, read_ledger,
+                                      count_references, claim_ends,  owe_releases, owe_releases,   report_death};
 
 static void begin_once(void) {
     session = aligned_alloc(4096, sizeof *session);
