@@ -32,7 +32,7 @@ static size_t copy_text(const char *from, char *to, size_t size) {
     return length > 0 ? (size_t)length : 0;
 }
 
-static bool is_listed(const char *list, const char *folder, size_t length) {
+static bool is_missing_listed(const char *list, const char *folder, size_t length) {
     for (;; list++) {
         const size_t entry = strcspn(list, ":");
         if (entry == length && memcmp(list, folder, length) == 0)
@@ -66,7 +66,7 @@ static bool find_path(char *const environment[], char *value, size_t size) {
 static bool has_in_path(char *const environment[], const char *folder, size_t length, struct scratch *scratch) {
     for (size_t i = 0; environment && i < VARIABLES_MAX; i += AT_ONCE)
         if (find_path(environment + i, scratch->entries, sizeof scratch->entries))
-            return is_listed(scratch->entries, folder, length);
+            return is_missing_listed(scratch->entries, folder, length);
     return false;
 }
 
