@@ -202,7 +202,7 @@ $(BUILD)/sanitized/%.o: %.c $(BUILD)/flags
 
 # Code that reads the session's memory, so that another can be made to write there before each read.
 MEDDLED = preload/pure/ring preload/pure/roster preload/pure/address_book preload/refs/ledger preload/refs/end_claims \
-          preload/refs/pending_releases preload/refs/fds_in_flight preload/refs/references preload/refs/proc_search \
+          preload/refs/pending_releases preload/refs/calls_under_way preload/refs/fds_in_flight preload/refs/references preload/refs/proc_search \
           preload/kernel/procfs preload/faults/fault_count cli/run/drain cli/run/holders cli/run/killed
 MEDDLE = -include tests/fuzz/meddled/meddle.h -Itests/fuzz/meddled -DCLOSETRACE_SMALL_SESSION
 AS_IT_IS = $(filter-out $(MEDDLED),$(PURE))

@@ -8,6 +8,7 @@
 #include "kernel/seccomp_guard.h"
 #include "kernel/thread_call.h"
 #include "pure/event.h"
+#include "pure/session_size.h"
 
 struct call_under_way {
     _Atomic uint64_t who;  /* process << 32 | thread; 0: free */
@@ -17,7 +18,7 @@ struct call_under_way {
     uint64_t unused;
 };
 
-enum { ROWS = 512, REACH = 8 };
+enum { ROWS = SESSION_SIZE(512, 16), REACH = 8 };
 
 const char *calls_single_threaded;
 static struct call_under_way *rows;

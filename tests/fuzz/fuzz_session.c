@@ -13,7 +13,11 @@
 #include <sanitizer/asan_interface.h>
 #include <sys/syscall.h>
 
+#include "look/destroyed.h"
+#include "look/world.h"
 #include "run/drain.h"
+#include "run/endings.h"
+#include "run/watch.h"
 #include "faults/fault_count.h"
 #include "kernel/clock.h"
 #include "kernel/own_fds.h"
@@ -21,6 +25,7 @@
 #include "kernel/scratch.h"
 #include "kernel/sock_diag.h"
 #include "kernel/thread.h"
+#include "kernel/thread_call.h"
 #include "pure/names.h"
 #include "pure/pack.h"
 #include "pure/render.h"
@@ -215,8 +220,8 @@ unsigned queues_all(bool among_relatives, struct scratch *given, bool *partial) 
     return next_byte() % 4;
 }
 
-int queues_of(uint64_t queue, struct scratch *given, bool *unreadable) {
-    (void)queue, (void)given;
+int queues_of(uint64_t queue, struct scratch *given, bool *unreadable, struct search_row *holders) {
+    (void)queue, (void)given, (void)holders;
     *unreadable = next_byte() % 2;
     return next_byte() % 5 - 1;
 }
@@ -228,6 +233,62 @@ unsigned blocked_threads_of(uint64_t socket, struct scratch *given, struct holde
 
 unsigned blocked_threads_known(uint64_t socket, bool ends, struct scratch *given, struct holder *list, unsigned max) {
     (void)socket, (void)ends, (void)given, (void)list, (void)max;
+    return 0;
+}
+
+unsigned blocked_threads_told(uint64_t cookie, bool ends, struct holder *list, unsigned max) {
+    (void)cookie, (void)ends, (void)list, (void)max;
+    return 0;
+}
+
+const char *thread_call_keeps(const struct thread_call *call, int pid, bool (*wanted)(uint64_t number, void *context),
+                              void *context) {
+    (void)call, (void)pid, (void)wanted, (void)context;
+    return next_byte() % 2 ? "read" : NULL;
+}
+
+bool socket_closes_on_exec(int fd) {
+    return fd % 3 == 0;
+}
+
+/* Nobody has looked at the world: nothing is known of an end but what the memory says. */
+
+void endings_look(bool wanted) {
+    (void)wanted;
+}
+
+const struct sighting *endings_of(uint64_t cookie) {
+    (void)cookie;
+    return NULL;
+}
+
+const struct sighting *watch_last(uint64_t cookie) {
+    (void)cookie;
+    return NULL;
+}
+
+uint64_t destroyed_unread(const struct sighting *gone, const struct sighting *before) {
+    (void)gone, (void)before;
+    return 0;
+}
+
+uint64_t sighting_unread(const struct sighting *sighting) {
+    (void)sighting;
+    return 0;
+}
+
+uint64_t sighting_unsent(const struct sighting *sighting) {
+    (void)sighting;
+    return 0;
+}
+
+uint64_t sighting_owed(const struct sighting *sighting) {
+    (void)sighting;
+    return 0;
+}
+
+uint64_t sighting_idle_ms(const struct sighting *sighting) {
+    (void)sighting;
     return 0;
 }
 
