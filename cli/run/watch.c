@@ -80,14 +80,23 @@ static void note_withheld(const struct event *event) {
     sleeper->withheld = true;
 }
 
+/* Who had worked on it has it no more. A server that hands it on to its child has not, nor has a child that becomes a
+ * program. */
+static bool is_given_up(const struct event *event) {
+    const bool worked = event->used == USED_YES || (event->used == USED_UNSET && event->sent > 0);
+    for (unsigned i = 0; i < event->holders_named; i++)
+        if (event->holders[i].pid == event->pid && event->holders[i].fd >= 0)
+            return false;
+    return event->fin == FIN_WITHHELD && worked && (event->verified || event->op == OP_EXIT);
+}
+
 void watch_note(const struct event *event) {
-    const bool lets_go =
-        event->op == OP_CLOSE || event->op == OP_EXIT || event->op == OP_EXEC || event->op == OP_RELEASE;
+    const bool lets_go = event->op == OP_CLOSE || event->op == OP_EXIT || event->op == OP_RELEASE;
     watch.anything = watch.anything || event->has & HAS_SOCKET;
     if (!lets_go || !(event->has & HAS_SOCKET) || event->injected || event->why == WHY_PARKED)
         return;
     const bool listener_held = event->why == WHY_LISTENING && event->holder_count > 0;
-    if (event->fin == FIN_WITHHELD || listener_held)
+    if (is_given_up(event) || listener_held)
         note_withheld(event);
 }
 
