@@ -81,6 +81,28 @@ EOF
   [ "$(count '.op == "state"')" = 3 ] || show
 }
 
+@test "sleepers: who has ended his own direction, and waits for his peer for long, has no finding" {
+  traced <<'EOF'
+from pair import *
+client, server = pair()
+client.shutdown(socket.SHUT_WR)
+assert server.recv(1) == b""
+for _ in range(300):
+    seen = [line.split('"idle":')[1] for line in open("trace.json") if '"op":"state"' in line and '"state_after":"FIN_WAIT2"' in line]
+    if any(float(idle.split(",")[0]) >= 10 for idle in seen):
+        break
+    time.sleep(0.1)
+server.sendall(b"answer")
+server.close()
+assert client.recv(9) == b"answer" and client.recv(1) == b""
+client.close()
+EOF
+  [ "$status" = 0 ]
+  [ "$(count '.op == "state" and .state_after == "FIN_WAIT2" and .idle >= 10')" = 1 ] || show
+  "$CLOSETRACE" report trace.json >report
+  run ! grep -qE '^finding never-closed' report
+}
+
 @test "sleepers: classes hold for them as for calls" {
   traced -e trace=open,eof <<'EOF'
 from pair import *

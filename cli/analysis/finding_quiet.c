@@ -36,7 +36,9 @@ static bool is_known(const struct endpoint *endpoint) {
 
 void quiet_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
     const uint64_t since = quiet_since(endpoint, event);
-    const bool seen = event->op == OP_STATE && (event->state_after == STATE_CLOSE_WAIT || endpoint->shut_us);
+    /* One that has only ended its own direction waits for its peer, and may do so for long: a relay does. */
+    const bool over = endpoint->shut_us && (endpoint->shut_both || endpoint->eof_us);
+    const bool seen = event->op == OP_STATE && (event->state_after == STATE_CLOSE_WAIT || over);
     const bool ends = event->fin != FIN_UNSET && event->fin != FIN_WITHHELD && event->op != OP_STATE;
     if (!since || event->time_us < since + quiet_us || !(seen || ends) || is_known(endpoint))
         return;
