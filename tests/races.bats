@@ -161,3 +161,9 @@ together() {
   race call-starved
   assert_event C op=close fin=withheld why=call-in-progress ".holders[0].tid == $(fact TID)"
 }
+
+@test "races: a copy that is sent is counted once, though it is received while it is counted" {
+  race received-meanwhile
+  assert_event C op=send_fd refs=1-2
+  assert_event C op=recv_fd refs=2-2
+}

@@ -1,12 +1,19 @@
 #include "passing_fds.h"
 
 #include <string.h>
+#include <sys/uio.h>
 
 #include "duplicating.h"
+#include "kernel/process.h"
+#include "kernel/seccomp_guard.h"
 #include "kernel/sock_diag.h"
+#include "kernel/stop.h"
+#include "output/event_socket.h"
+#include "output/log.h"
 #include "refs/fd_table.h"
 #include "refs/fds_in_flight.h"
 #include "refs/ledger.h"
+#include "refs/references.h"
 
 void received_descriptor(int fd, const struct call *call) {
     struct identity identity;
@@ -74,9 +81,91 @@ static uint64_t receiver_at(int channel, bool sending) {
     return peer;
 }
 
+/* The references to one socket before the message is sent. */
+struct sent_count {
+    uint64_t cookie;
+    uint32_t references;
+    bool known, partial;
+};
+
+static struct sent_count *counts_of(const struct sending *sending) {
+    return (struct sent_count *)(void *)sending->counted->processes;
+}
+
+static struct sent_count *counted_before(const struct sending *sending, uint64_t cookie) {
+    for (unsigned i = 0; i < sending->count; i++)
+        if (counts_of(sending)[i].cookie == cookie)
+            return &counts_of(sending)[i];
+    return NULL;
+}
+
+static void count_socket(int fd, uint64_t cookie, struct sending *sending) {
+    enum { MOST = sizeof sending->counted->processes / sizeof(struct sent_count) };
+    struct references references;
+    OWN_SCRATCH *scratch = sending->count < MOST && !counted_before(sending, cookie) ? scratch_take() : NULL;
+    if (!scratch)
+        return;
+    references_count(socket_inode(fd), cookie, scratch, &references);
+    counts_of(sending)[sending->count++] =
+        (struct sent_count){cookie, references_total(&references), references.known, references.partial};
+}
+
+/* A copy of what the message carries beside its bytes, in the workspace: the kernel reads it for us. */
+static bool copy_control(const struct msghdr *message, struct msghdr *copy, struct scratch *scratch) {
+    struct iovec ours = {copy, sizeof *copy}, theirs = {(void *)(uintptr_t)message, sizeof *copy};
+    if (probe(SYS_process_vm_readv, process_id(), (long)&ours, 1, (long)&theirs, 1, 0) != sizeof *copy ||
+        !copy->msg_control || copy->msg_controllen < sizeof(struct cmsghdr) ||
+        copy->msg_controllen > sizeof scratch->entries)
+        return false;
+    ours = (struct iovec){scratch->entries, copy->msg_controllen};
+    theirs = (struct iovec){copy->msg_control, copy->msg_controllen};
+    if (probe(SYS_process_vm_readv, process_id(), (long)&ours, 1, (long)&theirs, 1, 0) != (long)ours.iov_len)
+        return false;
+    copy->msg_control = scratch->entries;
+    return true;
+}
+
+void sending_message(const struct msghdr *message, struct sending *sending) {
+    struct msghdr copy;
+    if (!sending->counted && log_wants(TRACE_REFS))
+        sending->counted = scratch_take();
+    if (!sending->counted || !copy_control(message, &copy, sending->counted))
+        return;
+    int fd;
+    for (struct rights rights = rights_of(&copy); rights_next(&rights, &fd);) {
+        uint64_t cookie = cookie_at(fd);
+        if (cookie != FLIGHT_OTHER)
+            count_socket(fd, cookie, sending);
+    }
+    STOP("sending: counted, not sent");
+}
+
+void sending_ends(struct sending *sending) {
+    if (sending->counted)
+        scratch_give(sending->counted);
+}
+
+/* Copies are told of one after the other: each adds one. */
+static void emit_sent(int fd, struct sent_count *count, const struct identity *identity, const struct call *call) {
+    OWN_SCRATCH *scratch = log_wants_of(call, TRACE_REFS) ? scratch_take() : NULL;
+    if (!scratch)
+        return;
+    struct call ended = call_ended(call);
+    struct event *event = log_event(scratch, OP_SEND_FD, &ended);
+    event_set_socket(event, fd, identity);
+    event_set_result(event, 0, 0);
+    if (count->known) {
+        event->has |= HAS_REFS_BEFORE | HAS_REFS_AFTER;
+        event->refs_before = count->references++;
+        event->refs_after = count->references;
+        event->refs_partial = count->partial;
+    }
+    log_emit(scratch);
+}
+
 /* The kernel has taken, or given, all at once: first all are counted, then each is told of. */
 static void tell_of_rights(int channel, const struct msghdr *message, enum event_op op, bool peeked,
-                           const struct call *call) {
+                           const struct call *call, const struct sending *sending) {
     uint64_t receiver = rights_of(message).header ? receiver_at(channel, op == OP_SEND_FD) : 0;
     int fd, taken = op == OP_SEND_FD || peeked ? 1 : 0;
     for (struct rights rights = rights_of(message); rights_next(&rights, &fd);) {
@@ -95,7 +184,11 @@ static void tell_of_rights(int channel, const struct msghdr *message, enum event
         if (!table_maybe_tcp(fd) || !table_find(fd, true, &identity))
             continue;
         unsigned later = taken ? copies_after(rights, identity.cookie) : 0;
-        reference_emit(op, fd, op == OP_SEND_FD ? 0 : fd, taken, later, &identity, call);
+        struct sent_count *count = sending && sending->counted ? counted_before(sending, identity.cookie) : NULL;
+        if (count)
+            emit_sent(fd, count, &identity, call);
+        else
+            reference_emit(op, fd, op == OP_SEND_FD ? 0 : fd, taken, later, &identity, call);
     }
 }
 
@@ -107,10 +200,11 @@ unsigned rights_received(const struct msghdr *message, uint64_t cookie) {
     return received;
 }
 
-void sent_message(int channel, const struct msghdr *message, const struct call *call) {
-    tell_of_rights(channel, message, OP_SEND_FD, false, call);
+void sent_message(int channel, const struct msghdr *message, const struct call *call, const struct sending *sending) {
+    STOP("sending: sent, not told");
+    tell_of_rights(channel, message, OP_SEND_FD, false, call, sending);
 }
 
 void received_message(int channel, const struct msghdr *message, int flags, const struct call *call) {
-    tell_of_rights(channel, message, OP_RECV_FD, flags & MSG_PEEK, call);
+    tell_of_rights(channel, message, OP_RECV_FD, flags & MSG_PEEK, call, NULL);
 }

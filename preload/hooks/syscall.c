@@ -235,10 +235,13 @@ static long raw_send_message(const long arguments[6], const void *caller) {
     const struct msghdr *message = (const void *)arguments[1]; // NOLINT(performance-no-int-to-ptr)
     if (table_maybe_tcp(fd))
         return raw_write(SYS_sendmsg, arguments, caller);
+    OWN_SENDING sending = {0};
+    if (table_end() > 0)
+        sending_message(message, &sending);
     long result = call_real(SYS_sendmsg, arguments);
     if (result >= 0 && message->msg_controllen) {
         struct call call = call_entering(name, caller);
-        sent_message(fd, message, &call);
+        sent_message(fd, message, &call, &sending);
     }
     return result;
 }

@@ -157,15 +157,23 @@ HOOKED ssize_t sendto(int fd, const void *buffer, size_t count, int flags, const
     return result;
 }
 
+/* Not TCP, but it may carry descriptors that are. */
+static ssize_t send_with_rights(int fd, const struct msghdr *message, int flags, const void *caller) {
+    OWN_SENDING sending = {0};
+    if (table_on && table_end() > 0)
+        sending_message(message, &sending);
+    ssize_t result = REAL(sendmsg)(fd, message, flags);
+    if (result >= 0 && table_on && message->msg_controllen) {
+        struct call call = call_entering("sendmsg", caller);
+        sent_message(fd, message, &call, &sending);
+    }
+    return result;
+}
+
 HOOKED ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     struct traffic traffic;
     if (!table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, "sendmsg", CALLER)) {
-        ssize_t result = REAL(sendmsg)(fd, message, flags);
-        if (result >= 0 && table_on && message->msg_controllen) {
-            struct call call = call_entering("sendmsg", CALLER);
-            sent_message(fd, message, &call);
-        }
-        return result;
+        return send_with_rights(fd, message, flags, CALLER);
     }
     size_t most = SIZE_MAX;
     ssize_t result;
@@ -186,11 +194,14 @@ HOOKED ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
 HOOKED int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
     struct traffic traffic;
     if (!table_maybe_tcp(fd) || !transfer_entering(&traffic, fd, "sendmmsg", CALLER)) {
+        OWN_SENDING sending = {0};
+        for (unsigned i = 0; i < count && i < IOV_MAX && table_on && table_end() > 0; i++)
+            sending_message(&messages[i].msg_hdr, &sending);
         int result = REAL(sendmmsg)(fd, messages, count, flags);
         for (int i = 0; i < result && table_on; i++) {
             struct call call = call_entering("sendmmsg", CALLER);
             if (messages[i].msg_hdr.msg_controllen)
-                sent_message(fd, &messages[i].msg_hdr, &call);
+                sent_message(fd, &messages[i].msg_hdr, &call, &sending);
         }
         return result;
     }

@@ -10,6 +10,7 @@
 #include "unix_queues.h"
 #include "kernel/procfs.h"
 #include "kernel/seccomp_guard.h"
+#include "kernel/stop.h"
 #include "session/session.h"
 #include "kernel/tcp_socket.h"
 #include "fd_table.h"
@@ -147,6 +148,7 @@ void references_search(uint64_t inode, uint64_t cookie, struct scratch *scratch,
     references->partial = references->unreadable = search.partial;
     if (search.partial)
         references_add_unreadable(&references->row, cookie);
+    STOP("references: descriptors counted, copies in flight not");
     references_count_in_flight(cookie, STAYS, scratch, references);
     references->partial = references->partial || references_flights_unsure(scratch);
 }

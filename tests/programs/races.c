@@ -390,7 +390,78 @@ static int play_call_starved(char **arguments) {
     return 0;
 }
 
+/* ---- a descriptor is sent ---- */
+
+static int channel[2];
+static atomic_bool is_sent;
+
+union control {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr header;
+};
+
+static void send_descriptor(int fd) {
+    char byte = 0;
+    union control control = {0};
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    control.header =
+        (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
+    memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+    MUST(sendmsg(channel[0], &message, 0));
+}
+
+static void receive_descriptor(void) {
+    char byte;
+    union control control;
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    MUST(recvmsg(channel[1], &message, 0));
+}
+
+static void *send_it(void *unused) {
+    stops_name_thread("A");
+    send_descriptor(pair.c);
+    is_sent = true;
+    return unused;
+}
+
+/* The receiver takes the copy while it is counted who has the socket. */
+static int play_received_meanwhile(char **arguments) {
+    pthread_t sender;
+    int go[2], done[2];
+    char byte;
+    (void)arguments;
+    MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, channel));
+    MUST(pipe2(go, O_CLOEXEC));
+    MUST(pipe2(done, O_CLOEXEC));
+    pid_t receiver = MUST(fork());
+    if (receiver == 0) {
+        MUST(read(go[0], &byte, 1));
+        receive_descriptor();
+        EXPECT(write(done[1], "", 1) == 1);
+        MUST(read(go[0], &byte, 1));
+        _exit(0);
+    }
+    pair = make_pair();
+    stops_open();
+    struct stop *stop = stop_arm("references: descriptors counted, copies in flight not", "A");
+    EXPECT(pthread_create(&sender, NULL, send_it, NULL) == 0);
+    WAIT_UNTIL(is_sent || atomic_load(&stop->state) == STOP_HELD);
+    EXPECT(write(go[1], "", 1) == 1);
+    EXPECT(read(done[0], &byte, 1) == 1);
+    stop_open(stop);
+    EXPECT(pthread_join(sender, NULL) == 0);
+    MUST(close(pair.c));
+    EXPECT(write(go[1], "", 1) == 1);
+    MUST(waitpid(receiver, NULL, 0));
+    tell_end(pair.s);
+    return 0;
+}
+
 SCENES({"processes", play_processes}, {"threads", play_threads}, {"number-again", play_number_again},
        {"anothers-number", play_anothers_number}, {"anothers-shutdown", play_anothers_shutdown},
        {"end-meanwhile", play_end_meanwhile}, {"two-ends", play_two_ends}, {"call-returns", play_call_returns},
-       {"call-starved", play_call_starved})
+       {"call-starved", play_call_starved}, {"received-meanwhile", play_received_meanwhile})

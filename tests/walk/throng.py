@@ -10,7 +10,8 @@ have answered, the round is judged. In which order things happened nobody knows:
 is held against the log must be true of every order that the intervals leave open:
 
   - each FIN and RST on lo is claimed by exactly one event, of a process whose call was going on when it left and ends
-    the stream; by none only where SIGKILL, an exit that others raced or an answer to late data may have sent it;
+    the stream (or that let go at the same moment as an exit which sent it); by none only where SIGKILL or an answer to
+    late data may have sent it;
   - no event claims one that is not there; what is verified is never wrong, and it is verified where nobody interfered;
   - each count of references lies within what the intervals allow, and is exact and not marked as a lower bound where
     they allow one number; holders are the true ones there.
@@ -77,6 +78,7 @@ class Throng:
         self.rounds = self.endings = self.segments = self.kills = 0
         self.tally = {}
         self.acts, self.deaths, self.notes = [], {}, []
+        self.killed = set()  # of the deaths, those by SIGKILL
 
     def start(self):
         own_network()
@@ -225,6 +227,7 @@ class Throng:
     def round(self):
         self.rounds += 1
         self.acts, self.deaths, self.notes[:] = [], {}, []
+        self.killed = set()
         while len(self.actors) < max(2, self.options.actors - 2):
             self.enlist(self.host.start())
         for process in self.actors:
@@ -258,6 +261,7 @@ class Throng:
             while time.monotonic() < end:
                 pass
             self.deaths[victim] = (time.time(), None)
+            self.killed = {victim}
             victim.actor.kill(9)
             self.kills += 1
             self.endings += 1
@@ -481,7 +485,7 @@ class Throng:
             for event in events:
                 if event["op"] == "exit":
                     wrong += self.judge_exit(event)
-                elif event["op"] not in ("fork", "eof", "reset", "write"):
+                elif event["op"] not in ("fork", "eof", "reset", "read", "write"):
                     wrong.append(f"nobody did this: {self.show(event)}")
         for event in self.events:
             if "fin" in event:
@@ -605,6 +609,7 @@ class Throng:
                 late = packet.time - event["time"]
                 act = event.get("_act")  # the program's view of the call ends after the library's look at what came of it
                 longest = (act.until if act and act.answer else packet.time) - event["time"] + SLACK
+                longest = max([longest, *(until - event["time"] + SLACK for until in self.exits_during(event, act, end))])
                 if not -SLACK <= late <= longest:
                     wrong.append(f"{packet}: not within the call that claims it: {late:.6f} {self.show(event)}")
             if len(mine) > 1:
@@ -618,11 +623,17 @@ class Throng:
                 wrong.append(f"claims what never left: {self.show(event)}")
         return wrong
 
+    def exits_during(self, event, act, end):
+        """When those were gone that were about to end when the call let go: it may have claimed what their end sent."""
+        until = act.until if act and act.answer else event["time"]
+        return [times[1] for process, times in self.deaths.items() if process not in self.killed and
+                times[0] <= until + SLACK and max(count for _, _, count in self.timeline(process, end)) > 0]
+
     def may_be_unclaimed(self, packet, end):
         """By one who dies, or who was killed in the call that sent it, before the call could tell."""
         deaths = any(max(count for _, _, count in self.timeline(process, end)) > 0 and
-                     (packet.time >= times[0] - SLACK or self.died_in_call(process, end))
-                     for process, times in self.deaths.items())
+                     (packet.time >= self.deaths[process][0] - SLACK or self.died_in_call(process, end))
+                     for process in self.killed)
         if packet.kind == "FIN" or not end.peer:
             return deaths
         # An answer to late data; or the peer, in TIME_WAIT, has acknowledged a FIN twice.
