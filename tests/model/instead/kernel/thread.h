@@ -1,0 +1,11 @@
+/* preload/kernel/thread.h for the models, whose actors have no threads. */
+#ifndef MODEL_THREAD_H
+#define MODEL_THREAD_H
+
+#define THREAD_OWN(type, name) \
+    static type name##_of_all; \
+    static type *name(void) {  \
+        return &name##_of_all; \
+    }
+
+#endif
