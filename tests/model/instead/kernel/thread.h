@@ -4,7 +4,7 @@
 
 #define THREAD_OWN(type, name) \
     static type name##_of_all; \
-    static type *name(void) {  \
+    static type *(name)(void) {  \
         return &name##_of_all; \
     }
 
