@@ -2,10 +2,10 @@
 #ifndef MODEL_THREAD_H
 #define MODEL_THREAD_H
 
-#define THREAD_OWN(type, name) \
-    static type name##_of_all; \
-    static type *(name)(void) {  \
-        return &name##_of_all; \
+#define THREAD_OWN(type, name)  \
+    static type name##_of_all;  \
+    static type *(name)(void) { \
+        return &name##_of_all;  \
     }
 
 #endif
