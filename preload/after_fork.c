@@ -6,6 +6,7 @@
 #include "kernel/sock_diag.h"
 #include "faults/fault.h"
 #include "refs/ledger.h"
+#include "refs/odd_tables.h"
 #include "output/log.h"
 #include "calls/forking.h"
 #include "faults/park.h"
@@ -38,7 +39,10 @@ static void put_right(void) {
 }
 
 void after_fork_started(void) {
+    const bool strange = odd_table_forked();
     process_forked();
+    if (strange)
+        table_forget();
     if (!ledger_started_child())
         ledger_enter(table_inherit);
     put_right();
@@ -54,8 +58,12 @@ void after_fork_made(int child) {
 }
 
 /* In a child that nobody told of: a raw clone. */
+static void inherit_nothing(uint32_t who) {
+    (void)who;
+}
+
 static void unseen(void) {
-    ledger_enter(table_inherit);
+    ledger_enter(odd_table_is_parents() ? inherit_nothing : table_inherit);
     put_right();
 }
 

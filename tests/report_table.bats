@@ -30,12 +30,17 @@ closed() {
   printf '"state_before":"%s","state_after":"%s","unread":0,"unsent":0,"sent":5,"received":7,"unacked":0' "$1" "$2"
 }
 
-# row PATTERN: reports the trace on standard input; its one connection's row is that: connection, life, sent, received,
-# closed first, the client's end, the server's, references.
+# row PATTERN: reports the trace on standard input; its one connection's cells are that, in this order, wherever their
+# columns stand: connection, life, sent, received, closed first, client end, server end, references.
 row() {
   cat >trace
   "$CLOSETRACE" report trace >reported
-  row=$(sed -n '/^CONNECTION /,$p' reported | awk -F '  +' 'NR == 2 { print $1, $5, $6, $7, $4, $2, $3, $8 }')
+  row=$(awk -F '  +' '
+    /^CONNECTION / { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    length(at) && NF >= 8 {
+      print $at["CONNECTION"], $at["LIFE"], $at["SENT"], $at["RECEIVED"], $at["CLOSED FIRST"], $at["CLIENT END"], \
+        $at["SERVER END"], $at["REFERENCES"]
+    }' reported)
   # shellcheck disable=SC2053 # a pattern
   [[ $row == $1 ]] || { echo "row: $row" && cat reported && return 1; }
 }
@@ -169,4 +174,27 @@ PYTHON
   origin 'forked' < <(forked 100 10 11 && withheld 101 10 11 && started 103 11 worker && late 103 11 worker)
   origin 'accepted it there' < <(started 99 10 worker && accepted 100 10 && forked 100.1 10 11 && withheld 101 11 10 && late 103 10 worker)
   origin 'inherited or sent to it' < <(withheld 101 10 11 && late 103 11 worker)
+}
+
+@test "fin-withheld: of two that give it up at one moment the later counts, whichever is told of first" {
+  # given_up TIME PID SENT
+  given_up() {
+    printf '{"time":%s,"pid":%s,"tid":%s,"comm":"worker","op":"close","call":"close","fd":7,"socket":"1","local":"127.0.0.1:80","remote":"127.0.0.1:5000","role":"server","fin":"withheld","why":"references","verified":true,"holders":[{"pid":12,"comm":"job","fd":1}],"sent":%s,"received":5,"unread":0,"unsent":0,"used":true}\n' "$1" "$2" "$2" "$3"
+  }
+  last() {
+    printf '{"time":103,"pid":12,"tid":12,"comm":"job","op":"exit","call":"return","fd":1,"socket":"1","local":"127.0.0.1:80","remote":"127.0.0.1:5000","role":"server","fin":"sent","why":"last-reference","verified":false,"sent":%s,"received":5,"unread":0,"unsent":0,"used":false}\n' "$1"
+  }
+  # The first to give it up looked before the other had written its 9 bytes, and is told of after it.
+  { given_up 100.2 11 9 && given_up 100.1 10 0 && last 9; } >trace
+  "$CLOSETRACE" report trace >reported
+  grep -q 'fin-withheld' reported || { cat reported && return 1; }
+  grep -q '11 worker close(7)' reported || { cat reported && return 1; }
+  # And in the order of their times.
+  { given_up 100.1 10 0 && given_up 100.2 11 9 && last 9; } >trace
+  "$CLOSETRACE" report trace >reported
+  grep -q '11 worker close(7)' reported || { cat reported && return 1; }
+  # Bytes that were written after both had given it up: whoever has it works on it.
+  { given_up 100.2 11 9 && given_up 100.1 10 0 && last 20; } >trace
+  "$CLOSETRACE" report trace >reported
+  run ! grep -q 'fin-withheld' reported
 }

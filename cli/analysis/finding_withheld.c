@@ -65,6 +65,9 @@ void withheld_look(struct analysis *analysis, struct endpoint *endpoint, const s
         return;
     }
     if (event->fin == FIN_WITHHELD) {
+        /* Who gave it up before is told of after: how it stood then is no news. */
+        if (*gave_up && event->time_us < (*gave_up)->event.time_us)
+            return;
         if (worked(event) && !still_has_it(event) && !is_injected(event))
             store_keep(analysis, gave_up, event);
         else if (event->used == USED_YES)

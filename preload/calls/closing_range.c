@@ -8,6 +8,7 @@
 #include "closing.h"
 #include "kernel/process.h"
 #include "purging.h"
+#include "refs/odd_tables.h"
 #include "refs/unix_queues.h"
 #include "faults/fault.h"
 #include "kernel/own_fds.h"
@@ -104,6 +105,7 @@ int range_close(unsigned first, unsigned last, int flags, const char *name, cons
             error_set((int)-result);
             return -1;
         }
+        odd_table_unshared();
     }
     return close_all(first, last, name, caller);
 }

@@ -49,15 +49,15 @@ enum { BORROWED_EXTRA = 64 };
  */
 static int numbers(void) {
     int end = table_end();
-    return end && process_is_borrowed() ? end + BORROWED_EXTRA : end;
+    return end && process_table_is_other() ? end + BORROWED_EXTRA : end;
 }
 
 static bool is_candidate(int fd) {
-    return process_is_borrowed() || table_kind(fd) != SLOT_OTHER;
+    return process_table_is_other() || table_kind(fd) != SLOT_OTHER;
 }
 
 static bool find_socket_at(int fd, struct identity *identity) {
-    if (!process_is_borrowed())
+    if (!process_table_is_other())
         return table_find(fd, true, identity);
     return socket_kind(fd) == SOCKET_TCP &&
            ((table_kind(fd) == SLOT_TCP && table_find(fd, true, identity)) || socket_identify(fd, identity));
@@ -179,6 +179,13 @@ unsigned leaving_shared_with(int pid) {
     return shared;
 }
 
+/* Another process has this table too: nothing is given up, and what is ours is his. */
+static void stay_with(int partner, struct search_row *row) {
+    for (unsigned f = 0; f < row->found_count; f++)
+        if (row->found[f].own)
+            row->found[f] = (struct found_descriptor){.pid = partner, .fd = row->found[f].fd};
+}
+
 /* What remains when the call has given up its part. */
 static void take_away(const struct sweep *sweep, size_t i, const struct search *search, bool all_own,
                       struct references *references) {
@@ -186,9 +193,17 @@ static void take_away(const struct sweep *sweep, size_t i, const struct search *
     unsigned gone = all_own ? row->own : sweep->sockets[i].given_up, going = 0;
     memset(references, 0, sizeof *references);
     references->row = *row;
+    references->known = search->possible;
+    references->partial = search->partial;
+    if (search->partner) {
+        stay_with(search->partner, &references->row);
+        return;
+    }
     references->row.found_count = 0;
     for (unsigned f = 0; f < row->found_count; f++) {
-        bool goes = row->found[f].pid == process_id() && (all_own || socket_closes_on_exec(row->found[f].fd));
+        /* Other threads' tables go with their threads. */
+        bool goes = row->found[f].pid == process_id() &&
+                    (all_own || !row->found[f].own || socket_closes_on_exec(row->found[f].fd));
         going += goes;
         if (!goes)
             references->row.found[references->row.found_count++] = row->found[f];
@@ -196,8 +211,6 @@ static void take_away(const struct sweep *sweep, size_t i, const struct search *
     if (going > gone) /* some came unseen */
         gone = going;
     references->row.descriptors = row->descriptors > gone ? row->descriptors - gone : 0;
-    references->known = search->possible;
-    references->partial = search->partial;
 }
 
 /* It is foreseen that our end will be the stream's, unless one who leaves at the same moment has said so of his. */
@@ -329,7 +342,7 @@ static void leave_on_exec(bool leaves) {
             continue;
         if (!socket_closes_on_exec(fd)) {
             ledger_escaped(identity.cookie);
-        } else if (!process_is_borrowed()) {
+        } else if (!process_table_is_other()) {
             if (leaves)
                 end_drop_stale(fd, identity.cookie);
             ledger_mark_leaving(identity.cookie, fd, leaves);

@@ -9,6 +9,7 @@
 #include "calls/opening.h"
 #include "faults/fault.h"
 #include "kernel/process.h"
+#include "refs/odd_tables.h"
 #include "session/session.h"
 #include "calls/leaving.h"
 
@@ -66,6 +67,8 @@ HOOKED int clone(int (*function)(void *), void *stack, int flags, void *argument
     if (opening_is_off(RULE_FORK, -1, &call, &instead))
         return (int)instead;
     unsigned shared = forking();
+    if (flags & CLONE_FILES)
+        odd_table_shares();
     bool borrows = (flags & CLONE_VM) && (flags & CLONE_VFORK);
     if (borrows)
         process_vfork_begin();
@@ -79,6 +82,13 @@ HOOKED int clone(int (*function)(void *), void *stack, int flags, void *argument
     return opening_result(&call, child);
 }
 TWIN_HOOK(__clone, clone);
+
+HOOKED int unshare(int flags) {
+    int result = REAL(unshare)(flags);
+    if (result == 0 && (flags & CLONE_FILES) && table_on)
+        odd_table_unshared();
+    return result;
+}
 
 /* vfork: the arch folder's vfork.S calls these. Nothing may be kept on the stack in between, so it is kept per thread.
  */

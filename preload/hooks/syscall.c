@@ -21,6 +21,7 @@
 #include "kernel/program_path.h"
 #include "calls/closing_range.h"
 #include "kernel/seccomp_guard.h"
+#include "refs/odd_tables.h"
 #include "session/session.h"
 #include "calls/late_release.h"
 #include "calls/leaving.h"
@@ -218,6 +219,13 @@ static long raw_write(long number, const long given[6], const void *caller) {
     return result;
 }
 
+static long raw_unshare(const long arguments[6]) {
+    long result = call_real(SYS_unshare, arguments);
+    if (result == 0 && (arguments[0] & CLONE_FILES))
+        odd_table_unshared();
+    return result;
+}
+
 static long raw_getsockopt(const long arguments[6], const void *caller) {
     struct traffic traffic;
     int fd = (int)arguments[0];
@@ -353,6 +361,8 @@ long syscall_hook(long number, long a, long b, long c, long d, long e, long f) {
     case SYS_execve:
     case SYS_execveat:
         return raw_exec(number, arguments, caller);
+    case SYS_unshare:
+        return raw_unshare(arguments);
     case SYS_getsockopt:
         return raw_getsockopt(arguments, caller);
     case SYS_setsockopt:

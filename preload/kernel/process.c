@@ -27,6 +27,7 @@ struct thread {
     const char *end_call;
     const void *end_caller;
     int end_status;
+    bool own_table; /* of descriptors */
 };
 THREAD_OWN(struct thread, self)
 
@@ -107,6 +108,52 @@ bool process_is_borrowed(void) {
         return false;
     long answer = probe(SYS_getpid, 0, 0, 0, 0, 0, 0);
     return answer < 0 ? thread != NULL : answer != pid;
+}
+
+static _Atomic uint32_t ours_are_odd;
+_Atomic uint32_t *process_odd_tables = &ours_are_odd;
+static atomic_bool any_private, table_shared;
+
+static bool is_private(void) {
+    const struct thread *thread = atomic_load_explicit(&any_private, memory_order_relaxed) ? self() : NULL;
+    return __builtin_expect(thread != NULL, 0) && thread->own_table;
+}
+
+bool process_table_is_other(void) {
+    return is_private() || process_is_borrowed();
+}
+
+bool process_table_is_odd(void) {
+    return atomic_load_explicit(&table_shared, memory_order_relaxed) || is_private();
+}
+
+void process_table_private(void) {
+    struct thread *thread = self();
+    if (!thread)
+        return;
+    thread->own_table = true;
+    atomic_store(&any_private, true);
+    atomic_store(process_odd_tables, 1);
+}
+
+void process_table_shared(bool shared) {
+    atomic_store(&table_shared, shared);
+    if (shared)
+        atomic_store(process_odd_tables, 1);
+}
+
+bool process_table_forked(void) {
+    const bool was = is_private();
+    struct thread *thread = self();
+    if (thread)
+        thread->own_table = false;
+    atomic_store(&any_private, false);
+    return was;
+}
+
+bool process_tables_same(int one, int other) {
+    enum { FILES = 2 }; /* KCMP_FILES of linux/kcmp.h */
+    return one == other || probe(SYS_kcmp, one, other, FILES, 0, 0, 0) == 0;
 }
 
 int process_id(void) {

@@ -5,6 +5,7 @@
 #ifndef CLOSETRACE_PROCESS_H
 #define CLOSETRACE_PROCESS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,6 +37,21 @@ int process_thread_id(void);
  * under way in this thread.
  */
 bool process_is_borrowed(void);
+
+/*
+ * Tables of descriptors (odd_tables.h). other: what this thread has is not the table that the process's first threads
+ * have; odd: or another process has it too. Somebody in the session has one that is odd: never NULL.
+ */
+bool process_table_is_other(void);
+bool process_table_is_odd(void);
+extern _Atomic uint32_t *process_odd_tables;
+void process_table_private(void);
+void process_table_shared(bool shared);
+/* In the child of a fork: there is only this thread. True: it had a table of its own. */
+bool process_table_forked(void);
+
+/* Whether two threads or processes have one table; where that cannot be asked, none has another's. */
+bool process_tables_same(int one, int other);
 
 struct counters *process_counters(void);
 

@@ -345,7 +345,7 @@ static void holder_item(struct line *line, const struct event *event, size_t i) 
     const struct holder *holder = &event->holders[i];
     line_text(line, "{\"pid\":");
     line_signed(line, holder->pid);
-    if (holder->fd < 0) {
+    if (holder->fd < 0 || holder->tid) {
         line_text(line, ",\"tid\":");
         line_signed(line, holder->tid);
     }

@@ -19,6 +19,10 @@ static void holder_words(struct line *line, const struct holder *holder) {
     }
     const char *end = memchr(holder->comm, '\0', COMM_SIZE);
     line_signed(line, holder->pid);
+    if (holder->tid) {
+        line_char(line, '/');
+        line_signed(line, holder->tid);
+    }
     line_char(line, ' ');
     line_printable(line, holder->comm, end ? (size_t)(end - holder->comm) : COMM_SIZE);
     line_text(line, " fd ");

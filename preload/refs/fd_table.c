@@ -60,8 +60,16 @@ static uint64_t number_word(const struct number *number) {
     return number ? slot_now((struct slot *)(uintptr_t)&number->slot) : 0;
 }
 
+/* What the thread has is not what stands here; a vfork child has a copy of that. */
+static bool is_strange(void) {
+    return __builtin_expect(atomic_load_explicit(process_odd_tables, memory_order_relaxed), 0) &&
+           process_table_is_other() && !process_is_borrowed();
+}
+
 enum slot_kind table_kind(int fd) {
-    return fd < 0 ? SLOT_OTHER : slot_kind(number_word(number_at(fd)));
+    if (fd < 0)
+        return SLOT_OTHER;
+    return is_strange() ? SLOT_UNKNOWN : slot_kind(number_word(number_at(fd)));
 }
 
 static bool read_identity(struct number *number, uint64_t word, struct identity *identity) {
@@ -108,7 +116,7 @@ static bool change(int fd, struct number *number, uint64_t *word, uint64_t what,
 
 /* Of what was asked when the number stood so: what a newer call has brought is not written over. */
 static void put_if(int fd, uint64_t word, enum slot_kind kind, const struct identity *identity) {
-    struct number *number = process_is_borrowed() ? NULL : number_made(fd);
+    struct number *number = process_table_is_other() ? NULL : number_made(fd);
     if (!number)
         return;
     if (identity)
@@ -118,7 +126,7 @@ static void put_if(int fd, uint64_t word, enum slot_kind kind, const struct iden
 
 /* Of what a call has brought there just now. Where another thread writes the slot too, it is unknown in the end. */
 static void put(int fd, uint64_t what, const struct identity *identity) {
-    struct number *number = process_is_borrowed() ? NULL : number_made(fd);
+    struct number *number = process_table_is_other() ? NULL : number_made(fd);
     if (!number)
         return;
     if (identity)
@@ -148,19 +156,19 @@ void table_set_unknown(int fd) {
 
 void table_set_made(int fd) {
     put(fd, slot_what(SLOT_UNKNOWN, SLOT_MADE), NULL);
-    if (!process_is_borrowed())
+    if (!process_table_is_other())
         raise_end(fd);
 }
 
 void table_set_found(int fd) {
     put(fd, slot_what(SLOT_UNKNOWN, 0), NULL);
-    if (!process_is_borrowed())
+    if (!process_table_is_other())
         raise_end(fd);
 }
 
 static void learned(int fd, uint64_t word, struct identity *identity) {
     /* It was made here, and is seen for the first time. */
-    const bool made = (word & SLOT_MADE) && !process_is_borrowed();
+    const bool made = (word & SLOT_MADE) && !process_table_is_other();
     if (made)
         ledger_born(identity->cookie);
     session_recall(identity);
@@ -188,8 +196,16 @@ static bool learn(int fd, uint64_t word, struct identity *identity) {
     }
 }
 
+/* What stands, or stood, at the other number, if it has that cookie. */
+static bool recall(int fd, uint64_t cookie, struct identity *identity) {
+    struct number *number = number_at(fd);
+    return cookie && number && read_identity(number, number_word(number), identity) && identity->cookie == cookie;
+}
+
 bool table_find(int fd, bool check, struct identity *identity) {
     struct number *number = number_at(fd);
+    if (is_strange())
+        return recall(fd, socket_cookie(fd), identity) || learn(fd, 0, identity);
     const uint64_t word = number_word(number);
     if (!number || !slot_can_close(word) || !read_identity(number, word, identity))
         return learn(fd, word, identity);
@@ -206,12 +222,6 @@ bool table_find(int fd, bool check, struct identity *identity) {
     return cookie != 0 && learn(fd, word, identity);
 }
 
-/* What stands, or stood, at the other number, if it has that cookie. */
-static bool recall(int fd, uint64_t cookie, struct identity *identity) {
-    struct number *number = number_at(fd);
-    return cookie && number && read_identity(number, number_word(number), identity) && identity->cookie == cookie;
-}
-
 bool table_duplicated(int fd, int new_fd, struct identity *identity) {
     const bool found = table_find(fd, false, identity);
     const uint64_t cookie = socket_cookie(new_fd);
@@ -225,7 +235,7 @@ bool table_duplicated(int fd, int new_fd, struct identity *identity) {
 
 bool table_closing(int fd, const struct identity *identity, uint64_t *ticket) {
     enum { TIMES = 4 };
-    struct number *number = process_is_borrowed() ? NULL : number_at(fd);
+    struct number *number = process_table_is_other() ? NULL : number_at(fd);
     *ticket = 0;
     for (int i = 0; number && i < TIMES; i++) {
         struct identity there;
@@ -245,7 +255,7 @@ bool table_closing(int fd, const struct identity *identity, uint64_t *ticket) {
 }
 
 void table_stays(int fd, const struct identity *identity, uint64_t ticket) {
-    struct number *number = process_is_borrowed() ? NULL : number_at(fd);
+    struct number *number = process_table_is_other() ? NULL : number_at(fd);
     if (!number)
         return;
     ledger_add(identity->cookie, fd);
@@ -253,7 +263,7 @@ void table_stays(int fd, const struct identity *identity, uint64_t ticket) {
 }
 
 bool table_closed(int fd, const struct identity *identity, uint64_t ticket) {
-    struct number *number = process_is_borrowed() ? NULL : number_at(fd);
+    struct number *number = process_table_is_other() ? NULL : number_at(fd);
     if (!number)
         return true;
     if (slot_kind(slot_closed(&number->slot, ticket)) == SLOT_TCP)
@@ -262,20 +272,20 @@ bool table_closed(int fd, const struct identity *identity, uint64_t ticket) {
 }
 
 bool table_closed_since(int fd, struct identity *identity) {
-    struct number *number = process_is_borrowed() ? NULL : number_at(fd);
+    struct number *number = process_table_is_other() ? NULL : number_at(fd);
     const uint64_t word = number_word(number);
     return number && slot_kind(word) == SLOT_TCP && read_identity(number, word, identity) &&
            socket_cookie(fd) != identity->cookie && table_closed(fd, identity, slot_version(word));
 }
 
 void table_was_gone(int fd, const struct identity *identity, uint64_t ticket) {
-    struct number *number = process_is_borrowed() ? NULL : number_at(fd);
+    struct number *number = process_table_is_other() ? NULL : number_at(fd);
     if (number && slot_kind(slot_closed(&number->slot, ticket)) == SLOT_TCP)
         ledger_remove(identity->cookie, fd);
 }
 
 unsigned table_seen(int fd) {
-    const uint64_t word = number_word(number_at(fd));
+    const uint64_t word = is_strange() ? 0 : number_word(number_at(fd));
     return slot_can_close(word) ? (unsigned)(word & SLOT_SEEN) : 0;
 }
 
@@ -290,32 +300,32 @@ static void mark_all(uint64_t cookie, uint64_t set) {
 }
 
 void table_mark_seen(uint64_t cookie, unsigned seen) {
-    if (!process_is_borrowed())
+    if (!process_table_is_other())
         mark_all(cookie, seen);
 }
 
 void table_copy_seen(int fd, int new_fd) {
     struct number *number = number_at(new_fd);
-    if (number && !process_is_borrowed())
+    if (number && !process_table_is_other())
         slot_mark(&number->slot, slot_now(&number->slot), table_seen(fd), 0);
 }
 
 void table_mark_used(int fd) {
     struct number *number = number_at(fd);
     const uint64_t word = number_word(number);
-    if (number && !(word & SEEN_USE) && !process_is_borrowed())
+    if (number && !(word & SEEN_USE) && !process_table_is_other())
         slot_mark(&number->slot, word, SEEN_USE, 0);
 }
 
 static void turn(struct number *number, enum event_last last) {
     const uint8_t was = atomic_load_explicit(&number->last, memory_order_relaxed);
-    if (was != last && was != LAST_MIXED && !process_is_borrowed())
+    if (was != last && was != LAST_MIXED && !process_table_is_other())
         atomic_store_explicit(&number->last, last, memory_order_relaxed);
 }
 
 void table_mark_mixed(int fd) {
     struct number *number = number_at(fd);
-    if (number && !process_is_borrowed())
+    if (number && !process_table_is_other())
         atomic_store_explicit(&number->last, LAST_MIXED, memory_order_relaxed);
 }
 
@@ -327,7 +337,7 @@ void table_mark_read(int fd) {
 
 void table_mark_last(int fd, enum event_last last, size_t asked) {
     struct number *number = number_at(fd);
-    if (!number || process_is_borrowed())
+    if (!number || process_table_is_other())
         return;
     const uint32_t most = asked > UINT32_MAX ? UINT32_MAX : (uint32_t)asked;
     if (last != LAST_UNSET)
@@ -346,7 +356,7 @@ enum event_last table_last(int fd, uint64_t *asked) {
 bool table_was_tcp(int fd, struct identity *identity) {
     struct number *number = number_at(fd);
     const uint64_t word = number_word(number);
-    return number && (word & SLOT_WAS_TCP) && !process_is_borrowed() && read_identity(number, word, identity);
+    return number && (word & SLOT_WAS_TCP) && !process_table_is_other() && read_identity(number, word, identity);
 }
 
 void table_forget_closed(int fd) {
@@ -354,6 +364,13 @@ void table_forget_closed(int fd) {
     uint64_t word = number_word(number);
     if (number && (word & SLOT_WAS_TCP))
         slot_change(&number->slot, &word, slot_what(SLOT_OTHER, 0), NULL);
+}
+
+/* The table was that of a thread which is not here: all is asked again, and some numbers more. */
+void table_forget(void) {
+    enum { MORE = 64 };
+    for (int fd = 0, limit = table_end() + MORE; fd < limit; fd++)
+        table_set_found(fd);
 }
 
 void table_forked(void) {

@@ -98,6 +98,9 @@ void table_forget_closed(int fd);
 /* In the child of a fork: what its parent used and closed was not used and closed by it. */
 void table_forked(void);
 
+/* In the child of a fork by a thread that had a table of its own (odd_tables.h). */
+void table_forget(void);
+
 /* ledger_inherit() for each of them. */
 void table_inherit(uint32_t who);
 

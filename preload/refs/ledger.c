@@ -192,7 +192,8 @@ static bool marks_of(uint64_t cookie, uint32_t *marks) {
 
 void ledger_born(uint64_t cookie) {
     uint32_t marks;
-    if (ledger && self_who && !marks_of(cookie, &marks))
+    /* What another process, or a thread with a table of its own, does with it is not seen here. */
+    if (ledger && self_who && !process_table_is_odd() && !marks_of(cookie, &marks))
         put_in(cookie, holder_of(SOCKET, 0));
 }
 

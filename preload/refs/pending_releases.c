@@ -26,6 +26,7 @@ struct expectation {
 struct expectations {
     _Atomic int count;
     _Atomic uint32_t odd_options; /* see tcp_socket.h */
+    _Atomic uint32_t odd_tables;  /* see process.h */
     struct expectation list[EXPECTED_MAX];
     _Atomic uint64_t turns;
     struct closed closed[CLOSED_MAX]; /* a ring: the place of turn n is n % CLOSED_MAX */
@@ -47,8 +48,10 @@ void release_start(void *memory) {
     calls_under_way_start(behind ? behind + claims_size() : NULL);
     if (expectations)
         release_expected = &expectations->count;
-    if (expectations)
+    if (expectations) {
         socket_odd_options = &expectations->odd_options;
+        process_odd_tables = &expectations->odd_tables;
+    }
 }
 
 static uint64_t where_of(int pid, int fd) {
@@ -56,7 +59,7 @@ static uint64_t where_of(int pid, int fd) {
 }
 
 void release_closed(uint64_t cookie, int fd) {
-    if (!expectations || process_is_borrowed())
+    if (!expectations || process_table_is_other())
         return;
     struct closed *closed = &expectations->closed[atomic_fetch_add(&expectations->turns, 1) % CLOSED_MAX];
     atomic_store_explicit(&closed->cookie, 0, memory_order_relaxed);

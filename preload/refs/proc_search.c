@@ -46,7 +46,7 @@ void search_row_name(struct search_row *row, int pid, int fd, bool own) {
     row->descriptors++;
     row->own += own;
     if (row->found_count < FOUND_SHOWN)
-        row->found[row->found_count++] = (struct found_descriptor){pid, fd};
+        row->found[row->found_count++] = (struct found_descriptor){.pid = pid, .fd = fd, .own = own};
 }
 
 void search_row_add(struct search_row *row, int pid, int fd, bool own) {
@@ -76,36 +76,82 @@ enum looked search_look(int pid, int fd, uint64_t inode) {
     return proc_inode_in(link, length) == inode ? LOOKED_THERE : LOOKED_NOT_THERE;
 }
 
-static void search_process(struct search *search, int pid, bool own, struct scratch *scratch) {
+/* tid: of a thread with a table of its own, else 0. Whether any of them was found there. */
+static bool search_table(struct search *search, int pid, int tid, bool own, struct scratch *scratch) {
     char path[PROC_PATH];
     struct listing listing;
+    bool found = false;
     /* The process's own folder is empty when its first thread has ended: then ours has the descriptors. */
-    proc_path(path, sizeof path, pid, own ? process_thread_id() : 0, "/fd");
+    proc_path(path, sizeof path, pid, own ? process_thread_id() : tid, "/fd");
     long opened = listing_open(&listing, path, scratch->entries);
     if (opened < 0) {
         search->partial = search->partial || !proc_says_gone(opened);
-        return;
+        return false;
     }
     for (int fd; (fd = listing_next(&listing)) >= 0;) {
         uint64_t inode = socket_of_link(listing.fd, fd);
         struct search_row *row = inode ? row_of(search, inode) : NULL;
-        if (row)
-            search_row_add(row, pid, fd, own);
+        if (!row)
+            continue;
+        search_row_add(row, pid, fd, own);
+        if (row->found_count > 0 && row->found[row->found_count - 1].fd == fd)
+            row->found[row->found_count - 1].tid = tid;
+        found = true;
     }
     search->partial = search->partial || (listing.filled < 0 && !proc_says_gone(listing.filled));
     listing_close(&listing);
+    return found;
+}
+
+/* Tables in which some of what is searched for was found: by a thread that has it. */
+struct tables {
+    int threads[16];
+    unsigned count;
+};
+
+static bool is_among(const struct tables *tables, int thread) {
+    for (unsigned i = 0; i < tables->count; i++)
+        if (process_tables_same(tables->threads[i], thread))
+            return true;
+    return false;
+}
+
+static void search_once(struct search *search, struct tables *tables, int pid, int tid, struct scratch *scratch) {
+    const int thread = tid ? tid : pid;
+    if (process_tables_same(process_thread_id(), thread)) {
+        if (pid != process_id())
+            search->partner = pid;
+    } else if (!is_among(tables, thread) && search_table(search, pid, tid, false, scratch) &&
+               tables->count < sizeof tables->threads / sizeof *tables->threads) {
+        tables->threads[tables->count++] = thread;
+    }
+}
+
+/* Each table of the process's threads once, but ours. */
+static void search_tables_of(struct search *search, struct tables *tables, int pid, struct scratch *scratch) {
+    char path[PROC_PATH];
+    struct listing threads;
+    search_once(search, tables, pid, 0, scratch);
+    proc_path(path, sizeof path, pid, 0, "/task");
+    if (listing_open(&threads, path, scratch->line) < 0)
+        return;
+    for (int tid; (tid = listing_next(&threads)) >= 0;)
+        if (tid != pid && !process_tables_same(pid, tid))
+            search_once(search, tables, pid, tid, scratch);
+    listing_close(&threads);
 }
 
 static void search_prepare(struct search *search) {
     search->partial = false;
     search->possible = false;
+    search->partner = 0;
     for (size_t i = 0; search->index && i < search->count; i++)
         search->index[slot_for(search, search->rows[i].inode)] = (uint32_t)i + 1;
 }
 
 void search_descriptors_of(struct search *search, int pid, struct scratch *scratch) {
     search_prepare(search);
-    search_process(search, pid, pid == process_id(), scratch);
+    search_table(search, pid, 0, pid == process_id(), scratch);
     search->possible = !search->partial;
 }
 
@@ -119,9 +165,13 @@ void search_descriptors(struct search *search, struct scratch *scratch) {
     search->possible = true;
     search->partial = proc_hides(1); /* and others, likely */
     int self = process_id();
+    const bool odd = atomic_load(process_odd_tables) != 0;
+    struct tables tables = {.count = 0};
     for (int pid; (pid = listing_next(&processes)) >= 0;)
-        if (pid != self)
-            search_process(search, pid, false, scratch);
+        if (odd)
+            search_tables_of(search, &tables, pid, scratch);
+        else if (pid != self)
+            search_table(search, pid, 0, false, scratch);
     listing_close(&processes);
-    search_process(search, self, true, scratch);
+    search_table(search, self, 0, true, scratch);
 }

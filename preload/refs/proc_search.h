@@ -14,6 +14,8 @@ enum { FOUND_SHOWN = HOLDERS_SHOWN };
 
 struct found_descriptor {
     int pid, fd;
+    int tid; /* of a thread that has it in a table of its own; else 0 */
+    bool own;
 };
 
 /* One socket that is searched for. */
@@ -33,6 +35,7 @@ struct search {
     size_t count;
     uint32_t *index; /* for more than a few rows: 2 * capacity entries, zeroed, capacity a power of 2 >= count */
     size_t capacity;
+    int partner;   /* another process that has our table of descriptors, or 0 */
     bool partial;  /* somebody's descriptors could not be read: the counts are lower bounds */
     bool possible; /* false: /proc could not be read at all */
 };

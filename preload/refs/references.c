@@ -110,7 +110,7 @@ static void go_through_ledger(uint64_t inode, uint64_t cookie, struct search_row
 bool references_from_ledger(uint64_t inode, uint64_t cookie, struct search_row *row) {
     enum { TIMES = 4 };
     unsigned count;
-    if (process_is_borrowed() || !inode || !ledger_count(cookie, &count))
+    if (process_table_is_other() || !inode || !ledger_count(cookie, &count))
         return false;
     for (int time = 0; time < TIMES; time++) {
         uint64_t changes = ledger_changes(cookie);
@@ -202,7 +202,7 @@ void references_leave_out(struct references *references, int fd) {
     struct search_row *row = &references->row;
     int self = process_id();
     unsigned i = 0;
-    while (i < row->found_count && (row->found[i].pid != self || row->found[i].fd != fd))
+    while (i < row->found_count && (!row->found[i].own || row->found[i].fd != fd))
         i++;
     bool found = i < row->found_count;
     if (found)
@@ -241,15 +241,14 @@ struct remaining references_remaining(const struct references *references) {
 
 void references_name_holders(const struct references *references, struct event *event) {
     const struct search_row *row = &references->row;
-    int self = process_id();
     for (unsigned i = 0; i < row->found_count; i++) {
-        struct holder holder = {.pid = row->found[i].pid, .fd = row->found[i].fd};
+        struct holder holder = {.pid = row->found[i].pid, .fd = row->found[i].fd, .tid = row->found[i].tid};
         if (holder.pid < 0) {
             event_add_holder(event, NULL); /* a child that is being made has no name yet */
             continue;
         }
-        proc_comm(holder.pid, 0, holder.comm);
-        if (holder.pid == self && table_kind(holder.fd) == SLOT_OTHER)
+        proc_comm(holder.pid, holder.tid, holder.comm);
+        if (row->found[i].own && table_kind(holder.fd) == SLOT_OTHER)
             table_set_found(holder.fd); /* it came there unseen */
         event_add_holder(event, &holder);
     }

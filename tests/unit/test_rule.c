@@ -274,6 +274,7 @@ static const char *const no_family[] = {
     "socket",
     "socketpair",
     "getsockopt",
+    "unshare",
     "setsockopt",
     "poll",
     "__poll_chk",
