@@ -321,6 +321,7 @@ help:
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, shellcheck; make format: lets clang-format change files'
 	@echo 'make bench      what tracing costs'
 	@echo 'make mutate     takes each guard of tests/guards out of a copy, and says which no test misses; T=WORD: some'
+	@echo 'make stops      the test build: named places in the library can be stopped and released (tests/races.bats)'
 	@echo 'make stress     many processes, threads and connections, for a while'
 	@echo 'make portability  other Debians, in folders of their own: built, lessons, demo, tests (tests/portability/run --help)'
 	@echo 'make deb        a Debian package, in build/deb'

@@ -69,11 +69,12 @@ static int fail_with(int error) {
 static int close_all(unsigned first, unsigned last, const char *name, const void *caller) {
     unsigned end = (unsigned)table_end(), above = last;
     int failed = 0, saved = error_now();
-    close_queues(first, last, name, caller);
     for (unsigned fd = last < end ? last + 1 : end; fd-- > first;) {
         struct closing closing;
         if (!table_maybe_tcp((int)fd))
             continue;
+        if (fd < above)
+            close_queues(fd + 1, above, name, caller);
         if (fd < above && close_others(fd + 1, above) != 0)
             return -1;
         above = fd;
@@ -88,6 +89,7 @@ static int close_all(unsigned first, unsigned last, const char *name, const void
             return fail_with(failed);
         above = fd - 1;
     }
+    close_queues(first, above, name, caller);
     return close_others(first, above) == 0 ? fail_with(failed) : -1;
 }
 

@@ -208,8 +208,8 @@ unsigned flight_among_last(uint64_t cookie, uint64_t receiver, unsigned there) {
 
 /* Not more than there can be, whoever puts in new ones meanwhile. */
 void flight_forget_older(uint64_t receiver, unsigned there) {
-    uint32_t row;
-    struct copy copy;
+    uint32_t row = 0;
+    struct copy copy = {0};
     for (uint32_t i = 0; i < ROWS && oldest(0, receiver, &row, &copy) && younger(&copy) >= there; i++)
         free_row(row);
 }

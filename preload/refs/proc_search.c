@@ -155,6 +155,14 @@ void search_descriptors_of(struct search *search, int pid, struct scratch *scrat
     search->possible = !search->partial;
 }
 
+/* Apart: mostly no table is odd, and the stack may be small. */
+__attribute__((noinline)) static void search_by_table(struct search *search, struct listing *processes,
+                                                      struct scratch *scratch) {
+    struct tables tables = {.count = 0};
+    for (int pid; (pid = listing_next(processes)) >= 0;)
+        search_tables_of(search, &tables, pid, scratch);
+}
+
 void search_descriptors(struct search *search, struct scratch *scratch) {
     search_prepare(search);
     struct listing processes;
@@ -165,12 +173,10 @@ void search_descriptors(struct search *search, struct scratch *scratch) {
     search->possible = true;
     search->partial = proc_hides(1); /* and others, likely */
     int self = process_id();
-    const bool odd = atomic_load(process_odd_tables) != 0;
-    struct tables tables = {.count = 0};
+    if (atomic_load(process_odd_tables) != 0)
+        search_by_table(search, &processes, scratch);
     for (int pid; (pid = listing_next(&processes)) >= 0;)
-        if (odd)
-            search_tables_of(search, &tables, pid, scratch);
-        else if (pid != self)
+        if (pid != self)
             search_table(search, pid, 0, false, scratch);
     listing_close(&processes);
     search_table(search, self, 0, true, scratch);

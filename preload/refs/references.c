@@ -44,11 +44,10 @@ static bool goes_with_us(const struct search_row *holders, enum departure depart
 /* Each costs a search; of more it is not said how many copies they hold. */
 enum { QUEUES_MAX = 16 };
 
-static unsigned in_flight(uint64_t cookie, enum departure departure, struct scratch *scratch, bool *partial,
-                          unsigned *purged) {
+/* Apart: its holders take room on a stack that may be small, where mostly there is nothing in flight. */
+__attribute__((noinline)) static unsigned in_queues(uint64_t cookie, enum departure departure, struct scratch *scratch,
+                                                    bool *partial, unsigned *purged) {
     unsigned total = 0;
-    if (!flight_any())
-        return 0;
     uint64_t queue = 0;
     for (unsigned i = 0; i < QUEUES_MAX && (queue = flight_next_queue(cookie, queue)); i++) {
         struct search_row holders;
@@ -57,6 +56,11 @@ static unsigned in_flight(uint64_t cookie, enum departure departure, struct scra
     }
     *partial = *partial || (queue && flight_next_queue(cookie, queue));
     return total;
+}
+
+static unsigned in_flight(uint64_t cookie, enum departure departure, struct scratch *scratch, bool *partial,
+                          unsigned *purged) {
+    return flight_any() ? in_queues(cookie, departure, scratch, partial, purged) : 0;
 }
 
 bool references_flights_unsure(struct scratch *scratch) {

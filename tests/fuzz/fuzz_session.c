@@ -313,6 +313,21 @@ int process_id(void) {
     return self;
 }
 
+static _Atomic uint32_t odd_tables;
+_Atomic uint32_t *process_odd_tables = &odd_tables;
+
+bool process_table_is_odd(void) {
+    return next_byte() % 16 == 0;
+}
+
+bool process_tables_same(int one, int other) {
+    return one == other || next_byte() % 16 == 0;
+}
+
+bool process_table_is_other(void) {
+    return next_byte() % 16 == 0;
+}
+
 bool process_is_borrowed(void) {
     return false;
 }

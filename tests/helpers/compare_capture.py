@@ -138,6 +138,10 @@ class Comparison:
                 claimed = fin == "sent" or (fin == "queued" and event["why"] != "after-shutdown")
             if claimed:
                 found.append(event)
+        # The command tells when it has seen that a FIN that was queued has left: that is one FIN, told twice.
+        queued = {event["socket"]: event["time"] for event in found if event.get("fin") == "queued"}
+        found = [event for event in found
+                 if event["op"] != "release" or queued.get(event["socket"], event["time"]) >= event["time"]]
         return sorted(found, key=lambda event: event["time"])
 
     def is_overtaken(self, key, segment):
