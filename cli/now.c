@@ -51,7 +51,8 @@ static void print_json(const struct world *world, const bool *wanted) {
         if (!wanted[i])
             continue;
         sighting_event(world, &world->list[i], OP_NOW, &event);
-        fwrite(line, 1, render_json(&event, line, sizeof line), stdout);
+        const size_t length = render_json(&event, line, sizeof line);
+        fwrite(line, 1, length, stdout);
     }
 }
 

@@ -97,7 +97,8 @@ static void tell_json(const struct follower *follower, const struct sighting *be
         event.verified = true;
         event.has |= event.fin == FIN_RESET ? HAS_LOST : 0;
     }
-    fwrite(line, 1, render_json(&event, line, sizeof line), stdout);
+    const size_t length = render_json(&event, line, sizeof line);
+    fwrite(line, 1, length, stdout);
 }
 
 static void tell_end(const struct follower *follower, const struct sighting *before) {

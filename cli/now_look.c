@@ -33,5 +33,6 @@ void now_print_finding(const struct finding *finding, bool json, const struct re
     if (finding->certainty == NOTE)
         return;
     finding_event(finding, &event, &lists);
-    fwrite(line, 1, render_json(&event, line, sizeof line), stdout);
+    const size_t length = render_json(&event, line, sizeof line);
+    fwrite(line, 1, length, stdout);
 }

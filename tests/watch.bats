@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # What `closetrace run` sees without a call: sockets that stand, orphans to their end, how the dead had stood.
 
+# shellcheck disable=SC2094 # report is a subcommand, and a file
+
 bats_require_minimum_version 1.5.0
 
 load helpers/netns

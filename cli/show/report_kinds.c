@@ -127,7 +127,8 @@ void kinds_print(const struct endpoint *first, FILE *out, const struct report_st
     for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next)
         if (connection_has_row(endpoint))
             count_one(&all, endpoint);
-    qsort(all.kinds, all.count, sizeof *all.kinds, by_count);
+    if (all.count > 0)
+        qsort(all.kinds, all.count, sizeof *all.kinds, by_count);
     print_kinds(&all, out, style);
     free(all.kinds);
     free(all.index);

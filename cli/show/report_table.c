@@ -91,7 +91,7 @@ static void narrow(char cell[CELL_SIZE], unsigned most) {
     const size_t head = most / 2 - 1, tail = most - head - 2;
     if (length <= most)
         return;
-    memcpy(cell + head, "..", 2);
+    cell[head] = cell[head + 1] = '.';
     memmove(cell + head + 2, cell + length - tail, tail + 1);
 }
 

@@ -136,7 +136,7 @@ static void put_fixed(struct out *out, const struct event *event) {
 }
 
 static bool is_of_socket(enum event_op op) {
-    return op != OP_START && op != OP_RULE && op != OP_FINDING && op != OP_END;
+    return op != OP_START && op != OP_UNSEEN && op != OP_RULE && op != OP_FINDING && op != OP_END;
 }
 
 size_t event_pack(const struct event *event, char *packed, size_t size) {

@@ -135,7 +135,7 @@ static bool identity_is_sound(const struct identity *identity) {
 
 /* The one place where an expectation leaves the memory: anybody may have written it. False: it is none. */
 static bool read_expectation(const struct expectation *expectation, struct pending_release *what) {
-    uint64_t words[WORDS];
+    uint64_t words[WORDS] = {0};
     for (unsigned i = 0; i < WORDS; i++)
         words[i] = atomic_load_explicit(&expectation->words[i], memory_order_relaxed);
     atomic_thread_fence(memory_order_acquire);
