@@ -9,10 +9,12 @@
 #include "kernel/process.h"
 #include "purging.h"
 #include "refs/odd_tables.h"
-#include "refs/unix_queues.h"
+#include "refs/fds_in_flight.h"
+#include "refs/proc_search.h"
 #include "faults/fault.h"
 #include "kernel/own_fds.h"
 #include "kernel/raw.h"
+#include "kernel/tcp_socket.h"
 #include "kernel/thread.h"
 #include "kernel/libc_real.h"
 #include "kernel/seccomp_guard.h"
@@ -32,26 +34,39 @@ static int close_others(unsigned first, unsigned last) {
     }
 }
 
+/*
+ * The highest in the range in whose queue copies of connections wait; -1: none. The shared table names queues, and
+ * anybody may have written it: only what is open here is looked at, so that a forged one costs no search.
+ */
+static int last_queue_in(unsigned first, unsigned last) {
+    OWN_SCRATCH *scratch = scratch_take();
+    struct listing listing;
+    int highest = -1;
+    if (!scratch || !search_own_begin(&listing, scratch))
+        return -1;
+    for (int fd; (fd = search_own_next(&listing)) >= 0;) {
+        uint64_t inode = (unsigned)fd >= first && (unsigned)fd <= last && fd > highest ? socket_inode(fd) : 0;
+        if (inode && flight_holds_tcp(inode))
+            highest = fd;
+    }
+    search_own_end(&listing);
+    return highest;
+}
+
 /* Sockets of AF_UNIX with copies of connections in their queues: each by itself, to see what goes with it. */
 static void close_queues(unsigned first, unsigned last, const char *name, const void *caller) {
-    struct scratch *scratch = flight_any() && flight_holds_tcp(0) ? scratch_take() : NULL;
-    for (uint64_t queue = 0; scratch && (queue = flight_next_queue(0, queue));) {
-        struct search_row holders;
-        bool unreadable;
-        if (!flight_holds_tcp(queue) || queues_of(queue, scratch, &unreadable, &holders) < 0)
-            continue;
-        for (unsigned i = 0; i < holders.found_count; i++) {
-            struct purge purge;
-            unsigned fd = (unsigned)holders.found[i].fd;
-            if (holders.found[i].pid != process_id() || fd < first || fd > last)
-                continue;
-            purge_entering(&purge, (int)fd, true, name, caller);
-            raw6(SYS_close, fd, 0, 0, 0, 0, 0);
-            purge_exiting(&purge, NULL);
-        }
+    while (first <= last && flight_any() && flight_holds_tcp(0)) {
+        struct purge purge;
+        int fd = last_queue_in(first, last);
+        if (fd < 0)
+            return;
+        purge_entering(&purge, fd, true, name, caller);
+        raw6(SYS_close, fd, 0, 0, 0, 0, 0);
+        purge_exiting(&purge, NULL);
+        if ((unsigned)fd == first)
+            return;
+        last = (unsigned)fd - 1;
     }
-    if (scratch)
-        scratch_give(scratch);
 }
 
 /* What a fault makes of a call that went on all the same. */

@@ -221,7 +221,7 @@ bool socket_closes_on_exec(int fd) {
 
 uint64_t socket_inode(int fd) {
     struct stat status;
-    return probe(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 ? status.st_ino : 0;
+    return probe(SYS_fstat, fd, (long)&status, 0, 0, 0, 0) == 0 && S_ISSOCK(status.st_mode) ? status.st_ino : 0;
 }
 
 bool socket_disconnect(int fd) {

@@ -83,7 +83,7 @@ bool socket_has_error(int fd);
 /* Whether the descriptor is closed by an exec. */
 bool socket_closes_on_exec(int fd);
 
-/* Its inode number, by which /proc names it; 0: could not be asked. */
+/* Its inode number, by which /proc names it; 0: could not be asked, or is no socket. */
 uint64_t socket_inode(int fd);
 
 #endif
