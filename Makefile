@@ -44,13 +44,21 @@ LIBRARIES = -Wl,--no-as-needed -l:libpthread.so.0
 WRAPPED = __libc_start_main stat lstat fstat fstatat $(addprefix __isoc23_,strtol strtoul strtoll strtoull sscanf) \
           $(addprefix pthread_,create detach attr_setstacksize sigmask condattr_setclock)
 
+# The command without libc's files beside it, for systems that have another libc: make STATIC=1.
+ifeq ($(STATIC),1)
+LINK_COMMAND = -static-pie -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack
+LIBRARIES =
+LEFT_OUT = cli/older_libc.c
+endif
+
 # The folder of preload/arch that is built.
 ARCH = x86_64
 MAP = preload/libclosetrace.map
 PURE := $(patsubst %.c,%,$(sort $(wildcard preload/pure/*.c cli/reader/*.c cli/analysis/*.c)))
 SOURCES := $(sort $(wildcard preload/*.c preload/*/*.c preload/arch/$(ARCH)/*.S))
 OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(SOURCES)))
-COMMAND_OBJECTS := $(patsubst %.c,$(BUILD)/command/%.o,$(sort $(wildcard cli/*.c cli/input/*.c cli/look/*.c cli/run/*.c cli/show/*.c cli/terminal/*.c)))
+COMMAND_SOURCES := $(filter-out $(LEFT_OUT),$(sort $(wildcard cli/*.c $(addprefix cli/,$(addsuffix /*.c,input look run show terminal)))))
+COMMAND_OBJECTS := $(COMMAND_SOURCES:%.c=$(BUILD)/command/%.o)
 MANPAGES := $(sort $(wildcard docs/*.1 docs/*.3 docs/*.7))
 
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
@@ -312,6 +320,7 @@ clean:
 
 help:
 	@echo 'make            builds ./libclosetrace.so and ./closetrace (needs gcc, make, libc6-dev)'
+	@echo '                STATIC=1: the command needs no libc of the system, so that it runs where there is another (Alpine)'
 	@echo 'make demo       nginx and curl on loopback, traced, the trace explained on the screen'
 	@echo 'make examples   the lessons: small clients and servers, traced, each line explained (examples/README.md);'
 	@echo '                make examples-update: their recordings made anew'

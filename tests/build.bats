@@ -63,6 +63,16 @@ loads() {
   done
 }
 
+@test "build: STATIC=1: a command that runs where there is nothing but it" {
+  local root=$BATS_TEST_TMPDIR/root
+  mkdir "$root"
+  own_make STATIC=1 COMMAND="$root/closetrace" CFLAGS=-O1 "$root/closetrace" >"$BATS_TEST_TMPDIR/log" 2>&1
+  echo '{"time":1.5,"pid":7,"tid":7,"comm":"server","op":"close","call":"close","fd":3,"ret":0,"fin":"sent"}' >"$root/trace"
+  run -0 unshare -r chroot "$root" /closetrace print /trace
+  [[ $output == *server*close* ]]
+  run -0 unshare -r chroot "$root" /closetrace --version
+}
+
 @test "build: a second make does nothing, another flag makes everything anew" {
   own_make CFLAGS=-O1 "$BATS_TEST_TMPDIR/lib.so" >/dev/null
   run -0 own_make CFLAGS=-O1 "$BATS_TEST_TMPDIR/lib.so"
