@@ -14,7 +14,7 @@ static int help(FILE *out) {
           out);
     for (const struct subcommand *row = subcommands; row->name; row++)
         fprintf(out, "  %-8s %s\n", row->name, row->summary);
-    fputs("\nclosetrace SUBCOMMAND --help tells more.\n", out);
+    fputs("\nRun closetrace SUBCOMMAND --help for details.\n", out);
     return out == stdout ? EXIT_OK : EXIT_FAILED;
 }
 

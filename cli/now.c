@@ -23,21 +23,21 @@ const char *const now_options[] = {"--fail", "--follow", "--format", "--netns", 
 static const char help[] =
     "Usage: closetrace now [OPTION...] [PID | ADDRESS:PORT | KEY=VALUE]...\n"
     "\n"
-    "Shows the TCP connections that stand now: who holds each, what a close of it would do, and what is wrong. "
-    "Nothing\n"
-    "needs to be traced or started anew. What is wrong comes first.\n"
+    "Shows the current TCP connections: who holds each one, what a close would do, and what is wrong. It works on\n"
+    "any running program, without tracing or restarting it. What is wrong comes first.\n"
     "\n"
     "  PID             only what that process and its descendants hold\n"
-    "  ADDRESS:PORT    only connections with that address at either end, and that listener\n"
-    "  KEY=VALUE       only sockets that meet it: state=CLOSE_WAIT, idle=10s+, role=server, lport=8080, comm=nginx\n"
+    "  ADDRESS:PORT    only connections with that address at either end, and the listener there\n"
+    "  KEY=VALUE       only sockets that meet the condition: state=CLOSE_WAIT, idle=10s+, role=server, lport=8080,\n"
+    "                  comm=nginx\n"
     "  -f, --follow[=T]\n"
-    "                  go on, once a second or every T, and show what changes\n"
-    "  --format=FORMAT text or json: one object a socket, and one a finding\n"
-    "  --fail          exit 1 if there is a finding (one that is merely possible, or a note, is none)\n"
-    "  --netns=PID     in the network namespace of that process (needs root)\n"
-    "  --help          this\n"
+    "                  keep running, look once a second or every T, and show what changes\n"
+    "  --format=FORMAT text or json (one object per socket, and one per finding)\n"
+    "  --fail          exit 1 if there is a finding (possible findings and notes do not count)\n"
+    "  --netns=PID     look into the network namespace of that process (needs root)\n"
+    "  --help          show this help\n"
     "\n"
-    "Exit status: 0; 1 if no socket matches, or with --fail if there is a finding; 125 for other trouble.\n";
+    "Exit status: 0 on success; 1 if no socket matches, or with --fail if there is a finding; 125 on other errors.\n";
 
 static int look_failed(void) {
     say("closetrace now: the kernel does not tell of its sockets (inet_diag): %s", strerror(errno));

@@ -16,14 +16,14 @@ const char *const print_options[] = {"--follow", "--help", "-f", "-h", NULL};
 static const char help[] =
     "Usage: closetrace print FILE [-f] [KEY=VALUE...]\n"
     "\n"
-    "Shows a trace (JSON lines) as text, in local time; with KEY=VALUE only the events that meet all the conditions\n"
-    "(those of closetrace grep). FILE - is standard input.\n"
+    "Shows a trace (JSON lines) as text, in local time. With KEY=VALUE, shows only the events that meet all\n"
+    "conditions (the same conditions as in closetrace grep). Use - as FILE for standard input.\n"
     "\n"
-    "  -f, --follow   go on as the file grows\n"
-    "      --help     this\n"
+    "  -f, --follow   keep reading as the file grows\n"
+    "      --help     show this help\n"
     "\n"
-    "Exit status: 0; 1 if a line could not be read (the others are shown); 125 for other trouble.\n"
-    "On a terminal verdicts have colours, unless NO_COLOR is set.\n";
+    "Exit status: 0 on success; 1 if a line could not be read (the other lines are shown); 125 on other errors.\n"
+    "On a terminal, verdicts are coloured unless NO_COLOR is set.\n";
 
 static void show(const struct event *event, struct text_style *style) {
     char text[RENDER_LINE_MAX];
