@@ -4,8 +4,8 @@
 #   awk -f essence.awk FILE...      one line a fact: SECTION, WHO, what it did or said; sorted by WHO, each in its own order
 #
 # Kept: call, descriptor, result, references, verdict, reason, states; what a program says; headings. Dropped: times, ids,
-# addresses, places in programs, numbers with a point or of three digits and more, the host's count of orphans, frames of a
-# process (+++), whether a FIN was acknowledged already when the
+# addresses, places in programs, numbers with a point or of three digits and more, the host's count of orphans, the number
+# of events (states are looked at by the clock), frames of a process (+++), whether a FIN was acknowledged already when the
 # kernel was asked (FIN_WAIT1 or 2, LAST_ACK or gone), and who of two processes came first.
 
 function emit(who, text) {
@@ -18,6 +18,7 @@ function emit(who, text) {
   gsub(/CLOSE_WAIT->(CLOSE|LAST_ACK)/, "CLOSE_WAIT->", text)
   sub(/its end was in FIN_WAIT[12]/, "its end was in FIN_WAIT", text)
   sub(/orphan [0-9]+/, "orphan N", text)
+  sub(/; [0-9]+ events/, "; N events", text)
   printf "%02d|%s|%04d|%s\n", section, who, NR, text | sorter
 }
 
