@@ -41,8 +41,7 @@ small_stack() {
 }
 
 @test "signals: a handler on a stack of two kilobytes forks, and ends the process" {
-  small_stack 2048 fork exit
-  small_stack 2304 vfork
+  small_stack 2048 fork exit vfork
 }
 
 @test "signals: jumps out of whatever they interrupted" {

@@ -77,6 +77,14 @@ play() {
   assert_event C op=release call=recvmsg fin=withheld why=references refs=3-"$(fact CAME)"
 }
 
+@test "purge: what a stranger has received is not told as dropped later" {
+  play stranger none
+  assert_events 0 C op=release
+  play stranger more
+  assert_events 0 C op=release
+  assert_events 0 S op=release
+}
+
 @test "purge: unread data makes it an RST" {
   scene purge unread
   assert_event C op=release fin=reset why=unread-data verified=true refs=1-0 unread=5

@@ -237,7 +237,8 @@ static void await_leavers(const struct closing *closing, uint64_t inode, struct 
  * The ledger knows of nobody, or nobody is there. A holder may let go between the kernel's answer and our search, which
  * then finds nobody: it held when the call came back all the same, and the FIN is its end's. If it is one of ours who
  * has counted on us, the later answer counts, and one of us claims the end. (So too where what the kernel saw was but
- * another closer's look at us: who looks at a descriptor in /proc refers to its file for that moment.)
+ * another closer's look at us: who looks at a descriptor in /proc refers to its file for that moment.) Threads that
+ * tell of their calls come second: there may be a descriptor that came past the ledger, by a raw system call.
  */
 static void search_for_holder(const struct closing *closing, uint64_t inode, bool ours, struct scratch *scratch,
                               struct diag_answer *answer, struct references *references) {
@@ -249,6 +250,9 @@ static void search_for_holder(const struct closing *closing, uint64_t inode, boo
             references_search(inode, cookie, scratch, references);
         references_leave_out(references, closing->fd);
         if (references_total(references) || references->row.leaving)
+            return;
+        references_look_at_told_calls(cookie, false, references);
+        if (references->calls || references->row.leaving)
             return;
         struct diag_answer again;
         ask_kernel(closing, scratch, &again);
@@ -282,8 +286,6 @@ static void find_references(const struct closing *closing, bool ours, struct scr
         return;
     count_others(closing, inode, scratch, references);
     bool unknown = is_attached(answer) && !references_total(references) && !references->row.leaving;
-    if (unknown && references->from_ledger)
-        references_look_at_told_calls(closing->identity.cookie, false, references);
     if (unknown && !references->calls)
         search_for_holder(closing, inode, ours, scratch, answer, references);
     if (is_attached(answer) && only_leavers(references))

@@ -62,6 +62,9 @@ void purge_look(struct purge *purge, int fd, bool closes, const char *name, cons
         return;
     *purge = (struct purge){.list = memory_map(list_size, false), .receiver = receiver, .fd = closes ? -1 : fd};
     struct call call = call_entering(name, caller);
+    const int there = queue_at(fd, scratch);
+    if (there >= 0) /* strangers may have received some of them */
+        flight_forget_older(receiver, (unsigned)there);
     if (purge->list)
         gather_purged(purge, &call, scratch);
     scratch_give(scratch);
@@ -92,6 +95,19 @@ static bool lives_on(const struct closing *closing, struct scratch *scratch) {
     return references_total(&references) == 0;
 }
 
+/*
+ * Where strangers send and receive too, it may have been another's copy that went: only of a socket that is gone now
+ * it is certain.
+ */
+static bool is_certain(const struct closing *closing) {
+    struct diag_answer answer;
+    OWN_SCRATCH *scratch = flight_met_strangers() ? scratch_take() : NULL;
+    if (!scratch)
+        return !flight_met_strangers();
+    diag_look_up(&closing->identity, scratch, &answer);
+    return answer.asked && !(answer.found && answer.inode);
+}
+
 static bool queue_lives_on(const struct purge *purge) {
     struct scratch *scratch = purge->fd < 0 && purge->count ? scratch_take() : NULL;
     bool lives = scratch && lives_on(&purge->list[0].closing, scratch);
@@ -107,7 +123,7 @@ void purge_tell(struct purge *purge, const struct msghdr *message) {
         uint64_t cookie = purged->closing.identity.cookie;
         unsigned left = flight_among_last(cookie, purge->receiver, (unsigned)there);
         unsigned received = message ? rights_received(message, cookie) : 0;
-        if (left + received < purged->copies)
+        if (left + received < purged->copies && is_certain(&purged->closing))
             closing_released(&purged->closing, purged->copies - left - received);
     }
     if (there >= 0 && purge->fd < 0)

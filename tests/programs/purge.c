@@ -193,6 +193,43 @@ static int unread(char **arguments) {
     return 0;
 }
 
+static int receive_from(char **arguments) {
+    int fds[4];
+    EXPECT(receive(atoi(arguments[0]), 1, fds) == 1);
+    return 0;
+}
+
+/* Another program, which shares nothing with this one, receives from the queue. */
+static void let_stranger_receive(int channel) {
+    char number[16];
+    int status;
+    snprintf(number, sizeof number, "%d", channel);
+    MUST(fcntl(channel, F_SETFD, 0));
+    pid_t child = MUST(fork());
+    if (child == 0)
+        execl("/proc/self/exe", "purge", "receive", number, (char *)NULL);
+    EXPECT(waitpid(child, &status, 0) == child && status == 0);
+    MUST(fcntl(channel, F_SETFD, FD_CLOEXEC));
+}
+
+/* stranger more|none: a stranger has received C's copy; then S's is dropped, or nothing of TCP is. */
+static int stranger(char **arguments) {
+    struct pair pair = make_pair();
+    int ends[2], pipes[2];
+    char byte;
+    channel_of(NULL, ends);
+    MUST(pipe2(pipes, O_CLOEXEC));
+    send_copy(ends[0], pair.c, 1);
+    send_copy(ends[0], pair.c, 1);
+    let_stranger_receive(ends[1]);
+    send_copy(ends[0], strcmp(arguments[0], "more") == 0 ? pair.s : pipes[0], 1);
+    EXPECT(read(ends[1], &byte, 1) == 1); /* C's second */
+    EXPECT(read(ends[1], &byte, 1) == 1);
+    MUST(close(pair.c));
+    tell_end(pair.s);
+    return 0;
+}
+
 /* Each end's copy is in the other's queue, and both are closed: only the kernel's garbage collector ends that. */
 static int collected(char **arguments) {
     struct pair pair = make_pair();
@@ -217,4 +254,5 @@ static int collected(char **arguments) {
 
 SCENES({"own-queue", own_queue}, {"only-queue", only_queue}, {"childs-queue", childs_queue},
        {"close-queue", close_queue}, {"close-queue-held", close_queue_held}, {"close-queue-open", close_queue_open},
-       {"no-room", no_room}, {"unread", unread}, {"collected", collected})
+       {"no-room", no_room}, {"unread", unread}, {"stranger", stranger},
+       {"receive", receive_from}, {"collected", collected})

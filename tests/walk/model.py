@@ -377,6 +377,11 @@ class Model:
             return self.ended(sock)
         if sock.fin_sent or sock.fin_queued:
             return self.after_shutdown(sock)
+        return self.held_by(sock)
+
+    @staticmethod
+    def held_by(sock):
+        """What withholds its FIN."""
         if sock.fds:
             return {("withheld", "references")}
         if sock.calls and sock.flights:

@@ -459,6 +459,8 @@ class Walk:
                 verdicts = self.model.withheld(sock)
                 if sock.over:  # what ended it may be this very call's doing
                     verdicts = verdicts | {item for item in held_before if op != "close" or item[0] != "withheld"}
+                    if op != "close" and "withheld" in {fin for fin, _ in held_before}:
+                        verdicts = verdicts | self.model.held_by(sock)
             if sock.flights != flights:  # a queue was purged by the same call
                 after.add(refs - count)
                 verdicts = verdicts | {("withheld", "in-flight")}
