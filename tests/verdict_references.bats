@@ -48,6 +48,15 @@ blocked() {
   assert_wire C fin=1 rst=0
 }
 
+@test "references: a thread in a call, and a dup that nobody could see: the dup is named" {
+  scene references blocked-and-unseen
+  assert_event C op=close fd="$(fact C_FD)" fin=withheld why=references verified=true refs=2-1 \
+    "$(held_by "$(fact PID)" "$(fact DUP)")"
+  assert_event C op=close fd="$(fact DUP)" fin=sent why=last-reference verified=true refs=1-0
+  assert_verdicts C 'withheld sent'
+  assert_wire C fin=1 rst=0
+}
+
 @test "references: a dup that was closed unseen does not hold it" {
   scene references unseen-close
   assert_event C op=close fd="$(fact C_FD)" fin=sent why=last-reference verified=true refs_after=0

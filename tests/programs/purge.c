@@ -254,5 +254,5 @@ static int collected(char **arguments) {
 
 SCENES({"own-queue", own_queue}, {"only-queue", only_queue}, {"childs-queue", childs_queue},
        {"close-queue", close_queue}, {"close-queue-held", close_queue_held}, {"close-queue-open", close_queue_open},
-       {"no-room", no_room}, {"unread", unread}, {"stranger", stranger},
-       {"receive", receive_from}, {"collected", collected})
+       {"no-room", no_room}, {"unread", unread}, {"stranger", stranger}, {"receive", receive_from},
+       {"collected", collected})

@@ -190,6 +190,23 @@ static int blocked_thread(char **arguments) {
     return 0;
 }
 
+/* close(C) while a thread is in a call and a duplicate is there that no hook saw come, which is then closed. */
+static int blocked_and_unseen(char **arguments) {
+    (void)arguments;
+    struct pair pair = make_pair();
+    struct blocked blocked;
+    int copy = MUST(unseen(SYS_dup, pair.c, 0, 0));
+    tell("DUP=%d", copy);
+    block_in(&blocked, "recv", pair.c);
+    MUST(close(pair.c));
+    EXPECT(state_of(copy) == TCP_ESTABLISHED && !ended(pair.s));
+    send_bytes(pair.s, 1);
+    MUST(-pthread_join(blocked.thread, NULL));
+    MUST(close(copy));
+    tell_end(pair.s);
+    return 0;
+}
+
 /* It blocks because the window is closed; S makes room by reading. */
 static int blocked_sender(char **arguments) {
     (void)arguments;
@@ -459,7 +476,7 @@ static int ring(char **arguments) {
 
 SCENES({"duplicate", duplicate}, {"duplicate-many", duplicate_many}, {"duplicate-linger-zero", duplicate_linger_zero},
        {"unseen-duplicate", unseen_duplicate}, {"unseen-close", unseen_close}, {"blocked-thread", blocked_thread},
-       {"blocked-sender", blocked_sender}, {"number-again", number_again}, {"busy-call", busy_call},
-       {"epoll-waiter", epoll_waiter}, {"in-flight-received", in_flight_received},
+       {"blocked-sender", blocked_sender}, {"blocked-and-unseen", blocked_and_unseen}, {"number-again", number_again},
+       {"busy-call", busy_call}, {"epoll-waiter", epoll_waiter}, {"in-flight-received", in_flight_received},
        {"in-flight-unseen", in_flight_unseen}, {"in-flight-purged", in_flight_purged},
        {"in-flight-cycle", in_flight_cycle}, {"in-flight-other-process", in_flight_other_process}, {"ring", ring})
