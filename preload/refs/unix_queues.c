@@ -2,6 +2,7 @@
 #include "unix_queues.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "kernel/process.h"
@@ -20,11 +21,18 @@ static unsigned scm_fds(const char *fdinfo) {
     return parse_number(at, &number) ? (unsigned)number : 0;
 }
 
-/* Queues with copies in them, each counted once, however many descriptors it has. */
+/* Queues with copies in them, each counted once, however many descriptors it has. Half a kilobyte: not for a stack. */
 struct queues {
     uint64_t seen[64];
     unsigned count;
 };
+
+static struct queues *queues_in(struct scratch *scratch) {
+    _Static_assert(sizeof(struct queues) <= sizeof scratch->line && offsetof(struct scratch, line) % 8 == 0, "room");
+    struct queues *queues = (void *)scratch->line;
+    queues->count = 0;
+    return queues;
+}
 
 static bool is_new_queue(struct queues *queues, int pid, int fd) {
     char path[PROC_PATH], link[PROC_LINK] = "";
@@ -75,7 +83,7 @@ static bool is_in_network(int pid, const char *network) {
 
 unsigned queues_all(bool among_relatives, struct scratch *scratch, bool *partial) {
     struct listing processes;
-    struct queues queues = {.count = 0};
+    struct queues *queues = queues_in(scratch);
     unsigned count = 0;
     *partial = false;
     if (listing_open(&processes, "/proc", scratch->processes) < 0) {
@@ -87,7 +95,7 @@ unsigned queues_all(bool among_relatives, struct scratch *scratch, bool *partial
     network_of(self, ours);
     for (int pid; (pid = listing_next(&processes)) >= 0;)
         if (pid == self || (among_relatives ? proc_is_relative(pid, self, scratch) : is_in_network(pid, ours)))
-            count += in_flight_of(pid, &queues, scratch, partial);
+            count += in_flight_of(pid, queues, scratch, partial);
     listing_close(&processes);
     return count;
 }
