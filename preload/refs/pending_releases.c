@@ -10,10 +10,14 @@
 enum { EXPECTED_MAX = SESSION_SIZE(64, 4), CLOSED_MAX = SESSION_SIZE(1024, 8) };
 enum { WORDS = (sizeof(struct pending_release) + 7) / 8 };
 
-/* fd was closed in the process, when it was the connection's. cookie: 0 while it is being filled in. */
+/*
+ * fd was closed in the process, when it was the connection's. cookie: 0 while it is being filled in. Those whose
+ * cookies lead to one list follow one another, from the newest on: a turn counts as its number and 1, 0 is none.
+ */
 struct closed {
     _Atomic uint64_t cookie;
     _Atomic uint64_t where; /* pid << 32 | fd */
+    _Atomic uint64_t older; /* the turn before it in its list */
 };
 
 struct expectation {
@@ -29,8 +33,9 @@ struct expectations {
     _Atomic uint32_t odd_tables;  /* see process.h */
     struct expectation list[EXPECTED_MAX];
     _Atomic uint64_t turns;
-    struct closed closed[CLOSED_MAX]; /* a ring: the place of turn n is n % CLOSED_MAX */
-} __attribute__((aligned(64)));       /* and what stands behind it */
+    struct closed closed[CLOSED_MAX];    /* a ring: the place of turn n is n % CLOSED_MAX */
+    _Atomic uint64_t newest[CLOSED_MAX]; /* of each list */
+} __attribute__((aligned(64)));          /* and what stands behind it */
 
 static _Atomic int nothing;
 _Atomic int *release_expected = &nothing;
@@ -58,25 +63,44 @@ static uint64_t where_of(int pid, int fd) {
     return (uint64_t)(uint32_t)pid << 32 | (uint32_t)fd;
 }
 
+static _Atomic uint64_t *newest_of(uint64_t cookie) {
+    return &expectations->newest[cookie % CLOSED_MAX];
+}
+
+/* Nobody who keeps to the rules makes anybody try so often; who does not keeps nobody at it for ever. */
+enum { TRIES = 1000 };
+
+/* Turn becomes the newest of its list. */
+static void enlist(struct closed *closed, uint64_t cookie, uint64_t turn) {
+    uint64_t older = atomic_load(newest_of(cookie));
+    int tries = 0;
+    do
+        atomic_store_explicit(&closed->older, older, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak(newest_of(cookie), &older, turn + 1) && tries++ < TRIES);
+}
+
 void release_closed(uint64_t cookie, int fd) {
     if (!expectations || process_table_is_other())
         return;
-    struct closed *closed = &expectations->closed[atomic_fetch_add(&expectations->turns, 1) % CLOSED_MAX];
+    const uint64_t turn = atomic_fetch_add(&expectations->turns, 1);
+    struct closed *closed = &expectations->closed[turn % CLOSED_MAX];
     atomic_store_explicit(&closed->cookie, 0, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&closed->where, where_of(process_id(), fd), memory_order_relaxed);
     atomic_store_explicit(&closed->cookie, cookie, memory_order_release);
+    enlist(closed, cookie, turn);
 }
 
 /* The one place where a closed number leaves the memory: that of turn, if it is still there. */
-static uint64_t closed_at_turn(uint64_t turn, int *pid, int *fd) {
+static uint64_t closed_at_turn(uint64_t turn, struct release_place *place) {
     struct closed *closed = &expectations->closed[turn % CLOSED_MAX];
     uint64_t cookie = atomic_load_explicit(&closed->cookie, memory_order_acquire);
     const uint64_t where = atomic_load_explicit(&closed->where, memory_order_relaxed);
+    place->turn = atomic_load_explicit(&closed->older, memory_order_relaxed);
     atomic_thread_fence(memory_order_acquire);
-    *pid = (int)(uint32_t)(where >> 32);
-    *fd = (int)(uint32_t)where;
-    return *pid > 0 && *fd >= 0 && atomic_load(&closed->cookie) == cookie ? cookie : 0;
+    place->pid = (int)(uint32_t)(where >> 32);
+    place->fd = (int)(uint32_t)where;
+    return place->pid > 0 && place->fd >= 0 && atomic_load(&closed->cookie) == cookie ? cookie : 0;
 }
 
 static uint64_t turns_end(void) {
@@ -86,23 +110,31 @@ static uint64_t turns_end(void) {
 uint64_t release_closed_at(int pid, int fd) {
     const uint64_t end = turns_end();
     for (uint64_t i = 1; i <= CLOSED_MAX && i <= end; i++) {
-        int its_pid, its_fd;
-        const uint64_t cookie = closed_at_turn(end - i, &its_pid, &its_fd);
-        if (cookie && its_pid == pid && its_fd == fd)
+        struct release_place its;
+        const uint64_t cookie = closed_at_turn(end - i, &its);
+        if (cookie && its.pid == pid && its.fd == fd)
             return cookie;
     }
     return 0;
 }
 
-/* Each turn is looked at once, and not more of them than there are places, wherever the end goes meanwhile. */
+static bool is_there_still(uint64_t turn) {
+    return turns_end() - turn <= CLOSED_MAX;
+}
+
+/* Not more of them are looked at than there are places, whatever stands in the list. */
 bool release_next_place(uint64_t cookie, struct release_place *place) {
+    if (!expectations || !cookie)
+        return false;
     if (place->looked_at == 0)
-        place->turn = turns_end();
-    while (place->turn > 0 && place->looked_at < CLOSED_MAX) {
-        place->turn--;
+        place->turn = atomic_load(newest_of(cookie));
+    while (place->turn > 0 && is_there_still(place->turn - 1) && place->looked_at < CLOSED_MAX) {
         place->looked_at++;
-        if (cookie && closed_at_turn(place->turn, &place->pid, &place->fd) == cookie)
+        const uint64_t its = closed_at_turn(place->turn - 1, place);
+        if (its == cookie)
             return true;
+        if (!its)
+            break;
     }
     return false;
 }

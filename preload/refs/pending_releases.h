@@ -25,7 +25,7 @@ void release_closed(uint64_t cookie, int fd);
 
 /* Where a connection was closed lately, in whichever process of ours: the next such number, the last closed first. */
 struct release_place {
-    uint64_t turn;
+    uint64_t turn;      /* where to look next */
     unsigned looked_at; /* 0 at first */
     int pid, fd;
 };
