@@ -14,27 +14,42 @@
 
 typedef uint64_t words __attribute__((vector_size(16), aligned(1), may_alias));
 typedef uint64_t word __attribute__((aligned(1), may_alias));
+typedef uint32_t half __attribute__((aligned(1), may_alias));
+typedef uint16_t quarter __attribute__((aligned(1), may_alias));
 
 enum { WORDS = sizeof(words), WORD = sizeof(word) };
 
-/* The last words, or the last word, may be copied twice. */
-OURS void *memcpy(void *restrict to, const void *restrict from, size_t count) {
-    char *out = to, *end = out + count;
-    const char *in = from, *in_end = in + count;
+/*
+ * The last words, or the last word or part of one, may be copied twice: it is read before the first is written, so that
+ * what lies before in memory may be written over (memmove).
+ */
+#define COPY_BOTH_ENDS(type)                                          \
+    do {                                                              \
+        const type first = *(const type *)in;                         \
+        const type last = *(const type *)(in + count - sizeof(type)); \
+        *(type *)out = first;                                         \
+        *(type *)(out + count - sizeof(type)) = last;                 \
+    } while (0)
+
+OURS void *memcpy(void *to, const void *from, size_t count) {
+    char *out = to;
+    const char *in = from;
     if (count >= WORDS) {
-        for (; in < in_end - WORDS; in += WORDS, out += WORDS) {
+        char *const end = out + count - WORDS;
+        const words last = *(const words *)(in + count - WORDS);
+        for (; out < end; in += WORDS, out += WORDS) {
             AS_IT_STANDS(in);
             *(words *)out = *(const words *)in;
         }
-        *(words *)(end - WORDS) = *(const words *)(in_end - WORDS);
-    } else if (count >= WORD) {
-        *(word *)out = *(const word *)in;
-        *(word *)(end - WORD) = *(const word *)(in_end - WORD);
-    } else
-        for (; in < in_end; in++, out++) {
-            AS_IT_STANDS(in);
-            *out = *in;
-        }
+        *(words *)end = last;
+    } else if (count >= sizeof(word))
+        COPY_BOTH_ENDS(word);
+    else if (count >= sizeof(half))
+        COPY_BOTH_ENDS(half);
+    else if (count >= sizeof(quarter))
+        COPY_BOTH_ENDS(quarter);
+    else if (count > 0)
+        *out = *in;
     return to;
 }
 

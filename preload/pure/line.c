@@ -4,7 +4,7 @@
 
 #include "utf8.h"
 
-enum { HEX_DIGITS_MAX = 16 };
+enum { HEX_DIGITS_MAX = 16, DECIMAL_DIGITS_MAX = 20 };
 
 void line_init(struct line *line, char *buffer, size_t size) {
     line->text = buffer;
@@ -34,37 +34,42 @@ static unsigned hex_digits(char digits[HEX_DIGITS_MAX], uint64_t number) {
     return count;
 }
 
-static unsigned decimal_length(uint64_t number) {
-    unsigned length = 1;
-    while (number >= 10000) {
-        length += 4;
-        number /= 10000;
-    }
-    return length + (number >= 10) + (number >= 100) + (number >= 1000);
-}
-
-/* Two at a time, from the last: a line has a hundred of them. They fill count bytes. */
-static void decimal_digits(char *digits, uint64_t number, unsigned count) {
+static void put_pair(char *at, uint32_t pair) {
     static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
                                 "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
                                 "8081828384858687888990919293949596979899";
-    for (; count >= 2; number /= 100) {
-        count -= 2;
-        memcpy(digits + count, pairs + number % 100 * 2, 2);
+    memcpy(at, pairs + pair * 2, 2);
+}
+
+/* Four at a time, from the last: a line has a hundred of them. They fill the end of the array; returns where it begins.
+ */
+static unsigned decimal_digits(char digits[DECIMAL_DIGITS_MAX], uint64_t number) {
+    unsigned at = DECIMAL_DIGITS_MAX;
+    for (; number >= 10000; number /= 10000) {
+        const uint32_t four = (uint32_t)(number % 10000);
+        put_pair(digits + at - 2, four % 100);
+        put_pair(digits + at - 4, four / 100);
+        at -= 4;
     }
-    if (count == 1)
-        digits[0] = (char)('0' + number % 10);
+    uint32_t rest = (uint32_t)number;
+    if (rest >= 100) {
+        put_pair(digits + at - 2, rest % 100);
+        rest /= 100;
+        at -= 2;
+    }
+    if (rest >= 10)
+        put_pair(digits + at - 2, rest);
+    else
+        digits[at - 1] = (char)('0' + rest);
+    return at - (rest >= 10 ? 2 : 1);
 }
 
 static void line_decimal(struct line *line, uint64_t number, unsigned width) {
-    const unsigned length = decimal_length(number);
-    const unsigned count = length > width ? length : width;
-    if (line->cut || count > line->size - line->length) {
-        line->cut = true;
-        return;
-    }
-    decimal_digits(line->text + line->length, number, count);
-    line->length += count;
+    char digits[DECIMAL_DIGITS_MAX];
+    unsigned at = decimal_digits(digits, number);
+    while (DECIMAL_DIGITS_MAX - at < width)
+        digits[--at] = '0';
+    line_bytes(line, digits + at, DECIMAL_DIGITS_MAX - at);
 }
 
 /* Most have one digit. */

@@ -122,12 +122,21 @@ static bool complete(struct ring *ring, uint64_t position, uint64_t size, int pi
  * was written to by somebody who did not own it any more: who was stopped for so long that he was given up.
  */
 static uint64_t copy_in(struct ring *ring, uint64_t position, const unsigned char *line, size_t length) {
+    _Atomic uint64_t *to = word_at(ring, position);
+    const size_t whole = length / WORD, left = length % WORD;
     uint64_t sum = position;
-    for (size_t at = 0; at < length; at += WORD) {
-        uint64_t word = 0;
-        memcpy(&word, line + at, length - at < WORD ? length - at : WORD);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < whole; i++) {
+        uint64_t word;
+        memcpy(&word, line + i * WORD, WORD);
         sum += word;
-        atomic_store_explicit(word_at(ring, position + at), word, memory_order_relaxed);
+        atomic_store_explicit(&to[i], word, memory_order_relaxed);
+    }
+    if (left > 0) {
+        uint64_t word = 0;
+        memcpy(&word, line + whole * WORD, left);
+        sum += word;
+        atomic_store_explicit(&to[whole], word, memory_order_relaxed);
     }
     return sum;
 }
