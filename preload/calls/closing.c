@@ -32,8 +32,8 @@ static void look_before(struct closing *closing) {
     }
     enum tcp_state state = closing->standing.before.state;
     /* Once the connection is over the kernel's answer does not say whether others hold the socket. */
-    unsigned count = 0;
-    bool shared = ledger_count(closing->identity.cookie, &count) && count > 1;
+    struct ledger_counts counts;
+    bool shared = ledger_count(closing->identity.cookie, &counts) && counts.staying > 1;
     if (shared || !closing->can_ask || state == STATE_CLOSE || state == STATE_UNSET)
         closing->inode = socket_inode(closing->fd);
 }
@@ -175,12 +175,24 @@ static void ask_kernel(const struct closing *closing, struct scratch *scratch, s
     }
 }
 
-/* Whether others who tell of their part have it, or closed it lately: then one of us has to claim the end. */
-static bool others_take_part(const struct closing *closing) {
+/* What the ledger said of the others when we had left. */
+struct expected {
+    bool answered;
+    struct ledger_counts others;
+};
+
+static bool has_others(const struct closing *closing, const struct expected *expected) {
     struct ledger_cursor cursor = {0};
     struct ledger_reference other;
+    if (expected->answered)
+        return expected->others.staying || expected->others.leaving;
+    return ledger_next(closing->identity.cookie, &cursor, &other);
+}
+
+/* Whether others who tell of their part have it, or closed it lately: then one of us has to claim the end. */
+static bool others_take_part(const struct closing *closing, const struct expected *expected) {
     struct release_place place = {0};
-    if (ledger_next(closing->identity.cookie, &cursor, &other))
+    if (has_others(closing, expected))
         return true;
     while (release_next_place(closing->identity.cookie, &place))
         if (place.pid != process_id() || place.fd != closing->fd)
@@ -335,12 +347,12 @@ static void socket_over(uint64_t cookie) {
  * What the kernel's answer means for the ledger: it forgets a socket that is over, and answers no more for one that
  * has holders it did not know. True: it was wrong.
  */
-static bool correct_ledger(const struct closing *closing, bool answered, unsigned expected,
+static bool correct_ledger(const struct closing *closing, const struct expected *expected,
                            const struct diag_answer *answer, const struct references *references) {
     bool asked = answer->asked && has_place_among_connections(closing) && !references->row.leaving;
     bool over = !answer->found || answer->state == STATE_TIME_WAIT; /* though it may be held */
     bool held = is_attached(answer) || (over && references_total(references) > 0);
-    bool wrong = asked && answered && (expected > 0) != held;
+    bool wrong = asked && expected->answered && (expected->others.staying > 0) != held;
     if (references->known && references_total(references) == 0 && !is_attached(answer))
         socket_over(closing->identity.cookie);
     else if (wrong)
@@ -421,14 +433,15 @@ static struct event *close_event(const struct closing *closing, enum event_op op
 static void report_close(struct closing *closing, enum event_op op, long result, int error, struct scratch *scratch) {
     struct diag_answer answer;
     struct references references;
-    unsigned expected = 0;
-    bool answered = ledger_count(closing->identity.cookie, &expected), ours = others_take_part(closing);
+    struct expected expected;
+    expected.answered = ledger_count(closing->identity.cookie, &expected.others);
+    bool ours = others_take_part(closing, &expected);
     session_expect_event();
     STOP("closing: closed, not asked");
     ask_kernel(closing, scratch, &answer);
     STOP("closing: asked, not counted");
     find_references(closing, ours, scratch, &answer, &references);
-    bool ledger_wrong = correct_ledger(closing, answered, expected, &answer, &references);
+    bool ledger_wrong = correct_ledger(closing, &expected, &answer, &references);
     struct after after = after_of(&answer);
     ask_again(closing, scratch, &after);
     struct remaining remaining = references_remaining(&references);

@@ -15,10 +15,14 @@ void clock_start(void) {
     of_vdso = (int (*)(clockid_t, struct timespec *))elf_symbol(vdso, "__vdso_clock_gettime");
 }
 
-static void ask(clockid_t clock, struct timespec *time) {
+static __attribute__((noinline)) void ask_by_call(clockid_t clock, struct timespec *time) {
     *time = (struct timespec){0};
+    probe(SYS_clock_gettime, clock, (long)time, 0, 0, 0, 0);
+}
+
+static inline void ask(clockid_t clock, struct timespec *time) {
     if (__builtin_expect(!of_vdso, 0) || of_vdso(clock, time) != 0)
-        probe(SYS_clock_gettime, clock, (long)time, 0, 0, 0, 0);
+        ask_by_call(clock, time);
 }
 
 static uint64_t microseconds(const struct timespec *time) {

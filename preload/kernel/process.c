@@ -43,6 +43,7 @@ static struct borrower {
 static atomic_uint borrowers_turn;
 
 static bool memory_shared;
+atomic_uint process_sharers;
 
 enum { PAGE = 4096 };
 
@@ -102,9 +103,9 @@ static int id(long call) {
  * taken for the keeper of what is parked). A handler may run in the parent after its
  * child is gone and before process_vfork_end().
  */
-bool process_is_borrowed(void) {
+bool process_ask_borrowed(void) {
     const struct thread *thread = self();
-    if (__builtin_expect(thread && thread->vforks == 0 && !memory_shared, 1))
+    if (thread && thread->vforks == 0 && !memory_shared)
         return false;
     long answer = probe(SYS_getpid, 0, 0, 0, 0, 0, 0);
     return answer < 0 ? thread != NULL : answer != pid;
@@ -112,19 +113,16 @@ bool process_is_borrowed(void) {
 
 static _Atomic uint32_t ours_are_odd;
 _Atomic uint32_t *process_odd_tables = &ours_are_odd;
-static atomic_bool any_private, table_shared;
+atomic_bool process_any_private;
+static atomic_bool table_shared;
 
-static bool is_private(void) {
-    const struct thread *thread = atomic_load_explicit(&any_private, memory_order_relaxed) ? self() : NULL;
-    return __builtin_expect(thread != NULL, 0) && thread->own_table;
-}
-
-bool process_table_is_other(void) {
-    return is_private() || process_is_borrowed();
+bool process_ask_private(void) {
+    const struct thread *thread = atomic_load_explicit(&process_any_private, memory_order_relaxed) ? self() : NULL;
+    return thread && thread->own_table;
 }
 
 bool process_table_is_odd(void) {
-    return atomic_load_explicit(&table_shared, memory_order_relaxed) || is_private();
+    return atomic_load_explicit(&table_shared, memory_order_relaxed) || process_ask_private();
 }
 
 void process_table_private(void) {
@@ -132,7 +130,7 @@ void process_table_private(void) {
     if (!thread)
         return;
     thread->own_table = true;
-    atomic_store(&any_private, true);
+    atomic_store(&process_any_private, true);
     atomic_store(process_odd_tables, 1);
 }
 
@@ -143,11 +141,11 @@ void process_table_shared(bool shared) {
 }
 
 bool process_table_forked(void) {
-    const bool was = is_private();
+    const bool was = process_ask_private();
     struct thread *thread = self();
     if (thread)
         thread->own_table = false;
-    atomic_store(&any_private, false);
+    atomic_store(&process_any_private, false);
     return was;
 }
 
@@ -218,6 +216,7 @@ void process_forked(void) {
     struct thread *thread = self();
     if (thread)
         memset(thread, 0, sizeof *thread);
+    atomic_store(&process_sharers, memory_shared);
     memset(&counters, 0, sizeof counters);
     memset(borrowers, 0, sizeof borrowers);
     pid = id(SYS_getpid);
@@ -234,8 +233,10 @@ bool process_fork_unseen(void) {
 
 void process_vfork_begin(void) {
     struct thread *thread = self();
-    if (thread)
-        thread->vforks++;
+    if (!thread)
+        return;
+    thread->vforks++;
+    atomic_fetch_add(&process_sharers, 1);
 }
 
 /* The child's id may be another's soon. */
@@ -244,12 +245,15 @@ void process_vfork_end(int child) {
     for (int i = 0; child > 0 && i < BORROWERS; i++)
         if (atomic_load(&borrowers[i].pid) == child)
             atomic_store(&borrowers[i].pid, 0);
-    if (thread)
-        thread->vforks--;
+    if (!thread)
+        return;
+    thread->vforks--;
+    atomic_fetch_sub(&process_sharers, 1);
 }
 
 void process_shares_memory(void) {
     memory_shared = true;
+    atomic_fetch_add(&process_sharers, 1);
 }
 
 void process_ends_by(const char *call, const void *caller, int status) {

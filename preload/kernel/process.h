@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "pure/event.h"
+#include "kernel/thread.h"
 
 /* Whether a process's `start` and `end` were logged. */
 enum framed { NOT_STARTED, STARTING, STARTED, ENDED, ENDED_UNSTARTED };
@@ -32,17 +33,26 @@ const char *process_program(void);
 int process_id(void);
 int process_thread_id(void);
 
-/*
- * True in a vfork child (or another process that shares our memory for a while). Costs a load where no vfork is
- * under way in this thread.
- */
-bool process_is_borrowed(void);
+/* How many vforks are under way in the process, and clones that have our memory for good. */
+extern atomic_uint process_sharers;
+bool process_ask_borrowed(void);
+
+/* True in a vfork child, or another process that shares our memory for a while. */
+static inline bool process_is_borrowed(void) {
+    bool may_be = atomic_load_explicit(&process_sharers, memory_order_relaxed) || !thread_is_libcs();
+    return __builtin_expect(may_be, 0) && process_ask_borrowed();
+}
 
 /*
  * Tables of descriptors (odd_tables.h). other: what this thread has is not the table that the process's first threads
  * have; odd: or another process has it too. Somebody in the session has one that is odd: never NULL.
  */
-bool process_table_is_other(void);
+extern atomic_bool process_any_private; /* a thread of ours has a table of its own */
+bool process_ask_private(void);
+static inline bool process_table_is_other(void) {
+    bool may_be = atomic_load_explicit(&process_any_private, memory_order_relaxed);
+    return (__builtin_expect(may_be, 0) && process_ask_private()) || process_is_borrowed();
+}
 bool process_table_is_odd(void);
 extern _Atomic uint32_t *process_odd_tables;
 void process_table_private(void);

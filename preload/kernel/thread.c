@@ -67,11 +67,9 @@ static void know_thread(uintptr_t pointer) {
     atomic_store(&thread_facts.known[place], pointer);
 }
 
-/* Where the pointer costs a system call, it is asked for only where there are strangers. */
 bool thread_look(void) {
     uintptr_t pointer = 0;
-    bool told_apart = started && (thread_facts.readable || atomic_load(&thread_strangers));
-    if (!told_apart || !ask_pointer(&pointer))
+    if (!started || !ask_pointer(&pointer))
         return true;
     if (!pointer)
         return false;

@@ -54,9 +54,10 @@ static inline bool thread_has_mark(uintptr_t pointer) {
 /* The same where it is not known yet, or costs a system call. */
 bool thread_look(void);
 
+/* Where the pointer costs a system call, it is asked for only where there are strangers. */
 static inline bool thread_is_libcs(void) {
     if (__builtin_expect(!thread_facts.readable, 0))
-        return thread_look();
+        return !atomic_load_explicit(&thread_strangers, memory_order_relaxed) || thread_look();
     uintptr_t pointer = machine_thread_pointer();
     bool known = atomic_load_explicit(&thread_facts.known[thread_place(pointer)], memory_order_relaxed) == pointer;
     return __builtin_expect(known && pointer && thread_has_mark(pointer), 1) || thread_look();

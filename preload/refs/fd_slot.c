@@ -18,15 +18,24 @@ uint64_t slot_now(struct slot *slot) {
     return atomic_load_explicit(&slot->word, memory_order_acquire);
 }
 
-bool slot_read(struct slot *slot, uint64_t word, uint64_t words[SLOT_WORDS]) {
+static inline bool read_words(struct slot *slot, uint64_t word, uint64_t words[], size_t count) {
     bool has_words = slot_kind(word) == SLOT_TCP || (word & (SLOT_WAS_TCP | SLOT_CLOSING));
     if (!has_words)
         return false;
-    for (size_t i = 0; i < SLOT_WORDS; i++)
+#pragma GCC unroll 10
+    for (size_t i = 0; i < count; i++)
         words[i] = atomic_load_explicit(&slot->words[i], memory_order_relaxed);
     atomic_thread_fence(memory_order_acquire);
     uint64_t now = atomic_load_explicit(&slot->word, memory_order_acquire);
     return slot_version(now) == slot_version(word) && !(now & SLOT_BUSY);
+}
+
+bool slot_read(struct slot *slot, uint64_t word, uint64_t words[SLOT_WORDS]) {
+    return read_words(slot, word, words, SLOT_WORDS);
+}
+
+bool slot_read_first(struct slot *slot, uint64_t word, uint64_t *first) {
+    return read_words(slot, word, first, 1);
 }
 
 /* Exchanges the word as long as it is that one, whatever is marked meanwhile. */

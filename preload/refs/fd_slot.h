@@ -14,6 +14,7 @@
 #define CLOSETRACE_FD_SLOT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* So many words stand behind a slot that is TCP. */
@@ -53,8 +54,9 @@ static inline uint64_t slot_version(uint64_t word) {
 
 uint64_t slot_now(struct slot *slot);
 
-/* The words of what that word says; false: it is not so any more, or it has none. */
+/* The words of what that word says, or the first of them; false: it is not so any more, or it has none. */
 bool slot_read(struct slot *slot, uint64_t word, uint64_t words[SLOT_WORDS]);
+bool slot_read_first(struct slot *slot, uint64_t word, uint64_t *first);
 
 /*
  * It is that now: a kind with flags; words: of TCP. Unless it has changed since *word was read: false, and *word is

@@ -20,6 +20,7 @@ struct number {
 };
 
 _Static_assert(sizeof(struct identity) <= SLOT_WORDS * sizeof(uint64_t), "an identity has room in a slot");
+_Static_assert(offsetof(struct identity, cookie) == 0, "its cookie is the slot's first word");
 
 /* Which way the last bytes went cannot be known from this slot alone: for good. */
 enum { LAST_MIXED = LAST_COUNT };
@@ -88,8 +89,8 @@ static void raise_end(int fd) {
 
 /* What stood there as a connection, by that word; 0: none. */
 static uint64_t cookie_by(struct number *number, uint64_t word) {
-    struct identity identity;
-    return slot_kind(word) == SLOT_TCP && read_identity(number, word, &identity) ? identity.cookie : 0;
+    uint64_t cookie;
+    return slot_kind(word) == SLOT_TCP && slot_read_first(&number->slot, word, &cookie) ? cookie : 0;
 }
 
 /*

@@ -240,10 +240,13 @@ static bool walk_on(struct walk *walk) {
     for (; walk->bucket < walk->reach; walk->bucket++, walk->place = 0) {
         struct bucket *bucket = bucket_at(walk->cookie, walk->bucket);
         while (walk->place < BUCKET_RECORDS) {
-            walk->record = &bucket->records[walk->place++];
-            walk->holder = atomic_load(&walk->record->holder);
+            struct record *record = &bucket->records[walk->place++];
+            if (atomic_load(&record->cookie) != walk->cookie)
+                continue;
+            walk->record = record;
+            walk->holder = atomic_load(&record->holder);
             walk->strayed = walk->bucket > 0;
-            if (atomic_load(&walk->record->cookie) == walk->cookie)
+            if (atomic_load(&record->cookie) == walk->cookie) /* still: it is that one's holder */
                 return true;
         }
     }
@@ -279,14 +282,17 @@ bool ledger_next(uint64_t cookie, struct ledger_cursor *cursor, struct ledger_re
     return false;
 }
 
-bool ledger_count(uint64_t cookie, unsigned *count) {
+bool ledger_count(uint64_t cookie, struct ledger_counts *counts) {
     uint32_t marks;
+    *counts = (struct ledger_counts){0};
     if (!ledger || !marks_of(cookie, &marks) || marks)
         return false;
     struct ledger_cursor cursor = {0};
     struct ledger_reference reference;
-    for (*count = 0; ledger_next(cookie, &cursor, &reference);)
-        *count += !reference.leaving;
+    while (ledger_next(cookie, &cursor, &reference)) {
+        counts->staying += !reference.leaving;
+        counts->leaving += reference.leaving;
+    }
     return true;
 }
 

@@ -62,8 +62,11 @@ void ledger_end(bool ending);
 bool ledger_is_leaving(uint64_t cookie, int pid, int fd);
 bool ledger_is_ending(int pid);
 
-/* How many references it has, without those that are leaving. False: the ledger does not answer for this socket. */
-bool ledger_count(uint64_t cookie, unsigned *count);
+/* How many references it has. False: the ledger does not answer for this socket. */
+struct ledger_counts {
+    unsigned staying, leaving;
+};
+bool ledger_count(uint64_t cookie, struct ledger_counts *counts);
 
 /* The same of what it knows, be that all or not, one by one; the cursor is zeroed at first. False: no more. */
 struct ledger_cursor {

@@ -113,8 +113,8 @@ static void go_through_ledger(uint64_t inode, uint64_t cookie, struct search_row
 
 bool references_from_ledger(uint64_t inode, uint64_t cookie, struct search_row *row) {
     enum { TIMES = 4 };
-    unsigned count;
-    if (process_table_is_other() || !inode || !ledger_count(cookie, &count))
+    struct ledger_counts counts;
+    if (process_table_is_other() || !inode || !ledger_count(cookie, &counts))
         return false;
     for (int time = 0; time < TIMES; time++) {
         uint64_t changes = ledger_changes(cookie);

@@ -302,6 +302,7 @@ bool sandbox_allows(long number, long a, long b, long c, long d, long e, long f)
 }
 
 struct thread_facts thread_facts;
+atomic_bool thread_strangers;
 
 bool thread_look(void) {
     return true;
@@ -324,11 +325,14 @@ bool process_tables_same(int one, int other) {
     return one == other || next_byte() % 16 == 0;
 }
 
-bool process_table_is_other(void) {
+atomic_uint process_sharers;
+atomic_bool process_any_private = true;
+
+bool process_ask_private(void) {
     return next_byte() % 16 == 0;
 }
 
-bool process_is_borrowed(void) {
+bool process_ask_borrowed(void) {
     return false;
 }
 
@@ -572,9 +576,10 @@ static void read_ledger(void) {
     const uint64_t of = cookie();
     struct ledger_cursor cursor = {0};
     struct ledger_reference it = {0};
+    struct ledger_counts counts;
     unsigned count = 0;
-    ledger_count(of, &count);
-    for (count = 0; ledger_next(of, &cursor, &it); count++) {
+    ledger_count(of, &counts);
+    for (; ledger_next(of, &cursor, &it); count++) {
         MUST(it.pid == -1 || it.pid > 0);
         MUST(it.fd >= 0);
         if (next_byte() % 8 == 0)
