@@ -142,7 +142,7 @@ $(BUILD)/flags $(BUILD)/fuzzed/flags: FORCE
 	@printf '%s\n' "$$FLAGS_NOW" | cmp -s - $@ || printf '%s\n' "$$FLAGS_NOW" > $@
 
 demo: built
-	@LIB=$(abspath $(LIB)) examples/demo/run
+	@LIB=$(abspath $(LIB)) CLOSETRACE=$(abspath $(COMMAND)) examples/demo/run
 
 # The lessons, one after the other; the recordings in their READMEs made anew.
 BUILT = LESSON_BUILT=1 BUILD='$(abspath $(BUILD))' LIB='$(abspath $(LIB))' CLOSETRACE='$(abspath $(COMMAND))'

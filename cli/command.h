@@ -16,6 +16,9 @@ int command_grep(int argc, char **argv);
 /* The options of each, NULL at the end: for hints, completion and the test of the manual. */
 extern const char *const print_options[], *const report_options[], *const grep_options[], *const now_options[];
 
+/* The formats of a report; NULL behind the last. */
+const char *report_format_name(unsigned i);
+
 /* Ends with one that has no name. */
 struct subcommand {
     const char *name;

@@ -2,6 +2,8 @@
 # Bash completion for closetrace. The words are asked of the command itself (closetrace --list), so that they are those
 # of the version that is installed. Needs nothing of the bash-completion package.
 
+_closetrace_colors=$'auto\nalways\nnever'
+
 _closetrace_offer() {
   local word
   COMPREPLY=()
@@ -19,9 +21,45 @@ _closetrace_files() {
   mapfile -t COMPREPLY < <(compgen -f -- "$1")
 }
 
+# The trace that the line names: the first file behind the subcommand.
+_closetrace_named_trace() {
+  local word
+  for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do
+    [ ! -f "$word" ] || { printf '%s' "$word" && return; }
+  done
+  return 1
+}
+
+# _closetrace_seen KEY|KEY: the values that they have in the beginning of the trace, as far as a shell needs no quotes
+# for them: what is in a trace may come from anybody.
+_closetrace_seen() {
+  local trace
+  trace=$(_closetrace_named_trace) || return
+  head -c 8000000 -- "$trace" | grep -aoE "\"($1)\":\"[][A-Za-z0-9.:%_-]+\"" | sed 's/^"[a-z]*":"//; s/"$//' |
+    LC_ALL=C sort -u | head -n 1000
+}
+
 # _closetrace_value KEY WORD: the values that the key may have. A negation is as good as none.
 _closetrace_value() {
-  _closetrace_offer "$(_closetrace_list "${1%!}")" "$2"
+  local key=${1%!} words
+  case $key in
+    lport | rport) words=$(_closetrace_seen 'local|remote' | sed 's/.*://' | sort -nu) ;;
+    laddr | raddr) words=$(_closetrace_seen 'local|remote' | sed 's/:[0-9]*$//' | LC_ALL=C sort -u) ;;
+    comm) words=$(_closetrace_seen comm) ;;
+    *) words=$(_closetrace_list "$key") ;;
+  esac
+  _closetrace_last_of_list "$words" "$2"
+}
+
+# _closetrace_address TYPED WORD: addresses of the trace, of which bash takes what stands behind the last colon.
+_closetrace_address() {
+  local typed=$1 words
+  words=$(_closetrace_seen 'local|remote')
+  words=$words$'\n'$(printf '%s\n' "$words" | sed 's/.*://' | sort -nu)
+  words=$(while IFS= read -r word; do
+    [[ $word != "$typed"?* ]] || printf '%s\n' "${word#"$typed"}"
+  done <<<"$words")
+  _closetrace_offer "$words" "$2"
 }
 
 # What follows the last of several: open,re[fs] - as bash has it, which breaks words at = and :, not at a comma.
@@ -112,6 +150,7 @@ _closetrace() {
       case $before in
         --format=) _closetrace_offer $'text\njson' "$cur" ;;
         --messages= | --output=) _closetrace_files "$cur" ;;
+        --color=) _closetrace_offer "$_closetrace_colors" "$cur" ;;
         -e?*) _closetrace_expression "${before#-e}" "$cur" ;;
         *)
           if [[ $cur == -* ]]; then
@@ -125,6 +164,7 @@ _closetrace() {
     now)
       case $before in
         --format=) _closetrace_offer $'text\njson' "$cur" ;;
+        --color=) _closetrace_offer "$_closetrace_colors" "$cur" ;;
         -*=) ;;
         *=) _closetrace_value "${before%=}" "$cur" ;;
         *)
@@ -137,15 +177,43 @@ _closetrace() {
           ;;
       esac
       ;;
-    print | report | grep)
-      if [[ $cur == -* ]]; then
+    report)
+      case $before in
+        --format=) _closetrace_offer "$(_closetrace_list formats)" "$cur" && return ;;
+        --color=) _closetrace_offer "$_closetrace_colors" "$cur" && return ;;
+        --only=*) _closetrace_last_of_list "$(_closetrace_list findings)" "${before#--only=}$cur" && return ;;
+        --ignore=) _closetrace_offer "$(_closetrace_list findings)" "$cur" && return ;;
+        --connection=*) _closetrace_address "${before#--connection=}" "$cur" && return ;;
+      esac
+      case $previous in
+        --format) _closetrace_offer "$(_closetrace_list formats)" "$cur" ;;
+        --only) _closetrace_last_of_list "$(_closetrace_list findings)" "$before$cur" ;;
+        --ignore) _closetrace_offer "$(_closetrace_list findings)" "$cur" ;;
+        --connection) _closetrace_address "$before" "$cur" ;;
+        *)
+          if [[ $cur == -* ]]; then
+            _closetrace_offer "$(_closetrace_list report-options)" "$cur"
+          else
+            _closetrace_files "$cur"
+          fi
+          ;;
+      esac
+      ;;
+    print | grep)
+      if [[ $before == --color= ]]; then
+        _closetrace_offer "$_closetrace_colors" "$cur"
+      elif [[ $cur == -* ]]; then
         _closetrace_offer "$(_closetrace_list "$subcommand-options")" "$cur"
-      elif [ "$subcommand" = grep ] && [[ $before == *= ]]; then
-        _closetrace_value "${before%=}" "$cur"
-      elif [ "$subcommand" = grep ] && [ "$COMP_CWORD" -gt 2 ] && [[ $previous != -m && $previous != --max-count ]]; then
+      elif [[ $before == local*= || $before == remote*= || $before == local*=*: || $before == remote*=*: ]]; then
+        _closetrace_address "${before#*=}" "$cur"
+      elif [[ $before == *=* ]]; then
+        _closetrace_value "${before%%=*}" "${before#*=}$cur"
+      elif [[ $previous == -m || $previous == --max-count ]]; then
+        return
+      elif [ "$COMP_CWORD" -gt 2 ] && _closetrace_named_trace >/dev/null; then
         _closetrace_offer "$(_closetrace_list keys | sed 's/$/=/')" "$cur"
         compopt -o nospace 2>/dev/null
-      elif [[ $previous != --connection && $previous != -m && $previous != --max-count ]]; then
+      else
         _closetrace_files "$cur"
       fi
       ;;

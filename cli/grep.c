@@ -13,8 +13,8 @@
 
 enum { GREP_FOUND = 0, GREP_NONE = 1, GREP_TROUBLE = 2 };
 
-const char *const grep_options[] = {"--follow", "--max-count", "--count", "--quiet", "--help", "-f",
-                                    "-m",       "-c",          "-q",      "-h",      NULL};
+const char *const grep_options[] = {"--color", "--follow", "--max-count", "--count", "--quiet", "--help",
+                                    "-f",      "-m",       "-c",          "-q",      "-h",      NULL};
 
 static const char help[] =
     "Usage: closetrace grep FILE [OPTION...] KEY=VALUE...\n"
@@ -26,10 +26,12 @@ static const char help[] =
     "  -m, --max-count N   stop after N events\n"
     "  -c, --count    print only the number of events\n"
     "  -q, --quiet    print nothing, and stop at the first event\n"
+    "      --color=WHEN   accepted, but JSON lines are never coloured\n"
     "      --help     show this help\n"
     "\n"
     "KEY!=VALUE negates. A number can be N, N+ (N or more) or FIRST..LAST. In words and texts, * stands for any\n"
-    "characters. laddr and raddr take a prefix (10.0.0.0/8). If the value is a list, one matching item is enough.\n"
+    "characters. laddr and raddr take a prefix (10.0.0.0/8). Values separated by commas are alternatives:\n"
+    "fin=sent,queued. If the value in the trace is a list, one matching item is enough.\n"
     "state means state_before (or state_after if there is no state_before); refs means refs_before.\n"
     "\n"
     "Exit status, as for grep: 0 if an event was found; 1 if none was; 2 on errors, including a line that could not\n"
@@ -143,6 +145,7 @@ static bool is_option(const char *word, const char *letter, const char *name) {
 }
 
 static bool read_arguments(int argc, char **argv, struct search *search) {
+    bool is_good = true;
     for (int i = 1; i < argc; i++) {
         if (is_option(argv[i], "-f", "--follow"))
             search->follow = true;
@@ -155,6 +158,9 @@ static bool read_arguments(int argc, char **argv, struct search *search) {
                 return false;
         } else if (strncmp(argv[i], "-m", 2) == 0) {
             if (!read_max(argv[i] + 2, search))
+                return false;
+        } else if (output_color_option(argv[0], argv[i], &is_good)) {
+            if (!is_good)
                 return false;
         } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
             unknown_option(argv[0], argv[i], grep_options);

@@ -18,7 +18,7 @@
 #include "show/standing_table.h"
 #include "terminal/say.h"
 
-const char *const now_options[] = {"--fail", "--follow", "--format", "--netns", "--help", "-f", "-h", NULL};
+const char *const now_options[] = {"--color", "--fail", "--follow", "--format", "--netns", "--help", "-f", "-h", NULL};
 
 static const char help[] =
     "Usage: closetrace now [OPTION...] [PID | ADDRESS:PORT | KEY=VALUE]...\n"
@@ -33,6 +33,7 @@ static const char help[] =
     "  -f, --follow[=T]\n"
     "                  keep running, look once a second or every T, and show what changes\n"
     "  --format=FORMAT text or json (one object per socket, and one per finding)\n"
+    "  --color=WHEN    use colours: auto (the default), always or never\n"
     "  --fail          exit 1 if there is a finding (possible findings and notes do not count)\n"
     "  --netns=PID     look into the network namespace of that process (needs root)\n"
     "  --help          show this help\n"
@@ -179,6 +180,9 @@ static bool read_word(struct now *now, const char *word) {
 
 static bool read_option(struct now *now, const char *word) {
     const char *value;
+    bool is_good;
+    if (output_color_option("now", word, &is_good))
+        return is_good;
     if (strcmp(word, "--fail") == 0)
         return now->fail = true;
     if (strcmp(word, "-f") == 0 || strcmp(word, "--follow") == 0)

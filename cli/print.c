@@ -5,13 +5,15 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "show/explain.h"
 #include "show/output.h"
+#include "show/wrapped.h"
 #include "pure/render.h"
 #include "input/trace.h"
 #include "reader/match.h"
 #include "terminal/say.h"
 
-const char *const print_options[] = {"--follow", "--help", "-f", "-h", NULL};
+const char *const print_options[] = {"--color", "--explain", "--follow", "--help", "-f", "-h", NULL};
 
 static const char help[] =
     "Usage: closetrace print FILE [-f] [KEY=VALUE...]\n"
@@ -20,10 +22,21 @@ static const char help[] =
     "conditions (the same conditions as in closetrace grep). Use - as FILE for standard input.\n"
     "\n"
     "  -f, --follow   keep reading as the file grows\n"
+    "      --explain  explain each line in sentences\n"
+    "      --color=WHEN   use colours: auto (the default), always or never\n"
     "      --help     show this help\n"
     "\n"
     "Exit status: 0 on success; 1 if a line could not be read (the other lines are shown); 125 on other errors.\n"
     "On a terminal, verdicts are coloured unless NO_COLOR is set.\n";
+
+/* Below the line, and an empty line behind it. */
+static void explain(const struct event *event) {
+    enum { INDENT = 4, USUAL = 100 };
+    char text[EXPLAIN_MAX];
+    explain_event(event, text);
+    print_wrapped(stdout, text, INDENT, output_width() ? output_width() : USUAL);
+    putchar('\n');
+}
 
 static void show(const struct event *event, struct text_style *style) {
     char text[RENDER_LINE_MAX];
@@ -34,7 +47,7 @@ static void show(const struct event *event, struct text_style *style) {
 
 struct wanted {
     const char *name;
-    bool follow;
+    bool follow, explain;
     struct match *matches;
     unsigned match_count;
 };
@@ -51,8 +64,11 @@ static int print(const struct wanted *wanted) {
         setvbuf(stdout, NULL, _IOLBF, 0); /* of what comes bit by bit each line is shown as it comes */
     do {
         while ((result = trace_next(trace, wanted->follow, &event, &line)) == TRACE_EVENT)
-            if (matches_hold(wanted->matches, wanted->match_count, &event, &line))
+            if (matches_hold(wanted->matches, wanted->match_count, &event, &line)) {
                 show(&event, &style);
+                if (wanted->explain)
+                    explain(&event);
+            }
         if (!output_flush())
             result = TRACE_FAILED;
     } while (wanted->follow && result == TRACE_END && trace_wait(trace));
@@ -69,10 +85,16 @@ static bool read_match(const char *text, struct wanted *wanted) {
 }
 
 static bool read_arguments(int argc, char **argv, struct wanted *wanted) {
+    bool is_good = true;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "-f") == 0 || strcmp(argv[i], "--follow") == 0)
             wanted->follow = true;
-        else if (argv[i][0] == '-' && argv[i][1] != '\0') {
+        else if (strcmp(argv[i], "--explain") == 0)
+            wanted->explain = true;
+        else if (output_color_option(argv[0], argv[i], &is_good)) {
+            if (!is_good)
+                return false;
+        } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
             unknown_option(argv[0], argv[i], print_options);
             return false;
         } else if (!wanted->name)

@@ -11,11 +11,12 @@
 #include "show/report_json.h"
 #include "show/output.h"
 #include "show/report_words.h"
+#include "terminal/progress.h"
 #include "terminal/say.h"
 #include "input/trace.h"
 
-const char *const report_options[] = {"--all",        "--fail",   "--format", "--only", "--ignore",
-                                      "--connection", "--legend", "--help",   "-h",     NULL};
+const char *const report_options[] = {"--all",   "--fail",   "--format", "--only", "--ignore", "--connection",
+                                      "--color", "--legend", "--help",   "-h",     NULL};
 
 static const char help[] =
     "Usage: closetrace report FILE... [OPTION...]\n"
@@ -37,9 +38,10 @@ static const char help[] =
     "                  leave out the findings that meet all conditions (those of closetrace grep, on lines with\n"
     "                  op=finding); * is any finding; FILE has one per line, with # comments. An ignore that\n"
     "                  matched nothing is reported\n"
-    "  --connection ADDRESS:PORT\n"
+    "  --connection ADDRESS:PORT, --connection PORT\n"
     "                  draw the connections with that address as ladders: the client's end on the left, the\n"
     "                  server's on the right, and what was sent on the wire between them\n"
+    "  --color=WHEN    use colours: auto (the default), always or never\n"
     "  --legend        explain the columns, marks and words of the table\n"
     "  --help          show this help\n"
     "\n"
@@ -59,6 +61,10 @@ struct source {
 enum report_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_JUNIT, FORMAT_TAP, FORMAT_COUNT };
 
 static const char *const formats[FORMAT_COUNT] = {"text", "json", "junit", "tap"};
+
+const char *report_format_name(unsigned i) {
+    return i < FORMAT_COUNT ? formats[i] : NULL;
+}
 
 struct job {
     const char **names;
@@ -98,20 +104,39 @@ static bool open_all(struct source *sources, struct job *job) {
     return true;
 }
 
+/* Of all files together. */
+static void tell_progress(const struct source *sources, const struct job *job, uint64_t events) {
+    uint64_t done = 0, total = 0;
+    bool is_known = true;
+    for (unsigned i = 0; i < job->count; i++) {
+        uint64_t at, size;
+        trace_position(sources[i].trace, &at, &size);
+        done += at;
+        total += size;
+        is_known &= size > 0;
+    }
+    progress_tell("report", events, done, is_known ? total : 0);
+}
+
 /* All events of all files, in the order of their times, into the one or the other. */
 static void read_all(struct job *job, struct analysis *analysis, struct ladder *ladder) {
+    enum { BETWEEN = 1000 };
     struct source *sources = calloc(job->count, sizeof *sources);
+    uint64_t events = 0;
     if (!sources) {
         job->broken = true;
         return;
     }
     if (open_all(sources, job))
         for (struct source *source; (source = earliest(sources, job->count)); advance(source, job)) {
+            if (events++ % BETWEEN == 0 || !trace_is_regular(source->trace))
+                tell_progress(sources, job, events);
             if (ladder)
                 ladder_event(ladder, &source->event);
             else
                 analysis_event(analysis, &source->event);
         }
+    progress_end();
     for (unsigned i = 0; i < job->count; i++)
         if (sources[i].trace && !trace_close(sources[i].trace))
             job->damaged = true;
@@ -270,7 +295,7 @@ static bool read_arguments(int argc, char **argv, struct job *job) {
         bool is_good = true;
         if (read_flag(argv[i], job))
             continue;
-        if (read_valued(argc, argv, &i, job, &is_good)) {
+        if (output_color_option(argv[0], argv[i], &is_good) || read_valued(argc, argv, &i, job, &is_good)) {
             if (!is_good)
                 return false;
         } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
@@ -285,10 +310,10 @@ static bool read_arguments(int argc, char **argv, struct job *job) {
 }
 
 static int report_or_draw(int argc, char **argv, struct job *job) {
-    struct report_style style = {.color = output_in_color(STDOUT_FILENO), .width = output_width()};
     if (!read_arguments(argc, argv, job))
         return EXIT_FAILED;
-    style.all = job->all;
+    const struct report_style style = {
+        .color = output_in_color(STDOUT_FILENO), .width = output_width(), .all = job->all};
     return job->connection ? draw(job, &style) : report(job, &style);
 }
 

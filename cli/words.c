@@ -118,6 +118,7 @@ static const struct list {
     {"matrix", NULL, show_matrix},
     {"exclusions", NULL, show_pairs},
     {"findings", finding_at, NULL},
+    {"formats", report_format_name, NULL},
 };
 
 enum { LISTS = sizeof lists / sizeof *lists };

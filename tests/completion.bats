@@ -49,8 +49,8 @@ setup() {
   offers 'report' rep
   offers '--messages' run --m
   offers '--follow' print --fo
-  offers '--connection' report --c
-  offers '--count' grep --c
+  offers '--color --connection' report --c
+  offers '--color --count' grep --c
   offers 'keys' --list ke
   run -0 offered grep trace.jsonl -
   for option in $("$CLOSETRACE" --list grep-options); do
@@ -72,7 +72,33 @@ setup() {
   offers 'CLOSE CLOSE_WAIT CLOSING' grep trace.jsonl state=CLOS
   offers 'SHUT_RD SHUT_RDWR SHUT_WR' grep trace.jsonl how=
   offers 'unread-data' grep trace.jsonl why!=un
+  offers 'sent,queued' grep trace.jsonl fin=sent,q
+  offers 'withheld' print trace.jsonl fin=w
   offers '' grep trace.jsonl lport=8
+}
+
+@test "completion: addresses, ports and programs of the trace" {
+  # shellcheck disable=SC2016 # not to be carried out
+  printf '{"local":"%s","remote":"%s","comm":"%s"}\n' 127.0.0.1:80 127.0.0.1:50001 nginx '[::1]:443' '[::1]:50002' curl \
+    '10.0.0.1:80' '10.0.0.2:1$(touch made)' '$(touch made)' >trace.jsonl
+  offers '50001 80' report trace.jsonl --connection 127.0.0.1:
+  offers '50001' report trace.jsonl --connection=127.0.0.1:5
+  offers '10.0.0.1:80' report trace.jsonl --connection 10
+  offers '50001 50002' report trace.jsonl --connection 500
+  offers '443 50001 50002 80' grep trace.jsonl lport=
+  offers '80,443' print trace.jsonl lport=80,4
+  offers '10.0.0.1 127.0.0.1' grep trace.jsonl raddr=1
+  offers '443 50002' grep trace.jsonl 'local=[::1]:'
+  offers 'curl nginx' print trace.jsonl comm=
+  [ ! -e made ]
+}
+
+@test "completion: a report's formats and findings, colours" {
+  offers 'json junit' report trace.jsonl --format=j
+  offers 'close-wait,port-held' report trace.jsonl --only=close-wait,po
+  offers 'close-wait' report trace.jsonl --ignore=close-
+  offers 'always auto' print trace.jsonl --color=a
+  offers 'always auto' run --color=a
 }
 
 @test "completion: run's expressions: classes, calls, parts, ways, conditions" {

@@ -5,7 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup() {
   cd "$BATS_TEST_DIRNAME/.." || return
-  export TMPDIR=$BATS_TEST_TMPDIR LIB=${LIB:-$PWD/libclosetrace.so}
+  export TMPDIR=$BATS_TEST_TMPDIR LIB=${LIB:-$PWD/libclosetrace.so} CLOSETRACE=${CLOSETRACE:-$PWD/closetrace}
 }
 
 @test "demo: shows a trace with both FINs and explains it, and leaves nothing behind" {

@@ -41,7 +41,7 @@ PYTHON
   trace two text
   # Two runs: what differs between them is times, processes, ports, and what comes first in two processes.
   same() { sed -E 's/^[0-9:.]+ +[0-9]+ /TIME PID /; s/127\.0\.0\.1:[0-9]+/PORT/g; s/fork\(\) = [0-9]+/fork() = N/
-    s/held by [0-9]+/held by N/; s/knew better [0-9]+ times?/knew better/' | sort; }
+    s/held by [0-9]+/held by N/; s/, knew better [0-9]+ times?//' | sort; }
   diff <("$CLOSETRACE" print one.json | same) <(same <two.json)
 }
 

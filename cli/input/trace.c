@@ -66,6 +66,13 @@ bool trace_is_regular(const struct trace *trace) {
     return trace->regular;
 }
 
+void trace_position(const struct trace *trace, uint64_t *done, uint64_t *total) {
+    struct stat status;
+    const off_t at = trace->regular ? lseek(trace->fd, 0, SEEK_CUR) : -1;
+    *total = at >= 0 && fstat(trace->fd, &status) == 0 ? (uint64_t)status.st_size : 0;
+    *done = *total > 0 ? (uint64_t)at : 0;
+}
+
 bool trace_wait(const struct trace *trace) {
     if (!trace->regular)
         return false;

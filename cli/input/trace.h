@@ -30,6 +30,9 @@ enum trace_result trace_next(struct trace *trace, bool follow, struct event *eve
 /* A regular file, which is read to its end at once; else what comes, comes bit by bit. */
 bool trace_is_regular(const struct trace *trace);
 
+/* How many bytes of it have been taken, and there are; 0: nobody knows. */
+void trace_position(const struct trace *trace, uint64_t *done, uint64_t *total);
+
 /* Waits until there may be more of it. False: a pipe that has ended, there will not be. */
 bool trace_wait(const struct trace *trace);
 

@@ -111,6 +111,35 @@ static void find_range(struct match *match) {
         match->is_range = number_at(&at, end, &match->last) && at == end;
 }
 
+static bool value_is_possible(const struct match *match, struct parse_error *error) {
+    const size_t offset = (size_t)(match->value.start - match->key.start);
+    if (match->value.length == 0)
+        return complain_plainly(error, offset, "a value is missing; * stands for any");
+    if (!match->is_range && event_key_is_number(match->key.start, match->key.length))
+        return complain_plainly(error, offset, "a number is needed: N, N+ or FIRST..LAST");
+    return word_is_possible(match, error);
+}
+
+/* The value at *at of the list, as a match of its own; *at goes on to the next. False: there is none. */
+static bool next_value(const struct match *match, size_t *at, struct match *one) {
+    if (*at > match->value.length)
+        return false;
+    *one = *match;
+    one->value.start += *at;
+    one->value.length = value_length(one->value.start, match->value.length - *at);
+    *at += one->value.length + 1;
+    find_range(one);
+    return true;
+}
+
+static bool values_are_possible(const struct match *match, struct parse_error *error) {
+    struct match one;
+    for (size_t at = 0; next_value(match, &at, &one);)
+        if (!value_is_possible(&one, error))
+            return false;
+    return true;
+}
+
 static bool complain_of_form(size_t offset, struct parse_error *error) {
     return complain_plainly(error, offset, "KEY=VALUE or KEY!=VALUE would be right");
 }
@@ -131,12 +160,9 @@ bool match_parse(const char *text, struct match *match, struct parse_error *erro
     if (match->on_event)
         return condition_parse(text, 0, length, &match->condition, error);
     match->value = (struct json_text){at + 1, length - (size_t)(at + 1 - text)};
-    if (match->value.length == 0)
-        return complain_plainly(error, (size_t)(at + 1 - text), "a value is missing; * stands for any");
+    match->is_list = value_length(match->value.start, match->value.length) < match->value.length;
     find_range(match);
-    if (!match->is_range && event_key_is_number(match->key.start, match->key.length))
-        return complain_plainly(error, (size_t)(at + 1 - text), "a number is needed: N, N+ or FIRST..LAST");
-    return word_is_possible(match, error);
+    return values_are_possible(match, error);
 }
 
 static bool number_of(const struct json_text *scalar, long double *number) {
@@ -149,11 +175,22 @@ static bool number_of(const struct json_text *scalar, long double *number) {
     return *behind == '\0';
 }
 
-static bool scalar_holds(const struct match *match, const struct json_text *scalar) {
+static bool value_fits(const struct match *match, const struct json_text *scalar) {
     long double number;
     if (match->is_range && number_of(scalar, &number))
         return number >= match->first && number <= match->last;
     return glob_match(match->value.start, match->value.length, scalar->start, scalar->length);
+}
+
+/* The whole counts too, so that a text with a comma in it is found. */
+static bool scalar_holds(const struct match *match, const struct json_text *scalar) {
+    struct match one;
+    if (value_fits(match, scalar))
+        return true;
+    for (size_t at = 0; match->is_list && next_value(match, &at, &one);)
+        if (value_fits(&one, scalar))
+            return true;
+    return false;
 }
 
 static bool value_holds(const struct match *match, struct json *json);

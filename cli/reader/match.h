@@ -1,6 +1,7 @@
 /*
  * KEY=VALUE and KEY!=VALUE as closetrace grep has them: the conditions of fault rules (pure/condition.h), and beside
- * them every key of a JSON line. Pure; a parsed match points into the text that it was parsed from.
+ * them every key of a JSON line, with the same lists of values: fin=sent,queued. Pure; a parsed match points into the
+ * text that it was parsed from.
  */
 #ifndef CLOSETRACE_MATCH_H
 #define CLOSETRACE_MATCH_H
@@ -12,7 +13,7 @@ struct match {
     bool on_event; /* by the condition; else by the line's own member */
     struct condition condition;
     struct json_text key, value;
-    bool negated, is_range;
+    bool negated, is_range, is_list; /* is_list: of several values, of which one is enough */
     long double first, last;
 };
 

@@ -66,6 +66,7 @@ static const char usage[] =
     "  --seed N          the seed for random choices (prob=)\n"
     "  --no-wait         end when COMMAND ends, not when the last process of its tree does\n"
     "  --fail[=N]        exit with N (default 1) if COMMAND exited with 0 and there is a finding\n"
+    "  --color=WHEN      use colours: auto (the default), always or never\n"
     "  -f                accepted and ignored: closetrace always follows children\n"
     "\n"
     "Exits as COMMAND does: its status, 128+N for signal N, 126 and 127 as in a shell; 125 if closetrace itself\n"

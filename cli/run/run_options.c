@@ -14,6 +14,7 @@
 #include "kernel/regular_file.h"
 #include "pure/complaint.h"
 #include "pure/rules.h"
+#include "show/output.h"
 #include "terminal/say.h"
 
 extern char **environ;
@@ -28,6 +29,7 @@ enum option {
     OPTION_SEED,
     OPTION_NO_WAIT,
     OPTION_FAIL,
+    OPTION_COLOR,
     OPTION_FOLLOW,
     OPTION_HELP,
     OPTION_ATTACH,
@@ -42,12 +44,13 @@ static const struct {
     enum takes takes_value;
     enum option option;
 } options_known[] = {
-    {"-o", true, OPTION_OUTPUT},     {"--output", true, OPTION_OUTPUT},       {"--format", true, OPTION_FORMAT},
-    {"-e", true, OPTION_EXPRESSION}, {"-E", true, OPTION_ENVIRONMENT},        {"--env", true, OPTION_ENVIRONMENT},
-    {"--seed", true, OPTION_SEED},   {"--no-wait", false, OPTION_NO_WAIT},    {"-f", false, OPTION_FOLLOW},
-    {"-ff", false, OPTION_FOLLOW},   {"--help", false, OPTION_HELP},          {"-h", false, OPTION_HELP},
-    {"-p", true, OPTION_ATTACH},     {"--attach", true, OPTION_ATTACH},       {"--messages", true, OPTION_MESSAGES},
-    {"-c", false, OPTION_COUNT},     {"--summary-only", false, OPTION_COUNT}, {"--fail", OPTIONAL, OPTION_FAIL},
+    {"-o", true, OPTION_OUTPUT},         {"--output", true, OPTION_OUTPUT},       {"--format", true, OPTION_FORMAT},
+    {"-e", true, OPTION_EXPRESSION},     {"-E", true, OPTION_ENVIRONMENT},        {"--env", true, OPTION_ENVIRONMENT},
+    {"--seed", true, OPTION_SEED},       {"--no-wait", false, OPTION_NO_WAIT},    {"-f", false, OPTION_FOLLOW},
+    {"-ff", false, OPTION_FOLLOW},       {"--help", false, OPTION_HELP},          {"-h", false, OPTION_HELP},
+    {"-p", true, OPTION_ATTACH},         {"--attach", true, OPTION_ATTACH},       {"--messages", true, OPTION_MESSAGES},
+    {"-c", false, OPTION_COUNT},         {"--summary-only", false, OPTION_COUNT}, {"--fail", OPTIONAL, OPTION_FAIL},
+    {"--color", OPTIONAL, OPTION_COLOR},
 };
 
 enum { OPTIONS_KNOWN = sizeof options_known / sizeof *options_known };
@@ -261,6 +264,8 @@ static bool carry_out(struct reading *reading, enum option option, const char *v
         return true;
     case OPTION_FAIL:
         return read_fail(reading->options, value);
+    case OPTION_COLOR:
+        return output_choose_color("run", *value ? value : "always");
     case OPTION_FOLLOW:
         return true;
     case OPTION_HELP:

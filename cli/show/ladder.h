@@ -10,7 +10,7 @@
 
 struct ladder;
 
-/* Of the connections with that address at either end, as address_to_text() writes it. */
+/* Of the connections with that address at either end, as address_to_text() writes it; or, with a number, that port. */
 struct ladder *ladder_new(const char *address);
 void ladder_event(struct ladder *ladder, const struct event *event);
 /* Returns how many connections were drawn. */

@@ -13,9 +13,38 @@
 #include "pure/complaint.h"
 #include "terminal/say.h"
 
+static enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } color;
+
+/* Who says so on the command line means it, whatever the environment says. */
 bool output_in_color(int fd) {
     const char *no = getenv("NO_COLOR");
+    if (color != COLOR_AUTO)
+        return color == COLOR_ALWAYS;
     return (!no || !*no) && isatty(fd);
+}
+
+bool output_choose_color(const char *subcommand, const char *when) {
+    if (strcmp(when, "auto") == 0)
+        color = COLOR_AUTO;
+    else if (strcmp(when, "always") == 0)
+        color = COLOR_ALWAYS;
+    else if (strcmp(when, "never") == 0)
+        color = COLOR_NEVER;
+    else {
+        say("closetrace %s: --color=%s: auto, always or never would be right", subcommand, when);
+        return false;
+    }
+    return true;
+}
+
+/* Without a word it is always, as with ls and grep. */
+bool output_color_option(const char *subcommand, const char *word, bool *is_good) {
+    static const char option[] = "--color";
+    const size_t length = sizeof option - 1;
+    if (strncmp(word, option, length) != 0 || (word[length] != '=' && word[length] != '\0'))
+        return false;
+    *is_good = output_choose_color(subcommand, word[length] ? word + length + 1 : "always");
+    return true;
 }
 
 unsigned output_width(void) {

@@ -8,8 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The descriptor is a terminal, and NO_COLOR is not set (no-color.org). */
+/* The descriptor is a terminal, and NO_COLOR is not set (no-color.org); or what --color says. */
 bool output_in_color(int fd);
+
+/* auto, always, never. False: it is none of them, which has been said. */
+bool output_choose_color(const char *subcommand, const char *when);
+
+/* Whether the word is --color[=WHEN]; then it was done, and *is_good says whether it was right. */
+bool output_color_option(const char *subcommand, const char *word, bool *is_good);
 
 /* How many columns standard output has; 0: it is no terminal. */
 unsigned output_width(void);

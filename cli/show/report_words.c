@@ -1,6 +1,8 @@
 #include "report_words.h"
 
 #include "clock_text.h"
+#include "event_words.h"
+#include "wrapped.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,27 +42,6 @@ static const char *word_of(const struct finding *finding) {
 
 static const char *color_of(const struct finding *finding) {
     return finding->certainty == CERTAIN ? red : finding->certainty == POSSIBLE ? yellow : faint;
-}
-
-/* Broken between words, so that each line has at most so many columns; a longer word stands alone. */
-static void print_wrapped(FILE *out, const char *text, unsigned indent, unsigned width) {
-    unsigned column = 0;
-    while (*text) {
-        char word[512];
-        const size_t length = strcspn(text, " ");
-        snprintf(word, sizeof word, "%.*s", (int)length, text);
-        text += length + strspn(text + length, " ");
-        if (column == 0 || column + 1 + length > width) {
-            fprintf(out, "%s%*s", column == 0 ? "" : "\n", (int)indent, "");
-            column = indent;
-        } else {
-            putc(' ', out);
-            column++;
-        }
-        print_safely(out, word, 0);
-        column += (unsigned)length;
-    }
-    putc('\n', out);
 }
 
 /* "; 199 more like it, the last at 20:11:09.071234": where more than one is told as one. */
@@ -117,25 +98,6 @@ uint64_t findings_print(const struct analysis *analysis, FILE *out, const struct
     return left_out;
 }
 
-static const char *why_unseen(enum event_reach reach) {
-    switch (reach) {
-    case REACH_STATIC:
-        return " (statically linked)";
-    case REACH_GO:
-        return " (a Go program)";
-    case REACH_OTHER_LIBC:
-        return " (another libc)";
-    case REACH_SET_UID:
-        return " (it ran with privileges of another)";
-    case REACH_ENVIRONMENT:
-        return " (its environment had no LD_PRELOAD)";
-    case REACH_ARCHITECTURE:
-        return " (another architecture)";
-    default:
-        return "";
-    }
-}
-
 void unseen_print(const struct analysis *analysis, FILE *out) {
     const uint64_t count = analysis_totals(analysis).unseen;
     uint64_t named = 0;
@@ -144,7 +106,9 @@ void unseen_print(const struct analysis *analysis, FILE *out) {
         snprintf(comm, sizeof comm, "%.*s", COMM_SIZE, unseen->comm);
         fputs("not seen: ", out);
         print_safely(out, comm, 0);
-        fprintf(out, ", process %d%s: what it did is not in the trace\n", unseen->pid, why_unseen(unseen->reach));
+        const char *why = why_unseen(unseen->reach);
+        fprintf(out, ", process %d%s%s%s: what it did is not in the trace\n", unseen->pid, why ? " (" : "",
+                why ? why : "", why ? ")" : "");
     }
     if (count > named)
         fprintf(out, "not seen: %llu more processes\n", (unsigned long long)(count - named));

@@ -261,6 +261,35 @@ static bool value_parse(const struct part *part, struct condition *condition, st
     }
 }
 
+size_t value_length(const char *values, size_t length) {
+    const char *comma = length > 0 ? memchr(values, ',', length) : NULL;
+    return comma ? (size_t)(comma - values) : length;
+}
+
+/*
+ * All are checked, the first is kept: a rule has little room, and the others are read anew where it does not hold. Of a
+ * text the whole counts too, so that one with a comma in it is found.
+ */
+static bool values_parse(const struct part *part, struct condition *condition, struct parse_error *error) {
+    const bool is_text = keys[condition->key].kind == VALUE_GLOB;
+    struct condition scratch = *condition;
+    size_t length = value_length(part->text, part->length);
+    const struct part first = {part->text, part->offset, is_text ? part->length : length};
+    if (!value_parse(&first, condition, error))
+        return false;
+    if (length == part->length)
+        return true;
+    condition->others = is_text ? part->text : part->text + length + 1;
+    condition->others_length = part->length - (size_t)(condition->others - part->text);
+    for (size_t at = is_text ? 0 : length + 1; at <= part->length; at += length + 1) {
+        length = value_length(part->text + at, part->length - at);
+        const struct part other = {part->text + at, part->offset + at, length};
+        if (!value_parse(&other, &scratch, error))
+            return false;
+    }
+    return true;
+}
+
 static bool key_parse(const struct part *part, size_t length, struct condition *condition, struct parse_error *error) {
     for (unsigned i = 0; i < KEY_COUNT; i++) {
         if (strlen(keys[i].name) == length && memcmp(keys[i].name, part->text, length) == 0) {
@@ -304,7 +333,7 @@ bool condition_parse(const char *text, size_t offset, size_t length, struct cond
     if (at == length || part.text[at] != '=')
         return complain_of_operator(&part, at, error);
     const struct part value = part_from(&part, at + 1);
-    return value_parse(&value, condition, error);
+    return values_parse(&value, condition, error);
 }
 
 /* Only a value that begins with one has brackets: elsewhere it is a letter. */
@@ -312,7 +341,7 @@ size_t condition_length(const char *text) {
     size_t length = 0;
     bool in_brackets = false;
     for (; text[length] != '\0' && (in_brackets || text[length] != ':'); length++) {
-        if (text[length] == '[' && length > 0 && text[length - 1] == '=')
+        if (text[length] == '[' && length > 0 && (text[length - 1] == '=' || text[length - 1] == ','))
             in_brackets = true;
         else if (text[length] == ']')
             in_brackets = false;
@@ -418,8 +447,21 @@ static bool field_holds(const struct condition *condition, const struct event *e
     }
 }
 
+static bool other_holds(const struct condition *condition, const struct event *event) {
+    struct condition other = *condition;
+    struct parse_error none;
+    for (size_t at = 0, length; at <= condition->others_length; at += length + 1) {
+        length = value_length(condition->others + at, condition->others_length - at);
+        const struct part value = {condition->others + at, 0, length};
+        if (value_parse(&value, &other, &none) && field_holds(&other, event))
+            return true;
+    }
+    return false;
+}
+
 bool condition_holds(const struct condition *condition, const struct event *event) {
-    return field_holds(condition, event) != condition->negated;
+    const bool holds = field_holds(condition, event) || (condition->others && other_holds(condition, event));
+    return holds != condition->negated;
 }
 
 bool conditions_hold(const struct conditions *conditions, const struct event *event) {

@@ -1,6 +1,7 @@
 /*
- * Conditions on an event (contract, section 6): lport=8000..8100, raddr=10.0.0.0/8, comm=ngin*, state!=CLOSE_WAIT.
- * Pure: no allocation, no I/O, errno untouched. A parsed condition points into the text it was parsed from.
+ * Conditions on an event (contract, section 6): lport=8000..8100, raddr=10.0.0.0/8, comm=ngin*,
+ * state!=CLOSE_WAIT,LAST_ACK. Pure: no allocation, no I/O, errno untouched. A parsed condition points into the text it
+ * was parsed from.
  */
 #ifndef CLOSETRACE_CONDITION_H
 #define CLOSETRACE_CONDITION_H
@@ -38,6 +39,8 @@ struct condition {
     unsigned prefix_bits;
     const char *glob; /* words: not NUL-terminated */
     size_t glob_length;
+    const char *others; /* of several values those that were not taken apart, as they were written */
+    size_t others_length;
 };
 
 struct conditions {
@@ -49,7 +52,7 @@ struct conditions {
  * One condition, the length bytes at text + offset (offset is only for errors). False: *error says why.
  * A number takes N, FIRST.., FIRST+ (that or more), FIRST..LAST. So does a time, each in seconds or with s, ms, us, ns.
  * STATE, ROLE and HOW take the contract's words, also with '*'; a word that can match none of them is refused
- * (state=ESTABLISH).
+ * (state=ESTABLISH). Of several values, separated by commas, one is enough; negated, none may hold.
  */
 bool condition_parse(const char *text, size_t offset, size_t length, struct condition *condition,
                      struct parse_error *error);
@@ -69,6 +72,9 @@ bool conditions_hold(const struct conditions *conditions, const struct event *ev
 
 /* "lport", ... for documentation, completion and error messages. */
 const char *condition_key_name(enum condition_key key);
+
+/* How far the first of several values reaches: up to the next comma, or the end. */
+size_t value_length(const char *values, size_t length);
 
 /* Whether the length bytes at text match the glob, in which '*' stands for any run of characters. */
 bool glob_match(const char *glob, size_t glob_length, const char *text, size_t length);

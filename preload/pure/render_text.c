@@ -497,9 +497,13 @@ static void end_words(struct line *line, const struct event *event) {
     line_unsigned(line, event->lost);
     line_text(line, " lost, kernel asked ");
     line_unsigned(line, event->asked);
-    line_text(line, event->asked == 1 ? " time, knew better " : " times, knew better ");
-    line_unsigned(line, event->contradicted);
-    line_text(line, event->contradicted == 1 ? " time +++" : " times +++");
+    line_text(line, event->asked == 1 ? " time" : " times");
+    if (event->contradicted > 0) {
+        line_text(line, ", knew better ");
+        line_unsigned(line, event->contradicted);
+        line_text(line, event->contradicted == 1 ? " time" : " times");
+    }
+    line_text(line, " +++");
 }
 
 static const char *why_unseen(enum event_reach reach) {

@@ -91,6 +91,16 @@ static void that_hold(void) {
         "caller=libfoo.so+0x1f2e",
         "caller=libfoo*",
         "caller=*+0x1f2e",
+        "lport=80,8080",
+        "lport=1..79,8000+",
+        "lport!=80,443",
+        "state=CLOSE_WAIT,EST*,LISTEN",
+        "state!=CLOSE_WAIT,LISTEN",
+        "raddr=[::2],[::1]:fd=6,7",
+        "laddr=192.168.0.0/16,10.0.0.0/8",
+        "idle=1ms,9s..11s",
+        "comm=apache*,ngin*",
+        "call=shutdown,close",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!holds(&event, texts[i]))
@@ -100,11 +110,37 @@ static void that_hold(void) {
 static void that_do_not_hold(void) {
     const struct event event = accepted();
     static const char *const texts[] = {
-        "lport=8081",       "lport=8081+",  "lport=1..8079", "lport!=8080",      "raddr=[::2]",
-        "raddr=10.0.0.0/8", "laddr=[::]/0", "fd=8",          "role=client",      "role!=*",
-        "state=CLOSE_WAIT", "refs=1",       "refs=3+",       "sent=0",           "how=SHUT_RD",
-        "comm=ngin",        "comm=*y",      "call=fclose",   "caller=libfoo.so", "lport=8080:fd=8",
-        "fd=8:lport=8080",  "idle=11s+",    "idle=10ms",
+        "lport=8081",
+        "lport=8081+",
+        "lport=1..8079",
+        "lport!=8080",
+        "raddr=[::2]",
+        "raddr=10.0.0.0/8",
+        "laddr=[::]/0",
+        "fd=8",
+        "role=client",
+        "role!=*",
+        "state=CLOSE_WAIT",
+        "refs=1",
+        "refs=3+",
+        "sent=0",
+        "how=SHUT_RD",
+        "comm=ngin",
+        "comm=*y",
+        "call=fclose",
+        "caller=libfoo.so",
+        "lport=8080:fd=8",
+        "fd=8:lport=8080",
+        "idle=11s+",
+        "idle=10ms",
+        "lport=80,443",
+        "lport!=80,8080",
+        "lport!=8080,80",
+        "state=CLOSE_WAIT,LISTEN",
+        "state!=CLOSE_WAIT,EST*",
+        "comm=a,b,c",
+        "comm!=a,nginx",
+        "role=client,unknown",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (holds(&event, texts[i]))
@@ -239,6 +275,22 @@ static void too_many(void) {
     refuses(text, 80, "too many conditions, 16 are the most");
 }
 
+static void a_list_is_right_in_each_value(void) {
+    refuses("lport=80,", 9, "a number is missing" NUMBERS);
+    refuses("lport=80,x", 9, "not a number: \"x\"" NUMBERS);
+    refuses("lport=,80", 6, "a number is missing" NUMBERS);
+    refuses("fd=1:state=CLOSE_WAIT,LISTN", 22, "unknown state \"LISTN\": " STATES " (did you mean LISTEN?)");
+    refuses("raddr=[::1],x", 12, "not an address: \"x\"" ADDRESSES);
+    refuses("comm=a,,b", 7, "a word is missing, in which * stands for any characters");
+}
+
+static void a_text_with_a_comma(void) {
+    struct event event = accepted();
+    memcpy(event.comm, "a,b", sizeof "a,b");
+    CHECK(holds(&event, "comm=a,b") && holds(&event, "comm=x,a*") && !holds(&event, "comm!=a,b"));
+    CHECK(!holds(&event, "comm=a,c"));
+}
+
 static bool matches(const char *glob, const char *text) {
     return glob_match(glob, strlen(glob), text, strlen(text));
 }
@@ -269,6 +321,8 @@ int main(void) {
     wrong_addresses();
     wrong_words();
     too_many();
+    a_list_is_right_in_each_value();
+    a_text_with_a_comma();
     globs();
     CHECK_NUMBER(errno, 4711);
     return unit_failures();

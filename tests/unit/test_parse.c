@@ -183,13 +183,35 @@ static void check_match(const char *text, bool expected) {
 }
 
 static void matches(void) {
-    static const char *const holding[] = {"fin=withheld", "fin=with*",     "fin!=sent",          "pid=7",
-                                          "pid=1..9",     "pid=7+",        "verified=true",      "refs_before=2+",
-                                          "refs=2",       "lport=80",      "raddr=10.0.0.0/8",   "call=dup*",
-                                          "socket=99",    "holders=8",     "holders=nginx",      "time=1.2..1.6",
-                                          "time=1.5",     "why!=shutdown", "local=127.0.0.1:80", "child!=5"};
-    static const char *const failing[] = {"fin=sent", "fin!=withheld",  "pid=8",     "pid=8+",   "verified=false",
-                                          "why=*",    "holders=apache", "time=1.6+", "socket=9", "child=1+"};
+    static const char *const holding[] = {"fin=withheld",
+                                          "fin=with*",
+                                          "fin!=sent",
+                                          "pid=7",
+                                          "pid=1..9",
+                                          "pid=7+",
+                                          "verified=true",
+                                          "refs_before=2+",
+                                          "refs=2",
+                                          "lport=80",
+                                          "raddr=10.0.0.0/8",
+                                          "call=dup*",
+                                          "socket=99",
+                                          "holders=8",
+                                          "holders=nginx",
+                                          "time=1.2..1.6",
+                                          "time=1.5",
+                                          "why!=shutdown",
+                                          "local=127.0.0.1:80",
+                                          "child!=5",
+                                          "fin=sent,withheld",
+                                          "fin!=sent,queued",
+                                          "pid=1,5..8",
+                                          "lport=81,80",
+                                          "holders=9,ngin*",
+                                          "socket=98,99"};
+    static const char *const failing[] = {
+        "fin=sent,queued", "fin!=sent,with*", "pid=1,2", "lport!=80,81",   "fin=sent",  "fin!=withheld", "pid=8",
+        "pid=8+",          "verified=false",  "why=*",   "holders=apache", "time=1.6+", "socket=9",      "child=1+"};
     for (unsigned i = 0; i < sizeof holding / sizeof *holding; i++)
         check_match(holding[i], true);
     for (unsigned i = 0; i < sizeof failing / sizeof *failing; i++)

@@ -1,0 +1,16 @@
+/* What the words of a trace mean, in plain English. NULL: nothing more is to be said. */
+#ifndef CLOSETRACE_EVENT_WORDS_H
+#define CLOSETRACE_EVENT_WORDS_H
+
+#include "pure/event.h"
+
+/* "open in both directions" */
+const char *state_words(enum tcp_state state);
+
+/* "because bytes had arrived that nobody had read" */
+const char *because(enum event_why why);
+
+/* "statically linked": why a process's calls are not in the trace */
+const char *why_unseen(enum event_reach reach);
+
+#endif
