@@ -399,6 +399,15 @@ closetrace_nearest() {
     }'
 }
 
+# Events among other lines, as text.
+closetrace_as_text() {
+  local line
+  while IFS= read -r line; do
+    [[ $line != '{'* ]] || line=$("$(closetrace_command)" print - <<<"$line" 2>/dev/null) || :
+    printf '%s\n' "$line"
+  done
+}
+
 closetrace_explain() {
   local condition trace
   echo "-- no event meets all of: $* --"
@@ -407,7 +416,7 @@ closetrace_explain() {
     for condition; do
       closetrace_grep "$condition" | awk -v OFS='\t' -v condition="${condition//\\/\\\\}" '{ print condition, $0 }'
     done
-  } | closetrace_nearest
+  } | closetrace_nearest | closetrace_as_text
   for trace in "${closetrace_traces[@]}"; do
     echo "-- trace: $trace ($(grep -c . "$trace") lines)"
     closetrace_tell "${trace%.trace}.messages" '   '
@@ -434,7 +443,8 @@ refute_event() {
     sleep 0.05
   done
   case $result in
-    0) printf '%s\n' "-- these events meet all of: ${closetrace_conditions[*]} --" "$found" >&2 ;;
+    0) printf '%s\n' "-- these events meet all of: ${closetrace_conditions[*]} --" \
+      "$("$(closetrace_command)" print - <<<"$found")" >&2 ;;
     1) return 0 ;;
     *)
       echo "refute_event: not all of the trace could be read, so that it proves nothing" >&2
@@ -479,12 +489,26 @@ assert_fin() {
   return 1
 }
 
-# assert_no_findings [--in NAME|FILE]
+# assert_no_findings [--in NAME|FILE] [--only=FINDING] [--ignore=FINDING[:KEY=VALUE...]|@FILE]...
 assert_no_findings() {
-  local report
-  closetrace_arguments "$@" || return
+  local report status=0 choice=() rest=()
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --ignore=* | --only=*) choice+=("$1") ;;
+      --ignore | --only)
+        [ $# -ge 2 ] || closetrace_fail "$1: a value is missing" || return
+        choice+=("$1=$2")
+        shift
+        ;;
+      *) rest+=("$1") ;;
+    esac
+    shift
+  done
+  closetrace_arguments "${rest[@]}" || return
   [ ${#closetrace_conditions[@]} = 0 ] || closetrace_fail "no conditions here: ${closetrace_conditions[*]}" || return
-  report=$("$(closetrace_command)" report --fail "${closetrace_traces[@]}" 2>&1) && return
+  # One that matches nothing is named on standard error, which is no failure.
+  report=$("$(closetrace_command)" report --fail "${choice[@]}" "${closetrace_traces[@]}" 2>&1) || status=$?
+  [ $status != 0 ] || return 0
   printf '%s\n' "-- closetrace report --" "$report" >&2
   return 1
 }
