@@ -12,6 +12,7 @@ neutral() {
 
 without_numbers() {
   sed -E -e 's/port [0-9]+/port N/g; s/ID [0-9]+/ID N/; s/\[[0-9]+\]/[N]/; s/pid( =)? [0-9]+/pid N/' \
+    -e 's/(read error|unable to write flush packet): Connection reset/gone: Connection reset/' \
     -e 's/after [0-9.]+ seconds/after N seconds/; s/SHA256:.*/KEY/; s/[0-9a-f]{40}/COMMIT/; s/\[[^]]*\] "GET/TIME "GET/'
 }
 

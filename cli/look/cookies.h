@@ -6,11 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cookies_entry {
+    uint64_t cookie; /* 0: free */
+    uint32_t number;
+};
+
 struct cookies {
-    struct cookies_entry {
-        uint64_t cookie; /* 0: free */
-        uint32_t number;
-    } * entries;
+    struct cookies_entry *entries;
     size_t size, used;
 };
 

@@ -13,7 +13,8 @@
 #include "passes.h"
 
 static bool is_it(uint64_t number, void *context) {
-    return number == (uint64_t) * (const int *)context;
+    const int *fd = context;
+    return number == (uint64_t)*fd;
 }
 
 static enum interest of_threads(int pid, int fd, struct scratch *scratch) {

@@ -99,14 +99,14 @@ static uint64_t cookie_by(struct number *number, uint64_t word) {
  * little.
  */
 static bool change(int fd, struct number *number, uint64_t *word, uint64_t what, const struct identity *identity) {
-    uint64_t words[SLOT_WORDS] = {0}, old = cookie_by(number, *word), new = identity ? identity->cookie : 0;
+    uint64_t words[SLOT_WORDS] = {0}, old = cookie_by(number, *word), now = identity ? identity->cookie : 0;
     if (identity)
         memcpy(words, identity, sizeof *identity);
-    if (new &&new != old)
-        ledger_add(new, fd);
+    if (now && now != old)
+        ledger_add(now, fd);
     if (!slot_change(&number->slot, word, what, identity ? words : NULL))
         return false;
-    if (old && new != old)
+    if (old && now != old)
         ledger_remove(old, fd);
     atomic_store_explicit(&number->asked, 0, memory_order_relaxed);
     atomic_store_explicit(&number->last, LAST_UNSET, memory_order_relaxed);

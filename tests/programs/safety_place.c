@@ -421,6 +421,9 @@ static int other_user(char **arguments) {
     EXPECT(write(go[1], "", 1) == 1);
     tell_end(pair.s);
     MUST(close(pair.s));
+    int status = -1;
+    MUST(waitpid(holder, &status, 0));
+    tell("%d", status);
     return 0;
 }
 
