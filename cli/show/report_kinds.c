@@ -63,14 +63,16 @@ static size_t place_of(const struct kinds *all, const struct kind *kind) {
 }
 
 static void grow(struct kinds *all) {
-    all->room = all->room ? 2 * all->room : 64;
-    all->kinds = realloc(all->kinds, all->room * sizeof *all->kinds);
+    const size_t room = all->room ? 2 * all->room : 64;
+    struct kind *kinds = realloc(all->kinds, room * sizeof *kinds);
     free(all->index);
-    all->index = calloc(2 * all->room, sizeof *all->index);
-    if (!all->kinds || !all->index) {
+    all->index = calloc(2 * room, sizeof *all->index);
+    if (!kinds || !all->index) {
         say("closetrace: out of memory");
         exit(EXIT_FAILED);
     }
+    all->kinds = kinds;
+    all->room = room;
     for (size_t i = 0; i < all->count; i++)
         all->index[place_of(all, &all->kinds[i])] = i + 1;
 }

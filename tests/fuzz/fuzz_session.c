@@ -412,7 +412,7 @@ static int pid(void) {
 static struct drain drain;
 
 static void put_line(void) {
-    char line[512];
+    char line[512] = "";
     const size_t length = 2U * next_byte();
     for (size_t i = 0; i < length; i++)
         line[i] = (char)next_byte();

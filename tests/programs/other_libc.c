@@ -55,7 +55,8 @@ static void talk(int client, int server) {
     say("fflush", fflush(stream));
     say("poll", poll(&readable, 1, 5000));
     say("recvmsg", recvmsg(client, &message, 0));
-    say("fclose", fclose(stream));
+    const int closed = fclose(stream);
+    say("fclose", closed);
     say("sendmsg", sendmsg(server, &message, MSG_NOSIGNAL));
     say("readv", readv(client, &part, 1));
     say("shutdown", shutdown(client, SHUT_WR));

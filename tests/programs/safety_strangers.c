@@ -262,13 +262,11 @@ static int by_number(void *storage) {
 
 /* By an instruction of the program's own. */
 static int unseen_fork(void *storage) {
-    register void *r8 __asm__("r8") = storage;
-    register long r10 __asm__("r10") = 0;
     long child;
-    __asm__ volatile("syscall"
+    __asm__ volatile("mov %[storage], %%r8\n\txor %%r10d, %%r10d\n\tsyscall"
                      : "=a"(child)
-                     : "a"(SYS_clone), "D"(CLONE_SETTLS | SIGCHLD), "S"(0), "d"(0), "r"(r10), "r"(r8)
-                     : "rcx", "r11", "memory");
+                     : "a"(SYS_clone), "D"(CLONE_SETTLS | SIGCHLD), "S"(0), "d"(0), [storage] "r"(storage)
+                     : "rcx", "r8", "r10", "r11", "memory");
     if (child == 0)
         in_child(NULL);
     return status_of((pid_t)child);
