@@ -22,6 +22,8 @@ for i in range(int(sys.argv[1]) if len(sys.argv) > 1 else 1):
 PYTHON
 }
 
+teardown() { rm -rf "${place-}"; }
+
 all_json() { jq -e -n '[inputs | type == "object"] | all' "$1"; }
 
 @test "closed: nothing of the command's own gets the numbers 0, 1 and 2" {
@@ -59,8 +61,11 @@ all_json() { jq -e -n '[inputs | type == "object"] | all' "$1"; }
 
 # bats test_tags=root
 @test "process 1: a program that has changed its user is in the trace" {
-  chmod 755 .
-  run -0 unshare --pid --fork --kill-child --mount-proc "$CLOSETRACE" run -o trace.json -- \
+  # Where every user can read it, wherever this checkout is.
+  place=$(mktemp -d /tmp/closetrace-place.XXXXXX)
+  chmod 755 "$place"
+  install -m 755 "$CLOSETRACE" "${LIB:-$BATS_TEST_DIRNAME/../libclosetrace.so}" "$place"
+  run -0 unshare --pid --fork --kill-child --mount-proc "$place/closetrace" run -o trace.json -- \
     sh -c 'exec setpriv --reuid=65534 --regid=65534 --clear-groups /usr/bin/python3 - <tcp.py'
   [ "$(grep -c '"op":"close"' trace.json)" = 3 ]
 }

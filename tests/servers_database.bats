@@ -16,6 +16,7 @@ neutral() {
         -e '/is (starting up|in recovery mode|shutting down)$/d' \
         -e 's/^[0-9-]{10} [0-9:.]{12} [A-Z]+ \[[0-9]+\] //p' | sort
       ;;
+    start.out | restart.out | stop.out) sed -E 's/[.]+ done$/ done/' ;; # pg_ctl prints a dot each time that it looks
     redis.out) sed -E -e 's/^[0-9]+:([A-Z]) [0-9]+ [A-Z][a-z]+ [0-9]{4} [0-9:.]{12} /PID:\1 /; s/pid=[0-9]+/pid=N/' \
       -e 's/pid [0-9]+/pid N/; s/-bg-[0-9]+/-bg-N/; s/^[0-9]+:signal-handler \([0-9]+\)/signal:/' -e 's/127\.0\.0\.1:[0-9]+/CLIENT/' ;;
     dump.out) sed '/^\\\(un\)\?restrict/d' ;;
