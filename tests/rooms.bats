@@ -134,3 +134,14 @@ in_backquotes() {
     grep -qix "### ${name//-/ }" CONTRIBUTING.md || { echo "CONTRIBUTING has no recipe: $name" && return 1; }
   done < <(grep -oE 'CONTRIBUTING.md#[a-z-]+' docs/architecture.md | cut -d'#' -f2)
 }
+
+@test "tests: one that does not end in time has failed, and says so; nothing that is printed is lost" {
+  mkdir -p "$BATS_TEST_TMPDIR/tests/unit"
+  cp tests/run tests/lint "$BATS_TEST_TMPDIR/tests"
+  printf '%s\n' '@test "quick" { true; }' '@test "slow" { sleep 60; }' '@test "wrong" { echo why && false; }' \
+    '@test "left out" { skip now; }' >"$BATS_TEST_TMPDIR/tests/three.bats"
+  # None of this bats' variables reaches that one.
+  run ! env -i PATH="${PATH//"$BATS_LIBEXEC:"/}" HOME="$HOME" BATS_TEST_TIMEOUT=1 "$BATS_TEST_TMPDIR/tests/run" three
+  [[ $output == *'not ok  '*'slow # timeout after 1s'*'due to timeout'*'not ok  '*'wrong'*'why'* ]]
+  [[ $output == *'left out # skip now'*'1 passed, 2 failed, 1 skipped' ]]
+}
