@@ -54,6 +54,29 @@ reset=('"fin": "reset"' '"why": "unread-data"' '"verified": true' '"refs_after":
   says '1 FIN on the wire, 2 claimed'
 }
 
+@test "compare: a queued FIN, and the command's word that it has left" {
+  local queued=('"socket": "1"' '"fin": "queued"' '"why": "last-reference"' '"verified": true' '"refs_after": 0')
+  local left=('"socket": "1"' '"fin": "sent"' '"why": "last-reference"' '"verified": true')
+  event 5.0 1 close "${queued[@]}"
+  event 7.0 1 release "${left[@]}"
+  says 'said to have left, and it had not by then'
+  segment 6.5 F.
+  agrees
+  event 8.0 1 release "${left[@]}"
+  says 'said to have left 2 times'
+}
+
+@test "compare: a release that sends a FIN is a claim where it is a call's, and none comes out of nothing" {
+  event 5.0 1 close '"socket": "1"' "${sent[@]}"
+  segment 5.0005 F.
+  agrees
+  event 6.0 1 release '"socket": "1"' '"fin": "sent"' '"why": "last-reference"' '"verified": true'
+  says 'nobody had said that it was queued'
+  sed -i '$d' "$LOG"
+  event 6.0 1 release '"socket": "1"' '"call": "recv"' "${sent[@]}"
+  says '1 FIN on the wire, 2 claimed'
+}
+
 @test "compare: a claim, and nothing on the wire" {
   event 5.0 1 close "${sent[@]}"
   says '0 FIN on the wire, 1 claimed'

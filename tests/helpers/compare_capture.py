@@ -11,7 +11,8 @@ What a claim is, by the verdict of an event:
 
     sent      a FIN: while the call lasts (exit and exec are logged before they happen: some time after)
     queued    a FIN, some time after; none if the connection was reset before it could leave, or if a shutdown has
-              claimed it (why=after-shutdown)
+              claimed it (why=after-shutdown). `closetrace run` says afterwards that it has left: a `release` with
+              `sent` and without a call, which is no claim of its own, but has to be true
     reset     an RST with ACK, which the kernel sends of its own accord; with why=linger2 a FIN before it
     pending   as many RSTs, from the address of the listener
 
@@ -138,11 +139,29 @@ class Comparison:
                 claimed = fin == "sent" or (fin == "queued" and event["why"] != "after-shutdown")
             if claimed:
                 found.append(event)
-        # The command tells when it has seen that a FIN that was queued has left: that is one FIN, told twice.
-        queued = {event["socket"]: event["time"] for event in found if event.get("fin") == "queued"}
-        found = [event for event in found
-                 if event["op"] != "release" or queued.get(event["socket"], event["time"]) >= event["time"]]
-        return sorted(found, key=lambda event: event["time"])
+        return sorted((event for event in found if not self.is_notice(event)), key=lambda event: event["time"])
+
+    @staticmethod
+    def is_notice(event):
+        """Whether the command has seen there that a FIN which was queued has left: no call of anybody's."""
+        return event["op"] == "release" and event.get("fin") == "sent" and not {"call", "refs_before"} & event.keys()
+
+    def check_notices(self, key):
+        """Each comes after an event that said of that FIN that it was queued, and after the FIN; once."""
+        events = self.of_connection.get(key, [])
+        for notice in filter(self.is_notice, events):
+            queued = [event["time"] for event in events if event.get("fin") == "queued"
+                      and event.get("socket") == notice.get("socket") and event["time"] <= notice["time"]]
+            same = [event for event in events if self.is_notice(event) and event.get("socket") == notice.get("socket")]
+            if not queued:
+                self.wrong("a queued FIN is said to have left, and nobody had said that it was queued", key)
+            elif len(same) > 1:
+                self.wrong(f"a queued FIN is said to have left {len(same)} times", key)
+            elif not any(segment.kind == "FIN" and min(queued) - CLOCKS <= segment.time <= notice["time"] + CLOCKS
+                         for segment in self.on_wire[key]):
+                self.wrong("a queued FIN is said to have left, and it had not by then", key)
+            else:
+                self.counts["notices"] += 1
 
     def is_overtaken(self, key, segment):
         """Whether a process that was about to end as this left had said that others hold the socket."""
@@ -283,6 +302,7 @@ class Comparison:
         resets = []
         for key in sorted(self.of_connection.keys() | self.on_wire.keys()):
             self.move_missed(key)
+            self.check_notices(key)
             self.check_fins(key)
             resets += self.check_resets(key)
         self.check_listeners(sorted(resets))
