@@ -20,6 +20,11 @@ assert_one_fin() {
   [ "$(events "$1" '(.fin | IN("sent", "queued")) and .ret == -1')" = "" ] || { echo "$2: of a FIN a call that failed" && return 1; }
 }
 
+# What a process has logged, in the order of the log.
+of_process() {
+  jq -r --argjson pid "$1" 'select(.pid == $pid) | .op' "$LOG"
+}
+
 # race SCENE [ARG...]: with LD_PRELOAD alone.
 race() {
   rm -f "$STOPS_FILE" "$LOG"
@@ -139,17 +144,40 @@ together() {
 }
 
 @test "races: a number is closed that has come to be another connection's" {
-  race anothers-number
+  race anothers-number close
   assert_one_fin D anothers-number
 }
 
 @test "races: a number is shut down that has come to be another connection's" {
-  race anothers-shutdown
-  assert_one_fin D anothers-shutdown
+  race anothers-number shutdown
+  assert_one_fin D anothers-number shutdown
 }
 
 @test "races: the process ends before a thread has told of its close" { race end-meanwhile; }
 @test "races: two threads end the process" { race two-ends; }
+
+@test "races: the process ends while a thread writes of its close: its end is the last word" {
+  race writes-meanwhile
+  assert_event C op=close pid="$(fact CHILD)"
+  [ "$(of_process "$(fact CHILD)" | tail -n 1)" = end ]
+}
+
+@test "races: a child's first events come from two threads: its start is before both" {
+  race first-events
+  [ "$(of_process "$(fact CHILD)" | paste -sd ' ')" = "start close close end" ]
+}
+
+@test "races: a claim of the end that was wrong is forgotten by who ends it in truth" {
+  for kind in close exit exec; do
+    rm -f "$STOPS_FILE" "$LOG"
+    trace races claim-was-wrong "$kind"
+    assert_event C pid="$(fact B)" fin=sent why=last-reference
+  done
+}
+
+@test "races: a claim of the end that was right is not forgotten for a number that is another's now" {
+  race claim-was-right
+}
 
 @test "races: a call comes back before it is expected to tell of the end" {
   race call-returns

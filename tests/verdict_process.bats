@@ -78,6 +78,14 @@ assert_dozen() {
   assert_wire C fin=1 rst=0
 }
 
+@test "fork: a holder of another user that nobody has seen come" {
+  scene process other-user unseen
+  assert_event C op=close pid="$(fact PID)" fin=withheld why=references verified=true refs=2-1 refs_partial=true
+  assert_event C op=close pid="$(fact CHILD)" fin=sent why=last-reference verified=true refs_after=0
+  assert_verdicts C 'withheld sent'
+  assert_wire C fin=1 rst=0
+}
+
 @test "spawn: another program that has inherited it" {
   scene process spawned
   assert_event C op=close pid="$(fact PID)" fin=withheld why=references verified=true refs=2-1 \

@@ -78,6 +78,21 @@ blocked() {
   assert_wire C fin=0 rst=1
 }
 
+@test "references: a thread blocked in recv() leaves data unread, and a listener stands where its peer was" {
+  scene references blocked-thread-served
+  assert_event C op=release fin=reset why=unread-data
+  assert_verdicts C 'withheld reset'
+  assert_wire C fin=0 rst=1
+}
+
+@test "references: of two threads blocked in recv() that are told of a reset one tells of the end" {
+  scene references blocked-threads-reset
+  assert_event C op=close fin=withheld why=call-in-progress verified=true '(.holders | length == 2)'
+  # The other was told of an end of the stream, and may tell first.
+  assert_event C op=release '((.fin == "none" and .why == "peer-reset") or .verified != true)'
+  assert_wire C fin=0 rst=0
+}
+
 @test "references: a thread blocked in read()" {
   blocked read '"read"' 1
   assert_event C op=release fin=sent verified=true
@@ -153,6 +168,13 @@ blocked() {
   assert_event C op=recv_fd call=recvmsg
   assert_event C op=close fd="$(fact COPY)" fin=sent why=last-reference verified=true refs=1-0
   assert_verdicts C 'withheld sent'
+  assert_wire C fin=1 rst=0
+}
+
+@test "references: a copy was received unseen, and another descriptor stands in its queue" {
+  scene references in-flight-another
+  assert_event C op=close fd="$(fact COPY)" fin=withheld why=references verified=true refs=2-1
+  assert_verdicts C 'withheld withheld sent'
   assert_wire C fin=1 rst=0
 }
 

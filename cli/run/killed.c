@@ -111,45 +111,36 @@ static const char *name_end(const struct death *death, char *text, size_t size) 
     return text;
 }
 
-static void say(struct event *event, enum event_fin fin, enum event_why why, bool verified) {
-    event->fin = fin;
-    event->why = why;
-    event->verified = verified;
-}
-
-static void say_withheld(const struct lost *lost, unsigned others, bool verified, struct event *event) {
+/* Held by so many others, as far as is known. */
+static void count_others(const struct lost *lost, unsigned others, struct event *event) {
     event->has |= HAS_REFS_BEFORE | HAS_REFS_AFTER;
     event->refs_after = others ? others : 1;
     event->refs_before = event->refs_after + lost->references;
     event->refs_partial = true;
-    if (event->state_after == STATE_LISTEN)
-        say(event, FIN_NONE, WHY_LISTENING, verified);
-    else
-        say(event, FIN_WITHHELD, WHY_REFERENCES, verified);
 }
 
-/* Nobody is left, or only such as are about to go: whoever claims the end first has it. False: he has told of it
- * himself. */
-static bool claim(const struct lost *lost, int dead, const struct diag_answer *answer, struct event *event) {
+static void name_claimant(const struct claimant *claimant, struct event *event) {
+    const struct holder holder = {.pid = claimant->pid, .fd = claimant->fd};
+    event_add_holder(event, claimant->pid ? &holder : NULL);
+}
+
+/*
+ * Nobody is left, or only such as are about to go: whoever claims the end first has it. What left no trace is told by
+ * that one alone. False: he has told of it himself.
+ */
+static bool claim(const struct lost *lost, int dead, bool found, struct verdict *verdict, struct event *event) {
     struct claimant claimant = {.pid = dead, .fd = lost->fd};
-    struct holder holder = {0};
-    switch (claims_take_end(lost->cookie, true, &claimant)) {
-    case END_IS_OURS:
-        say(event, answer->fin_unsent ? FIN_QUEUED : FIN_SENT, WHY_LAST_REFERENCE, answer->inode == 0);
+    enum end_is whose = claims_take_end(lost->cookie, verdict->why == WHY_LAST_REFERENCE, &claimant);
+    if (!found && whose != END_IS_OURS) {
+        *verdict = (struct verdict){0};
         return true;
-    case END_WAS_SHUT:
-        say(event, FIN_ALREADY, WHY_AFTER_SHUTDOWN, true);
-        return true;
-    case END_IS_ANOTHERS:
-        break;
     }
-    if (claimant.pid == dead)
-        return false;
-    holder.pid = claimant.pid;
-    holder.fd = claimant.fd;
-    event_add_holder(event, claimant.pid ? &holder : NULL);
-    say_withheld(lost, claimant.losers, false, event);
-    return true;
+    *verdict = verdict_give_way(*verdict, whose);
+    if (whose != END_IS_ANOTHERS)
+        return true;
+    name_claimant(&claimant, event);
+    count_others(lost, claimant.losers, event);
+    return claimant.pid != dead;
 }
 
 /* A FIN of ours counts as one in what the peer has acknowledged, a client's SYN as another. */
@@ -170,52 +161,33 @@ static void describe_last(const struct sighting *last, const struct sighting *go
     event->idle_us = 1000 * sighting_idle_ms(end);
 }
 
-/*
- * It is in no table any more. What its end was follows from how it stood just before, as after a close(); where nobody
- * had looked, from what the kernel told: unread data makes an RST, and a FIN that the peer has acknowledged is one.
- * FIN_UNSET: nothing is known.
- */
-static struct verdict verdict_on_gone(const struct ends *ends, const struct sighting *last, const struct sighting *gone,
-                                      const struct event *event) {
-    const struct remaining nobody = {.known = true};
-    const struct after after = {.asked = true};
-    if (last) {
-        const struct before before = {.state = last->state,
-                                      .unread = event->unread,
-                                      .was_connected = true,
-                                      .fin_sent = ends->fin_left,
-                                      .fin_unsent = ends->fin_left && last->not_sent > 0};
-        return verdict_decide(ENDING_RELEASE, 0, &before, &nobody, &after);
-    }
-    if (gone && gone->receive_queue > 1)
-        return (struct verdict){.fin = FIN_RESET, .why = WHY_UNREAD_DATA, .verified = true};
-    if (gone && fin_is_acknowledged(gone, ends->role))
-        return (struct verdict){.fin = FIN_SENT, .why = WHY_LAST_REFERENCE, .verified = true};
-    return (struct verdict){.fin = FIN_UNSET};
-}
-
-/* Of several that had it and died at one moment one says so. */
-static void judge_gone(const struct ends *ends, const struct lost *lost, int dead, struct event *event) {
+/* It is in no table any more: how it stood when it was seen last, or what the kernel told. */
+static void look_back(const struct lost *lost, enum event_role role, struct killed *killed, struct before *before,
+                      struct event *event) {
     const struct sighting *last = watch_last(lost->cookie), *gone = endings_of(lost->cookie);
-    struct claimant claimant = {.pid = dead, .fd = lost->fd};
-    if (last)
+    if (last) {
         describe_last(last, gone, event);
-    const struct verdict verdict = verdict_on_gone(ends, last, gone, event);
-    if (verdict.fin == FIN_UNSET)
-        return;
-    if (ends->fin_left && verdict.fin != FIN_RESET)
-        say(event, FIN_ALREADY, WHY_AFTER_SHUTDOWN, true);
-    else if (claims_take_end(lost->cookie, verdict.fin == FIN_SENT, &claimant) == END_IS_OURS)
-        say(event, verdict.fin, verdict.why, verdict.verified);
+        *before = (struct before){.state = last->state,
+                                  .unread = event->unread,
+                                  .was_connected = true,
+                                  .fin_sent = killed->fin_left,
+                                  .fin_unsent = killed->fin_left && last->not_sent > 0};
+        killed->before = before;
+    }
+    killed->has_unread = gone && gone->receive_queue > 1;
+    killed->fin_acknowledged = gone && fin_is_acknowledged(gone, role);
 }
 
 /* What the kernel says of it now. False: there is nothing to tell. */
 static bool judge(const struct ends *ends, const struct lost *lost, int dead, struct scratch *scratch,
                   struct event *event) {
+    const struct ledger_reference its = {.pid = dead, .fd = -1};
     struct identity identity = {
         .cookie = lost->cookie, .local = ends->local, .remote = ends->remote, .namespace = ends->namespace};
     struct diag_answer answer;
-    unsigned leaving = 0;
+    struct before before;
+    struct killed killed = {.fin_left = ends->fin_left};
+    unsigned leaving = 0, others = 0;
     if (!own_namespace || own_namespace != ends->namespace)
         return true;
     STOP("killed: found, not asked");
@@ -223,19 +195,25 @@ static bool judge(const struct ends *ends, const struct lost *lost, int dead, st
     if (!answer.asked)
         return true;
     event->state_after = answer.found ? answer.state : STATE_CLOSE;
-    if (!answer.found) {
-        judge_gone(ends, lost, dead, event);
-        return true;
-    }
-    const struct ledger_reference its = {.pid = dead, .fd = -1};
-    unsigned others = answer.inode ? holders_name(lost->cookie, answer.inode, &its, event, &leaving) : 0;
-    if (others || (answer.inode && !leaving))
-        say_withheld(lost, others, true, event);
-    else if (ends->fin_left)
-        say(event, FIN_ALREADY, WHY_AFTER_SHUTDOWN, answer.inode == 0);
-    else
-        return claim(lost, dead, &answer, event);
-    return true;
+    if (!answer.found)
+        look_back(lost, ends->role, &killed, &before, event);
+    else if (answer.inode)
+        others = holders_name(lost->cookie, answer.inode, &its, event, &leaving);
+    killed.held = others || (answer.inode && !leaving);
+    if (killed.held)
+        count_others(lost, others, event);
+    const struct after after = {.asked = true,
+                                .found = answer.found,
+                                .state = answer.state,
+                                .attached = answer.inode != 0,
+                                .fin_unsent = answer.fin_unsent};
+    struct verdict verdict = verdict_killed(&killed, &after);
+    bool left_no_trace = !answer.found && verdict.fin != FIN_UNSET && verdict.fin != FIN_ALREADY;
+    bool tells = !(left_no_trace || verdict_claims_end(&verdict)) || claim(lost, dead, answer.found, &verdict, event);
+    event->fin = verdict.fin;
+    event->why = verdict.why;
+    event->verified = verdict.verified;
+    return tells;
 }
 
 /* False: there is nothing to tell. */

@@ -365,33 +365,7 @@ static bool claims_the_end(const struct closing *closing, const struct reference
                            const struct after *after, const struct verdict *verdict) {
     if (verdict->why == WHY_LISTENING)
         return closing->standing.before.pending && !references_total(references) && !after->attached;
-    return verdict->fin == FIN_RESET || verdict->why == WHY_LAST_REFERENCE;
-}
-
-/*
- * Others may have given it up, or shut it down, at the same moment: only one of us has ended it. For the rest it was
- * held by the first of those when they let go, which nobody can prove.
- */
-static void close_gives_way(const struct closing *closing, const struct after *after, struct references *references,
-                            struct verdict *verdict) {
-    struct claimant claimant = {.pid = process_id(), .fd = closing->fd};
-    if (!claims_the_end(closing, references, after, verdict))
-        return;
-    STOP("closing: judged, not claimed");
-    switch (claims_take_end(closing->identity.cookie, verdict->why == WHY_LAST_REFERENCE, &claimant)) {
-    case END_IS_OURS:
-        return;
-    case END_WAS_SHUT:
-        verdict->fin = verdict->fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
-        verdict->why = WHY_AFTER_SHUTDOWN;
-        return;
-    case END_IS_ANOTHERS:
-        search_row_name(&references->row, claimant.pid, claimant.fd, false);
-        references->row.descriptors = claimant.losers;
-        if (verdict->why != WHY_LISTENING)
-            *verdict = (struct verdict){.fin = FIN_WITHHELD, .why = WHY_REFERENCES};
-        return;
-    }
+    return verdict_claims_end(verdict);
 }
 
 /* What a fault rule made of it: it was shut down, or reset; or nothing but a close. */
@@ -430,6 +404,17 @@ static struct event *close_event(const struct closing *closing, enum event_op op
     return event;
 }
 
+/* Threads that are inside calls on it will let go of it. */
+static void expect_releases(const struct closing *closing, const struct references *references) {
+    const struct pending_release what = {.fd = closing->fd,
+                                         .inode = references->row.inode,
+                                         .shared = references->calls > 1,
+                                         .before = closing->standing.before,
+                                         .identity = closing->identity};
+    for (unsigned i = 0; i < references->calls; i++)
+        release_expect(&what, &references->call[i]);
+}
+
 static void report_close(struct closing *closing, enum event_op op, long result, int error, struct scratch *scratch) {
     struct diag_answer answer;
     struct references references;
@@ -446,7 +431,10 @@ static void report_close(struct closing *closing, enum event_op op, long result,
     ask_again(closing, scratch, &after);
     struct remaining remaining = references_remaining(&references);
     struct verdict verdict = decide(closing, &remaining, &after);
-    close_gives_way(closing, &after, &references, &verdict);
+    if (claims_the_end(closing, &references, &after, &verdict)) {
+        STOP("closing: judged, not claimed");
+        end_give_way(closing->fd, closing->identity.cookie, &references, &verdict);
+    }
     struct event *event = close_event(closing, op, &verdict, result, error, scratch);
     event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
     /* The parked one takes its place. */
@@ -463,9 +451,7 @@ static void report_close(struct closing *closing, enum event_op op, long result,
             table_mark_seen(closing->identity.cookie, SEEN_USE); /* another descriptor of this process may be left */
     }
     STOP("closing: found a call, does not expect it");
-    for (unsigned i = 0; i < references.calls; i++)
-        release_expect(&closing->identity, references.row.inode, closing->fd, &closing->standing.before,
-                       &references.call[i]);
+    expect_releases(closing, &references);
     if (verdict.contradicted || ledger_wrong)
         atomic_fetch_add(&process_counters()->contradicted, 1);
     log_emit(scratch);

@@ -21,3 +21,13 @@ void end_drop_stale(int fd, uint64_t cookie) {
     if (claims_taken(cookie, CLAIM_END, &whose) && is_stale(fd, cookie, &whose))
         claims_forget_end(cookie, &whose);
 }
+
+void end_give_way(int fd, uint64_t cookie, struct references *references, struct verdict *verdict) {
+    struct claimant claimant = {.pid = process_id(), .fd = fd};
+    enum end_is whose = claims_take_end(cookie, verdict->why == WHY_LAST_REFERENCE, &claimant);
+    if (whose == END_IS_ANOTHERS) {
+        search_row_name(&references->row, claimant.pid, claimant.fd, false);
+        references->row.descriptors = claimant.losers;
+    }
+    *verdict = verdict_give_way(*verdict, whose);
+}

@@ -12,44 +12,25 @@
 #include "refs/end_claims.h"
 #include "refs/references.h"
 
-static struct verdict said(enum event_fin fin, enum event_why why, bool verified) {
-    return (struct verdict){.fin = fin, .why = why, .verified = verified};
-}
-
-/*
- * Its last reference is gone now, the kernel says so. What stood in its receive queue when the call returned nobody
- * could see, nor whether the peer's FIN had come: not found after something came in is an RST, most likely, unless the
- * peer's end tells otherwise, and what for is not proved.
- */
+/* result: of the call that has come back; over: it said that the connection was. */
 static struct verdict judge(const struct pending_release *pending, const struct diag_answer *answer, long result,
-                            bool dead, struct scratch *scratch) {
-    struct diag_answer peer;
+                            bool over, struct scratch *scratch) {
+    struct diag_answer peer = {0};
     struct claimant own;
-    const struct before *before = &pending->before;
-    bool had_left = before->state == STATE_FIN_WAIT1 || before->state == STATE_FIN_WAIT2 ||
-                    before->state == STATE_CLOSING || before->state == STATE_LAST_ACK;
-    enum event_fin orderly = had_left ? FIN_ALREADY : FIN_SENT;
-    enum event_why why = had_left ? WHY_AFTER_SHUTDOWN : WHY_LAST_REFERENCE;
-    if (before->state == STATE_LISTEN)
-        return said(FIN_NONE, WHY_LISTENING, true);
-    /* Its RST leaves when the peer has acknowledged the FIN. */
-    if (answer->found && before->linger2_negative && answer->state == STATE_FIN_WAIT1)
-        return said(FIN_RESET, WHY_LINGER2, false);
-    if (answer->found)
-        return said(answer->fin_unsent ? FIN_QUEUED : orderly, why, true);
-    enum event_why death = result < 0 ? verdict_death(error_of(result), true) : WHY_UNSET;
-    if (death && !claims_taken(pending->identity.cookie, CLAIM_DISCONNECT, &own))
-        return said(FIN_NONE, death, true);
-    if (dead || death)
-        return said(FIN_NONE, WHY_OVER, true);
-    diag_look_up_peer(&pending->identity, scratch, &peer);
-    if (peer.found)
-        return said(orderly, why, true);
-    if (before->linger_zero)
-        return said(FIN_RESET, WHY_LINGER_ZERO, result == 0);
-    if (before->linger2_negative && before->state != STATE_CLOSE_WAIT && result <= 0)
-        return said(FIN_RESET, WHY_LINGER2, false);
-    return result > 0 ? said(FIN_RESET, WHY_UNREAD_DATA, false) : said(orderly, why, result == 0);
+    struct returned returned = {.result = result, .over = over, .shared = pending->shared};
+    if (!answer->found)
+        diag_look_up_peer(&pending->identity, scratch, &peer);
+    if (result < 0)
+        returned.death = verdict_death(error_of(result), true);
+    if (returned.death && claims_taken(pending->identity.cookie, CLAIM_DISCONNECT, &own))
+        returned.death = WHY_OVER; /* by a reset of this end's */
+    const struct after after = {.asked = answer->asked,
+                                .found = answer->found,
+                                .state = answer->state,
+                                .fin_unsent = answer->fin_unsent,
+                                .peer_known = peer.found,
+                                .peer_state = peer.state};
+    return verdict_returned(&pending->before, &after, &returned);
 }
 
 /*
@@ -58,10 +39,9 @@ static struct verdict judge(const struct pending_release *pending, const struct 
  */
 static bool is_told(const struct pending_release *pending, const struct verdict *verdict) {
     struct claimant claimant = {.pid = process_id(), .fd = pending->fd}, teller = claimant;
-    bool claims = verdict->fin == FIN_RESET || verdict->why == WHY_LAST_REFERENCE;
     if (!claims_take(pending->identity.cookie, CLAIM_RELEASE, &teller))
         return true;
-    return claims &&
+    return verdict_claims_end(verdict) &&
            claims_take_end(pending->identity.cookie, verdict->why == WHY_LAST_REFERENCE, &claimant) != END_IS_OURS;
 }
 
@@ -90,12 +70,19 @@ static void emit_release(const struct pending_release *pending, enum event_op op
     log_emit(scratch);
 }
 
+/* An end of the stream may be a reset of which another thread was told: whoever comes back last tells, or is told. */
+static bool is_anothers_to_tell(const struct pending_release *pending) {
+    return pending->shared && release_is_owed(pending->identity.cookie);
+}
+
 static void report_release(const struct pending_release *pending, const struct call *call, long result, bool dead) {
     struct diag_answer answer;
     OWN_SCRATCH *scratch = scratch_take();
     if (!scratch)
         return;
     diag_look_up(&pending->identity, scratch, &answer);
+    if (result == 0 && !answer.found && is_anothers_to_tell(pending))
+        return;
     bool perhaps;
     if (answer.asked && !is_held(pending, &answer, scratch, &perhaps)) {
         struct verdict verdict = judge(pending, &answer, result, dead, scratch);

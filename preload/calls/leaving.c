@@ -213,27 +213,6 @@ static void take_away(const struct sweep *sweep, size_t i, const struct search *
     references->row.descriptors = row->descriptors > gone ? row->descriptors - gone : 0;
 }
 
-/* It is foreseen that our end will be the stream's, unless one who leaves at the same moment has said so of his. */
-static void claim_foreseen(const struct swept *socket, struct references *references, struct verdict *verdict) {
-    struct claimant claimant = {.pid = process_id(), .fd = socket->fd};
-    if (verdict->fin != FIN_RESET && verdict->why != WHY_LAST_REFERENCE)
-        return;
-    STOP("leaving: counted, not claimed");
-    switch (claims_take_end(socket->identity.cookie, verdict->why == WHY_LAST_REFERENCE, &claimant)) {
-    case END_IS_OURS:
-        return;
-    case END_WAS_SHUT:
-        verdict->fin = verdict->fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
-        verdict->why = WHY_AFTER_SHUTDOWN;
-        return;
-    case END_IS_ANOTHERS:
-        search_row_name(&references->row, claimant.pid, claimant.fd, false);
-        references->row.descriptors = claimant.losers;
-        *verdict = (struct verdict){.fin = FIN_WITHHELD, .why = WHY_REFERENCES};
-        return;
-    }
-}
-
 /*
  * A rule against the end of the process means only those of its connections that meet its conditions. True: the command
  * has taken this one.
@@ -284,7 +263,10 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     struct remaining remaining = references_remaining(&references);
     remaining.parked = is_parked(call, event);
     struct verdict verdict = verdict_predict(ENDING_RELEASE, 0, &standing.before, &remaining);
-    claim_foreseen(socket, &references, &verdict);
+    if (verdict_claims_end(&verdict)) { /* unless one who leaves at the same moment has said so of his */
+        STOP("leaving: counted, not claimed");
+        end_give_way(socket->fd, socket->identity.cookie, &references, &verdict);
+    }
     references_note(&references, (int)(gone + references.purged), event);
     if (remaining.parked)
         count_parked(event);
@@ -295,8 +277,13 @@ static void predict(const struct sweep *sweep, size_t i, const struct search *se
     }
     if (verdict.fin == FIN_WITHHELD || verdict.why == WHY_LISTENING)
         references_name_holders(&references, event);
+    const struct pending_release what = {.fd = socket->fd,
+                                         .inode = references.row.inode,
+                                         .shared = references.calls > 1,
+                                         .before = standing.before,
+                                         .identity = socket->identity};
     for (unsigned c = 0; c < references.calls; c++)
-        release_expect(&socket->identity, references.row.inode, socket->fd, &standing.before, &references.call[c]);
+        release_expect(&what, &references.call[c]);
     log_emit(scratch);
 }
 

@@ -163,14 +163,10 @@ static struct after stand_after(const struct ending_call *ending, struct standin
 static void ending_gives_way(const struct ending_call *ending, struct verdict *verdict) {
     struct claimant claimant = {.pid = process_id(), .fd = ending->fd, .shut = true};
     uint64_t cookie = ending->identity.cookie;
-    if (verdict->why == WHY_SHUTDOWN && !claims_take(cookie, CLAIM_FIN, &claimant)) {
-        verdict->fin = verdict->fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
-        verdict->why = WHY_AFTER_SHUTDOWN;
-    }
-    if (verdict->fin == FIN_RESET && !claims_take(cookie, CLAIM_DISCONNECT, &claimant)) {
-        verdict->fin = FIN_NONE;
-        verdict->why = WHY_NOT_CONNECTED;
-    }
+    if (verdict->why == WHY_SHUTDOWN && !claims_take(cookie, CLAIM_FIN, &claimant))
+        *verdict = verdict_give_way(*verdict, END_WAS_SHUT);
+    if (verdict->fin == FIN_RESET && !claims_take(cookie, CLAIM_DISCONNECT, &claimant))
+        *verdict = verdict_give_way(*verdict, END_WAS_DISCONNECTED);
 }
 
 static void emit_shutdown(struct ending_call *ending, const struct verdict *verdict, enum tcp_state state, long result,

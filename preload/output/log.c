@@ -11,6 +11,7 @@
 #include "kernel/process.h"
 #include "pure/pack.h"
 #include "kernel/seccomp_guard.h"
+#include "kernel/stop.h"
 #include "session/session.h"
 #include "sink.h"
 
@@ -137,13 +138,13 @@ static bool wait_a_moment(int *turn) {
 
 static void await_start(struct counters *counters) {
     for (int turn = 0; atomic_load(&counters->framed) == STARTING && wait_a_moment(&turn);)
-        ;
+        STOP("log: awaits the start");
 }
 
 /* Whoever is writing an event was before the end. */
 static void await_writers(struct counters *counters) {
     for (int turn = 0; atomic_load(&counters->writing) > 0 && wait_a_moment(&turn);)
-        ;
+        STOP("log: awaits who writes");
 }
 
 static bool is_under_way(struct counters *counters) {
@@ -155,8 +156,10 @@ static bool is_under_way(struct counters *counters) {
 static void write_event(struct scratch *scratch, struct counters *counters) {
     await_start(counters);
     atomic_fetch_add(&counters->writing, 1);
-    if (is_under_way(counters))
+    if (is_under_way(counters)) {
+        STOP("log: under way, not written");
         atomic_fetch_add(write_made(scratch) ? &counters->events : &counters->lost, 1);
+    }
     atomic_fetch_sub(&counters->writing, 1);
 }
 
@@ -173,6 +176,7 @@ static void write_start(struct counters *counters, uint64_t when) {
     int none = NOT_STARTED, starting = STARTING;
     if (!atomic_compare_exchange_strong(&counters->framed, &none, STARTING))
         return;
+    STOP("log: starting, not started");
     OWN_SCRATCH *scratch = scratch_take();
     if (scratch) {
         make_start(scratch, when);

@@ -261,3 +261,80 @@ struct verdict verdict_decide(enum ending ending, int how, const struct before *
         return decide_release(before, remaining, after);
     }
 }
+
+/* It was over when the call came back, or the call has ended it: how, where the call itself does not say so. */
+static struct verdict judge_returned(const struct before *before, const struct after *after,
+                                     const struct returned *returned, struct verdict orderly) {
+    if (after->peer_known)
+        return confirmed(orderly);
+    if (before->linger_zero)
+        return (struct verdict){.fin = FIN_RESET, .why = WHY_LINGER_ZERO, .verified = returned->result == 0};
+    if (before->linger2_negative && before->state != STATE_CLOSE_WAIT && returned->result <= 0)
+        return say(FIN_RESET, WHY_LINGER2);
+    /* Not found after something came in is an RST, most likely, and what for is not proved. */
+    if (returned->result > 0)
+        return say(FIN_RESET, WHY_UNREAD_DATA);
+    orderly.verified = returned->result == 0 && !returned->shared;
+    return orderly;
+}
+
+struct verdict verdict_returned(const struct before *before, const struct after *after,
+                                const struct returned *returned) {
+    bool had_left = phase_of(before) == PHASE_FIN_SENT;
+    struct verdict orderly = had_left ? after_shutdown(after->fin_unsent)
+                                      : say(after->fin_unsent ? FIN_QUEUED : FIN_SENT, WHY_LAST_REFERENCE);
+    if (before->state == STATE_LISTEN)
+        return confirmed(say(FIN_NONE, WHY_LISTENING));
+    if (after->found && before->linger2_negative && after->state == STATE_FIN_WAIT1)
+        return say(FIN_RESET, WHY_LINGER2); /* when the peer's acknowledgement of the FIN arrives */
+    if (after->found)
+        return confirmed(orderly);
+    if (returned->death || returned->over)
+        return confirmed(say(FIN_NONE, returned->death ? returned->death : WHY_OVER));
+    return judge_returned(before, after, returned, orderly);
+}
+
+/* It is in no table any more: as after a close(); where nobody had looked, by what the kernel told. */
+static struct verdict judge_killed(const struct killed *killed, const struct after *after) {
+    const struct remaining nobody = {.known = true};
+    if (killed->before)
+        return decide_release(killed->before, &nobody, after);
+    if (killed->has_unread)
+        return confirmed(say(FIN_RESET, WHY_UNREAD_DATA));
+    return killed->fin_acknowledged ? confirmed(say(FIN_SENT, WHY_LAST_REFERENCE)) : say(FIN_UNSET, WHY_UNSET);
+}
+
+struct verdict verdict_killed(const struct killed *killed, const struct after *after) {
+    struct verdict verdict;
+    if (!after->found)
+        verdict = judge_killed(killed, after);
+    else if (killed->held)
+        verdict = after->state == STATE_LISTEN ? say(FIN_NONE, WHY_LISTENING) : say(FIN_WITHHELD, WHY_REFERENCES);
+    else
+        verdict = say(after->fin_unsent ? FIN_QUEUED : FIN_SENT, WHY_LAST_REFERENCE);
+    if (after->found)
+        verdict.verified = killed->held || !after->attached;
+    if (!killed->fin_left || (after->found && killed->held) || verdict.fin == FIN_UNSET || verdict.fin == FIN_RESET)
+        return verdict;
+    return (struct verdict){
+        .fin = FIN_ALREADY, .why = WHY_AFTER_SHUTDOWN, .verified = !after->found || !after->attached};
+}
+
+bool verdict_claims_end(const struct verdict *verdict) {
+    return verdict->fin == FIN_RESET || verdict->why == WHY_LAST_REFERENCE;
+}
+
+/* For all but the first it was held by that one when they let go, which nobody can prove. */
+struct verdict verdict_give_way(struct verdict verdict, enum end_is whose) {
+    if (whose == END_IS_ANOTHERS && verdict.why != WHY_LISTENING)
+        return say(FIN_WITHHELD, WHY_REFERENCES);
+    if (whose == END_WAS_SHUT) {
+        verdict.fin = verdict.fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
+        verdict.why = WHY_AFTER_SHUTDOWN;
+    }
+    if (whose == END_WAS_DISCONNECTED) {
+        verdict.fin = FIN_NONE;
+        verdict.why = WHY_NOT_CONNECTED;
+    }
+    return verdict;
+}

@@ -72,6 +72,46 @@ struct verdict verdict_decide(enum ending ending, int how, const struct before *
  */
 enum event_why verdict_death(int error, bool connected);
 
+/*
+ * A call of a thread came back, and with it the last reference went, which was no descriptor: nobody looked just
+ * before. What stood in the receive queue then is not known, nor whether the peer's FIN had come.
+ */
+struct returned {
+    long result;          /* of the call; 0 where it is not known */
+    enum event_why death; /* by what the connection had ended, by the call's error */
+    bool over;            /* the call said that it was over, not by what */
+    bool shared;          /* others were inside calls on it too: a reset is told to one of them */
+};
+/* before: when the last descriptor was closed. after: the kernel was asked, and nobody has it. */
+struct verdict verdict_returned(const struct before *before, const struct after *after,
+                                const struct returned *returned);
+
+/*
+ * A process was killed, or ended without a word, and it had the connection. fin_left: it had been shut down; held:
+ * somebody has it still. before: how it stood when it was seen last; NULL: nobody had looked.
+ */
+struct killed {
+    bool fin_left, held;
+    const struct before *before;
+    bool has_unread, fin_acknowledged; /* what the kernel told when it destroyed the socket */
+};
+/* Where nothing is known it has no `fin`. */
+struct verdict verdict_killed(const struct killed *killed, const struct after *after);
+
+/*
+ * Several gave it up at one moment, or shut it down, and each finds it over: whose the end is, is another's to say
+ * (refs/end_claims.h). What is left for this one's verdict.
+ */
+enum end_is {
+    END_IS_OURS,
+    END_IS_ANOTHERS,
+    END_WAS_SHUT,         /* the FIN is a shutdown's */
+    END_WAS_DISCONNECTED, /* by another connect() with AF_UNSPEC */
+};
+struct verdict verdict_give_way(struct verdict verdict, enum end_is whose);
+/* Whether it says that the connection ended by this, so that it has to be asked. */
+bool verdict_claims_end(const struct verdict *verdict);
+
 /* The prediction alone: verdict_decide() with a kernel that was not asked. */
 struct verdict verdict_predict(enum ending ending, int how, const struct before *before,
                                const struct remaining *remaining);

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pure/verdict.h"
+
 enum claim {
     CLAIM_FIN,        /* the FIN: of a shutdown, or with the last reference */
     CLAIM_DISCONNECT, /* the RST of a connect with AF_UNSPEC */
@@ -50,7 +52,6 @@ void claims_forget(uint64_t cookie, enum claim claim, const struct claimant *who
  * The last reference is gone, with a FIN or otherwise: whose doing that was. Not the claimant's: another's, who is in
  * *claimant then; or, of a FIN, that of a shutdown.
  */
-enum end_is { END_IS_OURS, END_IS_ANOTHERS, END_WAS_SHUT };
 enum end_is claims_take_end(uint64_t cookie, bool fin, struct claimant *claimant);
 
 /* The end that he claimed did not come. */

@@ -172,7 +172,8 @@ static bool read_expectation(const struct expectation *expectation, struct pendi
         words[i] = atomic_load_explicit(&expectation->words[i], memory_order_relaxed);
     atomic_thread_fence(memory_order_acquire);
     memcpy(what, words, sizeof *what);
-    return what->fd >= 0 && before_is_sound(&what->before) && identity_is_sound(&what->identity);
+    return what->fd >= 0 && is_bool(&what->shared) && before_is_sound(&what->before) &&
+           identity_is_sound(&what->identity);
 }
 
 static bool is_expected(int tid, uint64_t cookie) {
@@ -182,22 +183,28 @@ static bool is_expected(int tid, uint64_t cookie) {
     return false;
 }
 
-void release_expect(const struct identity *identity, uint64_t inode, int fd, const struct before *before,
-                    const struct holder *holder) {
+bool release_is_owed(uint64_t cookie) {
+    for (int i = 0; expectations && i < EXPECTED_MAX; i++)
+        if (atomic_load(&expectations->list[i].tid) > 0 && atomic_load(&expectations->list[i].cookie) == cookie)
+            return true;
+    return false;
+}
+
+void release_expect(const struct pending_release *what, const struct holder *holder) {
     struct claimant whose;
-    if (claims_taken(identity->cookie, CLAIM_END, &whose))
-        claims_forget_end(identity->cookie, &whose); /* whoever foresaw its end did not know of this thread */
+    const uint64_t cookie = what->identity.cookie;
+    if (claims_taken(cookie, CLAIM_END, &whose))
+        claims_forget_end(cookie, &whose); /* whoever foresaw its end did not know of this thread */
     /* One in CLOSE has nothing to tell of when it is let go of. */
-    if (before->state == STATE_CLOSE || is_expected(holder->tid, identity->cookie))
+    if (what->before.state == STATE_CLOSE || is_expected(holder->tid, cookie))
         return;
-    const struct pending_release what = {.fd = fd, .inode = inode, .before = *before, .identity = *identity};
     for (int i = 0; expectations && i < EXPECTED_MAX; i++) {
         int32_t none = 0;
         struct expectation *expectation = &expectations->list[i];
         if (!atomic_compare_exchange_strong(&expectation->tid, &none, -1))
             continue;
         atomic_store_explicit(&expectation->pid, holder->pid, memory_order_relaxed);
-        write_expectation(expectation, &what);
+        write_expectation(expectation, what);
         atomic_fetch_add(&expectations->count, 1);
         atomic_store(&expectation->tid, holder->tid);
         return;

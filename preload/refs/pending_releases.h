@@ -34,20 +34,21 @@ bool release_next_place(uint64_t cookie, struct release_place *place);
 /* Whose number fd was when it was last closed in that process; 0: not known. */
 uint64_t release_closed_at(int pid, int fd);
 
-/* The holder's thread will let go of the connection, which stood so, when its call returns. inode: its own, or 0. */
-void release_expect(const struct identity *identity, uint64_t inode, int fd, const struct before *before,
-                    const struct holder *holder);
-
-/* Whether that thread is known to be inside a call on another connection than that. */
-bool release_is_other(int tid, uint64_t cookie);
-
-/* What a thread owes. */
+/* What a thread owes: when its call returns, it lets go of a connection, which stood so when its fd was closed. */
 struct pending_release {
     int fd;
-    uint64_t inode;
+    bool shared;    /* by several threads */
+    uint64_t inode; /* its own, or 0 */
     struct before before;
     struct identity identity;
 };
+void release_expect(const struct pending_release *what, const struct holder *holder);
+
+/* Whether any thread owes that of the connection. */
+bool release_is_owed(uint64_t cookie);
+
+/* Whether that thread is known to be inside a call on another connection than that. */
+bool release_is_other(int tid, uint64_t cookie);
 
 /* The next that this thread owes, which it owes no more then; at: 0 at first. False: no more. */
 bool release_settle(int tid, unsigned *at, struct pending_release *pending);

@@ -637,12 +637,15 @@ static void check_pending(const struct pending_release *pending) {
 static void owe_releases(void) {
     const struct identity identity = {.cookie = cookie(), .role = ROLE_CLIENT};
     const struct before before = {.state = STATE_ESTABLISHED, .linger_zero = next_byte() % 2};
+    const struct pending_release what = {
+        .fd = next_byte() % 8, .shared = next_byte() % 2, .inode = inode, .before = before, .identity = identity};
     const struct holder holder = {.pid = pid(), .tid = pid()};
     struct release_place place = {0};
     struct pending_release pending;
     switch (next_byte() % 6) {
     case 0:
-        release_expect(&identity, inode, next_byte() % 8, &before, &holder);
+        release_expect(&what, &holder);
+        release_is_owed(identity.cookie);
         break;
     case 1:
         release_closed(identity.cookie, next_byte() % 8);

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "stops.h"
+#include "unseen.h"
 
 static struct pair pair;
 
@@ -147,91 +148,140 @@ static void end_number(const char *kind) {
         fail(kind);
 }
 
+/* Thread A, on its way to a stop. */
+struct held {
+    pthread_t thread;
+    struct stop *stop;
+};
+
 static void *play_thread(void *kind) {
     stops_name_thread("A");
     end_number(kind);
     return NULL;
 }
 
+static struct held hold(void *(*body)(void *), const char *kind, const char *where) {
+    struct held held = {.stop = stop_arm(where, "A")};
+    EXPECT(pthread_create(&held.thread, NULL, body, (void *)(uintptr_t)kind) == 0);
+    stop_await(held.stop);
+    return held;
+}
+
+static void let_go(const struct held *held) {
+    stop_open(held->stop);
+    EXPECT(pthread_join(held->thread, NULL) == 0);
+}
+
 static int play_threads(char **arguments) {
-    pthread_t thread;
     nothing = MUST(open("/dev/null", O_RDWR));
     pair = make_pair();
     stops_open();
-    struct stop *stop = stop_arm(arguments[1], "A");
-    EXPECT(pthread_create(&thread, NULL, play_thread, arguments[0]) == 0);
-    stop_await(stop);
+    struct held a = hold(play_thread, arguments[0], arguments[1]);
     end_number(arguments[2]);
-    stop_open(stop);
-    EXPECT(pthread_join(thread, NULL) == 0);
+    let_go(&a);
     close(pair.c);
     tell_end(pair.s);
     return 0;
 }
 
-/* A's close is held when it has closed; the number is another connection's when A goes on. */
+/* The number, which was C's, is D's. */
+static void put_there(const struct pair *other) {
+    EXPECT(fcntl(other->c, F_DUPFD, pair.c) == pair.c);
+    introduce("D", pair.c);
+    MUST(close(other->c));
+}
+
+/* number-again: A's close is held when it has closed; the number is another connection's when A goes on. */
 static int play_number_again(char **arguments) {
-    pthread_t thread;
     struct pair other = quiet_pair(AF_INET);
     (void)arguments;
     pair = make_pair();
     stops_open();
-    struct stop *stop = stop_arm("closing: closed, not settled", "A");
-    EXPECT(pthread_create(&thread, NULL, play_thread, "close") == 0);
-    stop_await(stop);
-    int again = MUST(fcntl(other.c, F_DUPFD, pair.c));
-    EXPECT(again == pair.c);
-    introduce("D", again);
-    MUST(close(other.c));
-    stop_open(stop);
-    EXPECT(pthread_join(thread, NULL) == 0);
-    MUST(close(again));
+    struct held a = hold(play_thread, "close", "closing: closed, not settled");
+    put_there(&other);
+    let_go(&a);
+    MUST(close(pair.c));
     tell_end(other.s);
     tell_end(pair.s);
     return 0;
 }
 
-/* A's close is held before it closes; B has closed the number, and it is another connection's, which A then closes. */
+/*
+ * anothers-number close|shutdown: A's call is held before it is made; meanwhile the number is closed, and is another
+ * connection's, of which the call is then.
+ */
 static int play_anothers_number(char **arguments) {
-    pthread_t thread;
+    const bool closes = strcmp(arguments[0], "close") == 0;
     struct pair other = quiet_pair(AF_INET);
-    (void)arguments;
     pair = make_pair();
     stops_open();
-    struct stop *stop = stop_arm("closing: left, not closed", "A");
-    EXPECT(pthread_create(&thread, NULL, play_thread, "close") == 0);
-    stop_await(stop);
+    struct held a =
+        hold(play_thread, arguments[0], closes ? "closing: left, not closed" : "shutdown: looked, not made");
     MUST(close(pair.c));
-    int again = MUST(fcntl(other.c, F_DUPFD, pair.c));
-    EXPECT(again == pair.c);
-    introduce("D", again);
-    MUST(close(other.c));
-    stop_open(stop);
-    EXPECT(pthread_join(thread, NULL) == 0);
+    put_there(&other);
+    let_go(&a);
+    if (!closes)
+        MUST(close(pair.c));
     tell_end(other.s);
     tell_end(pair.s);
     return 0;
 }
 
-/* The same with a shutdown. */
-static int play_anothers_shutdown(char **arguments) {
+/* ---- the end of a process ---- */
+
+/*
+ * A child's thread A is held at the first place; its main thread ends the process, and is held at the second, if it
+ * comes there. Then A goes on, and is finished, or held up by the main thread's end.
+ */
+struct end {
+    void *(*body)(void *);
+    const char *kind, *first, *second;
+};
+
+static pid_t start_end(const struct end *end, struct stop *first, int done) {
     pthread_t thread;
-    struct pair other = quiet_pair(AF_INET);
-    (void)arguments;
+    pid_t child = MUST(fork());
+    if (child > 0)
+        return child;
+    stops_name_thread("main");
+    MUST(close(pair.s));
+    EXPECT(pthread_create(&thread, NULL, end->body, (void *)(uintptr_t)end->kind) == 0);
+    stop_await(first);
+    MUST(close(done));
+    _exit(0);
+}
+
+/* That place is come to, or the process is at its end. */
+static void await_stop_or_end(const struct stop *stop, pid_t child) {
+    siginfo_t info = {0};
+    WAIT_UNTIL(atomic_load(&stop->state) == STOP_HELD ||
+               (waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == child));
+}
+
+static int done[2]; /* a pipe: A has come back from its call */
+
+static void *close_and_say(void *kind) {
+    play_thread(kind);
+    EXPECT(write(done[1], "", 1) == 1);
+    return NULL;
+}
+
+static int play_end(const struct end *end) {
+    char byte;
     pair = make_pair();
     stops_open();
-    struct stop *stop = stop_arm("shutdown: looked, not made", "A");
-    EXPECT(pthread_create(&thread, NULL, play_thread, "shutdown") == 0);
-    stop_await(stop);
+    MUST(pipe2(done, O_CLOEXEC));
+    struct stop *first = stop_arm(end->first, "A"), *second = stop_arm(end->second, "main");
+    pid_t child = start_end(end, first, done[0]);
+    tell("CHILD=%d", child);
+    MUST(close(done[1]));
     MUST(close(pair.c));
-    int again = MUST(fcntl(other.c, F_DUPFD, pair.c));
-    EXPECT(again == pair.c);
-    introduce("D", again);
-    MUST(close(other.c));
-    stop_open(stop);
-    EXPECT(pthread_join(thread, NULL) == 0);
-    MUST(close(again));
-    tell_end(other.s);
+    await_stop_or_end(second, child);
+    stop_open(first);
+    if (end->body == close_and_say)
+        MUST(read(done[0], &byte, 1));
+    stop_open(second);
+    MUST(waitpid(child, NULL, 0));
     tell_end(pair.s);
     return 0;
 }
@@ -239,26 +289,13 @@ static int play_anothers_shutdown(char **arguments) {
 /* Closed by a thread that has not told of it yet when the process ends. */
 static int play_end_meanwhile(char **arguments) {
     (void)arguments;
-    pair = make_pair();
-    stops_open();
-    struct stop *closer = stop_arm("closing: closed, not settled", "A"),
-                *end = stop_arm("leaving: awaits who closes", "main");
-    pid_t child = MUST(fork());
-    if (child == 0) {
-        pthread_t thread;
-        stops_name_thread("main");
-        MUST(close(pair.s));
-        EXPECT(pthread_create(&thread, NULL, play_thread, "close") == 0);
-        stop_await(closer);
-        _exit(0);
-    }
-    MUST(close(pair.c));
-    stop_await(end);
-    stop_open(closer);
-    stop_open(end);
-    MUST(waitpid(child, NULL, 0));
-    tell_end(pair.s);
-    return 0;
+    return play_end(&(struct end){play_thread, "close", "closing: closed, not settled", "leaving: awaits who closes"});
+}
+
+/* A thread's event is written at the moment in which the process has told of its end. */
+static int play_writes_meanwhile(char **arguments) {
+    (void)arguments;
+    return play_end(&(struct end){close_and_say, "close", "log: under way, not written", "log: awaits who writes"});
 }
 
 static void *end_process(void *unused) {
@@ -271,24 +308,107 @@ static void *end_process(void *unused) {
 /* Two threads end the process: the second must not cut off what the first tells. */
 static int play_two_ends(char **arguments) {
     (void)arguments;
+    return play_end(&(struct end){end_process, NULL, "leaving: left, not counted", "leaving: awaits who tells"});
+}
+
+static atomic_bool *is_done;
+
+static void *close_peer(void *unused) {
+    stops_name_thread("B");
+    MUST(close(pair.s));
+    atomic_store(is_done, true);
+    return unused;
+}
+
+/* Two threads have a child's first events. */
+static int play_first_events(char **arguments) {
+    (void)arguments;
     pair = make_pair();
     stops_open();
-    struct stop *first = stop_arm("leaving: left, not counted", "A"),
-                *second = stop_arm("leaving: awaits who tells", "main");
+    atomic_bool finished = false;
+    is_done = &finished;
     pid_t child = MUST(fork());
     if (child == 0) {
-        pthread_t thread;
-        stops_name_thread("main");
-        MUST(close(pair.s));
-        EXPECT(pthread_create(&thread, NULL, end_process, NULL) == 0);
-        stop_await(first);
+        pthread_t b;
+        struct held a = hold(play_thread, "close", "log: starting, not started");
+        struct stop *waits = stop_arm("log: awaits the start", "B");
+        EXPECT(pthread_create(&b, NULL, close_peer, NULL) == 0);
+        WAIT_UNTIL(atomic_load(&finished) || atomic_load(&waits->state) == STOP_HELD);
+        let_go(&a);
+        stop_open(waits);
+        EXPECT(pthread_join(b, NULL) == 0);
         _exit(0);
     }
-    MUST(close(pair.c));
-    stop_await(second);
-    stop_open(first);
-    stop_open(second);
+    tell("CHILD=%d", child);
     MUST(waitpid(child, NULL, 0));
+    MUST(close(pair.c));
+    tell_end(pair.s);
+    return 0;
+}
+
+/* ---- claims of the end ---- */
+
+/*
+ * claim-was-wrong close|exit|exec: a process says in advance that its end is the connection's, which a child of it that
+ * nobody has seen come has too. Then that ends it so.
+ */
+static int play_claim_was_wrong(char **arguments) {
+    struct part a = {.name = "A", .kind = "exit"}, b = {.name = "B", .kind = arguments[0]};
+    pair = make_pair();
+    stops_open();
+    MUST(pipe2(a.go, O_CLOEXEC));
+    MUST(pipe2(b.go, O_CLOEXEC));
+    MUST(pipe2(b.done, O_CLOEXEC));
+    MUST(prctl(PR_SET_CHILD_SUBREAPER, 1));
+    a.pid = MUST(fork());
+    if (a.pid == 0) {
+        b.pid = MUST(fork_unseen());
+        if (b.pid == 0)
+            play_part(&b);
+        tell("B=%d", b.pid);
+        play_part(&a);
+    }
+    MUST(close(pair.c));
+    begin_part(&a);
+    MUST(waitpid(a.pid, NULL, 0));
+    b.pid = -1; /* the only child that is left */
+    begin_part(&b);
+    if (strcmp(b.kind, "close") == 0) {
+        char byte;
+        EXPECT(read(b.done[0], &byte, 1) == 1);
+        EXPECT(write(b.go[1], "", 1) == 1);
+    }
+    tell_end(pair.s);
+    MUST(waitpid(-1, NULL, 0));
+    return 0;
+}
+
+/*
+ * Thread A has found C on a number that is a unix socket's when it goes on; the process that has claimed C's end, and
+ * rightly so, is gone; one that closed at the same moment has not asked yet whose the end is.
+ */
+static int play_claim_was_right(char **arguments) {
+    struct part ends, closes;
+    int channel[2];
+    (void)arguments;
+    MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, channel));
+    pair = make_pair();
+    stops_open();
+    start_part(&ends, "ends", "exit");
+    start_part(&closes, "closes", "close");
+    struct held a = hold(play_thread, "close", "closing: found, not looked");
+    MUST(close(pair.c));
+    EXPECT(fcntl(channel[0], F_DUPFD, pair.c) == pair.c);
+    struct stop *left = stop_arm("closing: left, not closed", "closes"),
+                *judged = stop_arm("closing: judged, not claimed", "closes");
+    begin_part(&closes);
+    stop_await(left);
+    run_part(&ends);
+    stop_open(left);
+    stop_await(judged);
+    let_go(&a);
+    stop_open(judged);
+    finish_part(&closes);
     tell_end(pair.s);
     return 0;
 }
@@ -317,19 +437,16 @@ static bool sleeps_in_call(int tid) {
 
 /* The call comes back when A has found the thread in it, and before A has said that it is expected to tell. */
 static int play_call_returns(char **arguments) {
-    pthread_t reader, closer;
+    pthread_t reader;
     (void)arguments;
     pair = make_pair();
     stops_open();
-    struct stop *stop = stop_arm("closing: found a call, does not expect it", "A");
     EXPECT(pthread_create(&reader, NULL, read_one, NULL) == 0);
     WAIT_UNTIL(reader_tid && sleeps_in_call(reader_tid));
-    EXPECT(pthread_create(&closer, NULL, play_thread, "close") == 0);
-    stop_await(stop);
+    struct held a = hold(play_thread, "close", "closing: found a call, does not expect it");
     send_bytes(pair.s, 1);
     EXPECT(pthread_join(reader, NULL) == 0);
-    stop_open(stop);
-    EXPECT(pthread_join(closer, NULL) == 0);
+    let_go(&a);
     tell_end(pair.s);
     return 0;
 }
@@ -462,6 +579,8 @@ static int play_received_meanwhile(char **arguments) {
 }
 
 SCENES({"processes", play_processes}, {"threads", play_threads}, {"number-again", play_number_again},
-       {"anothers-number", play_anothers_number}, {"anothers-shutdown", play_anothers_shutdown},
-       {"end-meanwhile", play_end_meanwhile}, {"two-ends", play_two_ends}, {"call-returns", play_call_returns},
-       {"call-starved", play_call_starved}, {"received-meanwhile", play_received_meanwhile})
+       {"anothers-number", play_anothers_number}, {"writes-meanwhile", play_writes_meanwhile},
+       {"first-events", play_first_events}, {"claim-was-wrong", play_claim_was_wrong},
+       {"claim-was-right", play_claim_was_right}, {"end-meanwhile", play_end_meanwhile}, {"two-ends", play_two_ends},
+       {"call-returns", play_call_returns}, {"call-starved", play_call_starved},
+       {"received-meanwhile", play_received_meanwhile})

@@ -190,6 +190,39 @@ static int blocked_thread(char **arguments) {
     return 0;
 }
 
+/* The same of a connection whose listener goes on, and takes the port's place where the connection is gone. */
+static int blocked_thread_served(char **arguments) {
+    struct blocked blocked;
+    (void)arguments;
+    int listener = listen_on_loopback(AF_INET, 1);
+    struct pair pair = {.c = connect_to(listener)};
+    pair.s = MUST(accept(listener, NULL, NULL));
+    introduce("C", pair.c);
+    block_in(&blocked, "recv", pair.c);
+    MUST(close(pair.c));
+    send_bytes(pair.s, 5);
+    MUST(-pthread_join(blocked.thread, NULL));
+    tell_end(pair.s);
+    MUST(close(listener));
+    return 0;
+}
+
+/* close(C) while two threads are in recv(); then S resets it, which both are told. */
+static int blocked_threads_reset(char **arguments) {
+    struct pair pair = make_pair();
+    struct blocked blocked[2];
+    (void)arguments;
+    for (int i = 0; i < 2; i++)
+        block_in(&blocked[i], "recv", pair.c);
+    MUST(close(pair.c));
+    EXPECT(!ended(pair.s));
+    linger(pair.s, 0);
+    MUST(close(pair.s));
+    for (int i = 0; i < 2; i++)
+        MUST(-pthread_join(blocked[i].thread, NULL));
+    return 0;
+}
+
 /* close(C) while a thread is in a call and a duplicate is there that no hook saw come, which is then closed. */
 static int blocked_and_unseen(char **arguments) {
     (void)arguments;
@@ -364,6 +397,48 @@ static int in_flight_received(char **arguments) {
     return 0;
 }
 
+/* Through that socket, by system calls that nobody sees: a descriptor goes, and one comes, which is closed. */
+static void send_fd_unseen(int through, int fd) {
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr header;
+    } control = {.header = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)}};
+    struct iovec piece = {.iov_base = "", .iov_len = 1};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+    EXPECT(unseen(SYS_sendmsg, through, (long)&message, 0) == 1);
+}
+
+static void drop_fd_unseen(int through) {
+    char byte, control[CMSG_SPACE(sizeof(int))];
+    int fd;
+    struct iovec piece = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    EXPECT(unseen(SYS_recvmsg, through, (long)&message, 0) == 1);
+    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+    MUST(unseen(SYS_close, fd, 0, 0));
+}
+
+/* A copy of C was received unseen; what stands in the queue when C is looked at again is no copy of it. */
+static int in_flight_another(char **arguments) {
+    (void)arguments;
+    int through[2];
+    struct pair pair = make_pair();
+    int copy = MUST(dup(pair.c)), last = MUST(dup(pair.c)), other = MUST(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, through));
+    send_fds(through[0], &pair.c, 1);
+    drop_fd_unseen(through[1]);
+    MUST(close(pair.c));
+    send_fd_unseen(through[0], other);
+    tell("COPY=%d", copy);
+    MUST(close(copy));
+    MUST(close(last));
+    tell_end(pair.s);
+    return 0;
+}
+
 /* What is sent is a descriptor that no hook saw come, on a number that was a file's. */
 static int in_flight_unseen(char **arguments) {
     (void)arguments;
@@ -476,7 +551,9 @@ static int ring(char **arguments) {
 
 SCENES({"duplicate", duplicate}, {"duplicate-many", duplicate_many}, {"duplicate-linger-zero", duplicate_linger_zero},
        {"unseen-duplicate", unseen_duplicate}, {"unseen-close", unseen_close}, {"blocked-thread", blocked_thread},
-       {"blocked-sender", blocked_sender}, {"blocked-and-unseen", blocked_and_unseen}, {"number-again", number_again},
-       {"busy-call", busy_call}, {"epoll-waiter", epoll_waiter}, {"in-flight-received", in_flight_received},
+       {"blocked-thread-served", blocked_thread_served}, {"blocked-threads-reset", blocked_threads_reset},
+       {"in-flight-another", in_flight_another}, {"blocked-sender", blocked_sender},
+       {"blocked-and-unseen", blocked_and_unseen}, {"number-again", number_again}, {"busy-call", busy_call},
+       {"epoll-waiter", epoll_waiter}, {"in-flight-received", in_flight_received},
        {"in-flight-unseen", in_flight_unseen}, {"in-flight-purged", in_flight_purged},
        {"in-flight-cycle", in_flight_cycle}, {"in-flight-other-process", in_flight_other_process}, {"ring", ring})

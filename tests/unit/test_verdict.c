@@ -271,6 +271,102 @@ static void test_disconnect(void) {
     DISCONNECT(in(STATE_ESTABLISHED), attached(STATE_ESTABLISHED), FIN_RESET, WHY_DISCONNECT, false);
 }
 
+static void returned(int line, struct before before, struct after after, struct returned call, enum event_fin fin,
+                     enum event_why why, bool verified) {
+    check(line, verdict_returned(&before, &after, &call), fin, why, verified, AGREED);
+}
+
+#define RETURNED(...) returned(__LINE__, __VA_ARGS__)
+
+/* The call of a thread came back, and was the last that had it. */
+static void test_returned(void) {
+    static const struct returned BYTES = {.result = 1}, END = {.result = 0}, FAILED_CALL = {.result = -1};
+    static const struct returned END_OF_MANY = {.result = 0, .shared = true}, OVER = {.result = 1, .over = true};
+    static const struct returned RESET = {.result = -1, .death = WHY_PEER_RESET};
+    static const struct returned OWN_RESET = {.result = -1, .death = WHY_OVER};
+    RETURNED(in(STATE_ESTABLISHED), orphan(STATE_FIN_WAIT1), BYTES, FIN_SENT, WHY_LAST_REFERENCE, true);
+    RETURNED(in(STATE_ESTABLISHED), fin_waits(orphan(STATE_FIN_WAIT1)), BYTES, FIN_QUEUED, WHY_LAST_REFERENCE, true);
+    RETURNED(in(STATE_FIN_WAIT2), orphan(STATE_FIN_WAIT2), BYTES, FIN_ALREADY, WHY_AFTER_SHUTDOWN, true);
+    RETURNED(in(STATE_FIN_WAIT1), fin_waits(orphan(STATE_FIN_WAIT1)), BYTES, FIN_QUEUED, WHY_AFTER_SHUTDOWN, true);
+    RETURNED(in(STATE_LISTEN), NOT_FOUND, FAILED_CALL, FIN_NONE, WHY_LISTENING, true);
+    /* Not found: what the call was told counts, then the peer's end, then how it had stood. */
+    RETURNED(in(STATE_ESTABLISHED), NOT_FOUND, RESET, FIN_NONE, WHY_PEER_RESET, true);
+    RETURNED(in(STATE_ESTABLISHED), gone_with_peer(STATE_TIME_WAIT), RESET, FIN_NONE, WHY_PEER_RESET, true);
+    RETURNED(in(STATE_ESTABLISHED), NOT_FOUND, OWN_RESET, FIN_NONE, WHY_OVER, true);
+    RETURNED(in(STATE_ESTABLISHED), NOT_FOUND, OVER, FIN_NONE, WHY_OVER, true);
+    RETURNED(in(STATE_ESTABLISHED), gone_with_peer(STATE_TIME_WAIT), BYTES, FIN_SENT, WHY_LAST_REFERENCE, true);
+    RETURNED(in(STATE_FIN_WAIT2), gone_with_peer(STATE_TIME_WAIT), END, FIN_ALREADY, WHY_AFTER_SHUTDOWN, true);
+    RETURNED(in(STATE_ESTABLISHED), NOT_FOUND, END, FIN_SENT, WHY_LAST_REFERENCE, true);
+    RETURNED(in(STATE_ESTABLISHED), NOT_FOUND, END_OF_MANY, FIN_SENT, WHY_LAST_REFERENCE, false);
+    RETURNED(in(STATE_ESTABLISHED), NOT_FOUND, BYTES, FIN_RESET, WHY_UNREAD_DATA, false);
+    RETURNED(in(STATE_ESTABLISHED), NOT_FOUND, FAILED_CALL, FIN_SENT, WHY_LAST_REFERENCE, false);
+    RETURNED(with_linger_zero(STATE_ESTABLISHED), NOT_FOUND, END, FIN_RESET, WHY_LINGER_ZERO, true);
+    RETURNED(with_linger_zero(STATE_ESTABLISHED), NOT_FOUND, BYTES, FIN_RESET, WHY_LINGER_ZERO, false);
+    RETURNED(with_linger2(STATE_ESTABLISHED), orphan(STATE_FIN_WAIT1), END, FIN_RESET, WHY_LINGER2, false);
+    RETURNED(with_linger2(STATE_ESTABLISHED), NOT_FOUND, END, FIN_RESET, WHY_LINGER2, false);
+    RETURNED(with_linger2(STATE_CLOSE_WAIT), NOT_FOUND, END, FIN_SENT, WHY_LAST_REFERENCE, true);
+    RETURNED(with_linger2(STATE_ESTABLISHED), NOT_FOUND, BYTES, FIN_RESET, WHY_UNREAD_DATA, false);
+}
+
+static void killed(int line, struct killed killed, struct after after, enum event_fin fin, enum event_why why,
+                   bool verified) {
+    check(line, verdict_killed(&killed, &after), fin, why, verified, AGREED);
+}
+
+#define KILLED(...) killed(__LINE__, __VA_ARGS__)
+
+static void test_killed(void) {
+    static const struct killed UNSEEN = {0}, HELD = {.held = true}, SHUT = {.fin_left = true};
+    static const struct killed SHUT_AND_HELD = {.fin_left = true, .held = true}, UNREAD = {.has_unread = true};
+    static const struct killed ACKNOWLEDGED = {.fin_acknowledged = true};
+    static const struct killed SHUT_UNREAD = {.fin_left = true, .has_unread = true};
+    const struct before stood = in(STATE_ESTABLISHED), waited = in(STATE_CLOSE_WAIT);
+    const struct before unread = with_unread(STATE_ESTABLISHED);
+    KILLED(HELD, attached(STATE_ESTABLISHED), FIN_WITHHELD, WHY_REFERENCES, true);
+    KILLED(HELD, attached(STATE_LISTEN), FIN_NONE, WHY_LISTENING, true);
+    KILLED(SHUT_AND_HELD, attached(STATE_FIN_WAIT2), FIN_WITHHELD, WHY_REFERENCES, true);
+    KILLED(SHUT, orphan(STATE_FIN_WAIT2), FIN_ALREADY, WHY_AFTER_SHUTDOWN, true);
+    KILLED(SHUT, attached(STATE_FIN_WAIT2), FIN_ALREADY, WHY_AFTER_SHUTDOWN, false);
+    KILLED(UNSEEN, orphan(STATE_FIN_WAIT2), FIN_SENT, WHY_LAST_REFERENCE, true);
+    KILLED(UNSEEN, fin_waits(orphan(STATE_FIN_WAIT1)), FIN_QUEUED, WHY_LAST_REFERENCE, true);
+    /* Those who have it still are about to go. */
+    KILLED(UNSEEN, attached(STATE_ESTABLISHED), FIN_SENT, WHY_LAST_REFERENCE, false);
+    KILLED(UNSEEN, NOT_FOUND, FIN_UNSET, WHY_UNSET, false);
+    KILLED(SHUT, NOT_FOUND, FIN_UNSET, WHY_UNSET, false);
+    KILLED(UNREAD, NOT_FOUND, FIN_RESET, WHY_UNREAD_DATA, true);
+    KILLED(SHUT_UNREAD, NOT_FOUND, FIN_RESET, WHY_UNREAD_DATA, true);
+    KILLED(ACKNOWLEDGED, NOT_FOUND, FIN_SENT, WHY_LAST_REFERENCE, true);
+    KILLED(((struct killed){.before = &stood}), NOT_FOUND, FIN_SENT, WHY_LAST_REFERENCE, false);
+    KILLED(((struct killed){.before = &waited}), NOT_FOUND, FIN_SENT, WHY_LAST_REFERENCE, true);
+    KILLED(((struct killed){.before = &unread}), NOT_FOUND, FIN_RESET, WHY_UNREAD_DATA, true);
+    KILLED(((struct killed){.before = &waited, .fin_left = true}), NOT_FOUND, FIN_ALREADY, WHY_AFTER_SHUTDOWN, true);
+}
+
+static void gives_way(int line, struct verdict verdict, enum end_is whose, enum event_fin fin, enum event_why why,
+                      bool verified) {
+    check(line, verdict_give_way(verdict, whose), fin, why, verified, AGREED);
+}
+
+#define GIVES_WAY(...) gives_way(__LINE__, __VA_ARGS__)
+
+static void test_give_way(void) {
+    const struct verdict sent = {.fin = FIN_SENT, .why = WHY_LAST_REFERENCE, .verified = true};
+    const struct verdict queued = {.fin = FIN_QUEUED, .why = WHY_LAST_REFERENCE, .verified = true};
+    const struct verdict reset = {.fin = FIN_RESET, .why = WHY_UNREAD_DATA, .verified = true};
+    const struct verdict listens = {.fin = FIN_NONE, .why = WHY_LISTENING, .verified = true};
+    const struct verdict withheld = {.fin = FIN_WITHHELD, .why = WHY_REFERENCES, .verified = true};
+    GIVES_WAY(sent, END_IS_OURS, FIN_SENT, WHY_LAST_REFERENCE, true);
+    GIVES_WAY(sent, END_WAS_SHUT, FIN_ALREADY, WHY_AFTER_SHUTDOWN, true);
+    GIVES_WAY(queued, END_WAS_SHUT, FIN_QUEUED, WHY_AFTER_SHUTDOWN, true);
+    GIVES_WAY(sent, END_IS_ANOTHERS, FIN_WITHHELD, WHY_REFERENCES, false);
+    GIVES_WAY(reset, END_IS_ANOTHERS, FIN_WITHHELD, WHY_REFERENCES, false);
+    GIVES_WAY(((struct verdict){.fin = FIN_RESET, .why = WHY_DISCONNECT, .verified = true}), END_WAS_DISCONNECTED,
+              FIN_NONE, WHY_NOT_CONNECTED, true);
+    GIVES_WAY(listens, END_IS_ANOTHERS, FIN_NONE, WHY_LISTENING, true);
+    if (!verdict_claims_end(&sent) || !verdict_claims_end(&reset) || verdict_claims_end(&withheld))
+        FAILED("who says that it ended by this, and who does not");
+}
+
 int main(void) {
     test_last_reference();
     test_over_while_held();
@@ -282,5 +378,8 @@ int main(void) {
     test_prediction();
     test_shutdown();
     test_disconnect();
+    test_returned();
+    test_killed();
+    test_give_way();
     return unit_failures();
 }
