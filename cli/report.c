@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "choice.h"
+#include "kernel/clock.h"
 #include "show/ladder.h"
 #include "show/report_cases.h"
 #include "show/report_json.h"
@@ -56,6 +57,7 @@ struct source {
     struct trace *trace;
     struct event event;
     bool has_event;
+    bool goes_on; /* the session that writes it */
 };
 
 enum report_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_JUNIT, FORMAT_TAP, FORMAT_COUNT };
@@ -78,7 +80,7 @@ struct job {
 
 static void advance(struct source *source, struct job *job) {
     struct json_text line;
-    const enum trace_result result = trace_next(source->trace, false, &source->event, &line);
+    const enum trace_result result = trace_next(source->trace, source->goes_on, &source->event, &line);
     source->has_event = result == TRACE_EVENT;
     if (result == TRACE_FAILED)
         job->broken = true;
@@ -99,6 +101,7 @@ static bool open_all(struct source *sources, struct job *job) {
             job->broken = true;
             return false;
         }
+        sources[i].goes_on = trace_goes_on(sources[i].trace);
         advance(&sources[i], job);
     }
     return true;
@@ -127,14 +130,17 @@ static void read_all(struct job *job, struct analysis *analysis, struct ladder *
         job->broken = true;
         return;
     }
+    const uint64_t now_us = clock_now();
     if (open_all(sources, job))
         for (struct source *source; (source = earliest(sources, job->count)); advance(source, job)) {
             if (events++ % BETWEEN == 0 || !trace_is_regular(source->trace))
                 tell_progress(sources, job, events);
-            if (ladder)
+            if (ladder) {
                 ladder_event(ladder, &source->event);
-            else
-                analysis_event(analysis, &source->event);
+                continue;
+            }
+            analysis_source(analysis, source->goes_on ? now_us : 0);
+            analysis_event(analysis, &source->event);
         }
     progress_end();
     for (unsigned i = 0; i < job->count; i++)

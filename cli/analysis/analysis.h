@@ -28,6 +28,8 @@ struct endpoint {
     struct endpoint *next;  /* in the order in which they were first seen */
 
     uint64_t first_us, last_us; /* the first and the last event */
+    bool goes_on;               /* its session does (analysis_source()) */
+    uint64_t known_us;          /* until then something is known of it; from analysis_end() on */
     bool opened;                /* its connect or accept is in the trace */
     bool established;           /* and not merely under way */
     bool failed;                /* its connect failed, */
@@ -144,9 +146,12 @@ struct totals {
     uint64_t findings, possible, notes;
     uint64_t unseen; /* processes */
     uint64_t first_us, last_us;
+    uint64_t goes_on_us; /* a session had not ended at that time; 0: all have */
 };
 
 struct analysis *analysis_new(void);
+/* What comes next is of a session that has not ended at that time; 0: of another. */
+void analysis_source(struct analysis *analysis, uint64_t now_us);
 void analysis_event(struct analysis *analysis, const struct event *event);
 /* No more events: pairs are made and findings drawn. Once. */
 void analysis_end(struct analysis *analysis);

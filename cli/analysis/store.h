@@ -41,6 +41,7 @@ struct analysis {
     struct finding *findings;
     struct unseen *unseen, **last_unseen;
     struct totals totals;
+    bool source_goes_on;
 };
 
 /* Zeroed, aligned; lives as long as the analysis. */

@@ -15,6 +15,19 @@ struct analysis *analysis_new(void) {
     return analysis;
 }
 
+void analysis_source(struct analysis *analysis, uint64_t now_us) {
+    analysis->source_goes_on = now_us != 0;
+    if (now_us)
+        analysis->totals.goes_on_us = now_us;
+}
+
+/* What is open in a session that goes on is so now, and not only at its last event. */
+static void note_life(const struct analysis *analysis, struct endpoint *endpoint) {
+    const bool stands = endpoint->goes_on && !endpoint->gone_us && !endpoint->failed;
+    const uint64_t now_us = stands ? analysis->totals.goes_on_us : 0;
+    endpoint->known_us = now_us > endpoint->last_us ? now_us : endpoint->last_us;
+}
+
 void analysis_free(struct analysis *analysis) {
     store_free(analysis);
     free(analysis);
@@ -190,6 +203,7 @@ static void see(struct analysis *analysis, const struct event *event) {
     struct endpoint *endpoint = store_endpoint(analysis, event);
     const bool failed = event->op == OP_CLOSE && event->has & HAS_ERRNO && event->error == EBADF;
     see_socket(endpoint, event);
+    endpoint->goes_on = analysis->source_goes_on;
     if (event->op == OP_CONNECT || event->op == OP_ACCEPT)
         see_opening(analysis, endpoint, event);
     findings_look(analysis, endpoint, event);
@@ -284,8 +298,10 @@ void analysis_end(struct analysis *analysis) {
         if (endpoint->queue_resets > 0)
             store_listener(analysis, &endpoint->local)->queue_resets += endpoint->queue_resets;
     }
-    for (const struct endpoint *endpoint = analysis->first; endpoint; endpoint = endpoint->next)
+    for (struct endpoint *endpoint = analysis->first; endpoint; endpoint = endpoint->next) {
         count(analysis, endpoint);
+        note_life(analysis, endpoint);
+    }
     findings_draw(analysis);
 }
 

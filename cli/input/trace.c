@@ -73,6 +73,12 @@ void trace_position(const struct trace *trace, uint64_t *done, uint64_t *total) 
     *done = *total > 0 ? (uint64_t)at : 0;
 }
 
+/* The command has locked it as long as it lives (cli/run/drain.c). */
+bool trace_goes_on(const struct trace *trace) {
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    return trace->regular && fcntl(trace->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 bool trace_wait(const struct trace *trace) {
     if (!trace->regular)
         return false;

@@ -33,6 +33,9 @@ bool trace_is_regular(const struct trace *trace);
 /* How many bytes of it have been taken, and there are; 0: nobody knows. */
 void trace_position(const struct trace *trace, uint64_t *done, uint64_t *total);
 
+/* Somebody is writing it: the session goes on. */
+bool trace_goes_on(const struct trace *trace);
+
 /* Waits until there may be more of it. False: a pipe that has ended, there will not be. */
 bool trace_wait(const struct trace *trace);
 

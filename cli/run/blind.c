@@ -106,10 +106,16 @@ void blind_begin(int pid) {
     next_us = program->due_us < next_us ? program->due_us : next_us;
 }
 
-void blind_look(void) {
+/* The clock may be set back meanwhile. */
+static int wait_ms(uint64_t now_us) {
+    enum { NEVER_MS = 1000 };
+    return next_us < now_us ? 0 : next_us - now_us < NEVER_MS * 1000 ? (int)((next_us - now_us) / 1000 + 1) : NEVER_MS;
+}
+
+int blind_look(void) {
     const uint64_t now_us = next_us == UINT64_MAX ? 0 : clock_now();
     if (now_us < next_us)
-        return;
+        return wait_ms(now_us);
     next_us = UINT64_MAX;
     for (struct program *program = programs; program < programs + count; program++) {
         if (program->wait_us && program->due_us <= now_us)
@@ -117,6 +123,7 @@ void blind_look(void) {
         if (program->wait_us && program->due_us < next_us)
             next_us = program->due_us;
     }
+    return wait_ms(now_us);
 }
 
 void blind_end(struct processes *processes) {

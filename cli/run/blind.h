@@ -11,8 +11,8 @@
 /* The library is in that process; it is looked at from now on. */
 void blind_begin(int pid);
 
-/* Looks at those whose time has come. Cheap where there are none: one clock. */
-void blind_look(void);
+/* Looks at those whose time has come: cheap where there are none. Milliseconds until the next one's has. */
+int blind_look(void);
 
 /* At the end: those that had TCP sockets are put among the unreached ones. */
 void blind_end(struct processes *processes);

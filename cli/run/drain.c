@@ -26,10 +26,20 @@ static bool buffer_make(struct drain_buffer *buffer) {
     return buffer->text;
 }
 
+/* Whoever reads the file can tell whether the session goes on: the lock goes with us. Where there is none, nobody can.
+ */
+static int open_trace(const char *path) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    if (fd >= 0)
+        fcntl(fd, F_OFD_SETLK, &lock);
+    return fd;
+}
+
 bool drain_begin(struct drain *drain, const char *path, bool json) {
     *drain = (struct drain){.fd = STDERR_FILENO, .json = json};
     if (path)
-        drain->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+        drain->fd = open_trace(path);
     drain->color = !json && output_in_color(drain->fd);
     return drain->fd >= 0 && buffer_make(&drain->filling) && buffer_make(&drain->leaving);
 }
@@ -194,6 +204,10 @@ size_t drain_ring(struct drain *drain, struct ring *ring, bool last) {
     ring_rewind(ring, reader);
     drain_flush(drain);
     return came;
+}
+
+bool drain_waits(const struct drain *drain) {
+    return drain->stuck || drain->filling.length > 0;
 }
 
 static bool is_done(struct drain *drain) {

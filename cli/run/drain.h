@@ -48,6 +48,9 @@ void drain_event(struct drain *drain, const struct event *event);
 /* What there is begins to leave, if nothing else is leaving. Nobody waits. */
 void drain_flush(struct drain *drain);
 
+/* What there is waits for the writer, or something in the ring for that. */
+bool drain_waits(const struct drain *drain);
+
 /* All that is in the ring, and what there is, has left; or it was enough. */
 void drain_finish(struct drain *drain, struct ring *ring, bool (*is_enough)(void *context), void *context);
 

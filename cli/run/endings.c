@@ -41,22 +41,26 @@ static bool are_too_many(uint64_t now_ms) {
     return ++endings.in_second > RATE_MAX;
 }
 
-void endings_look(bool wanted) {
+bool endings_look(bool wanted) {
+    enum { MANY = 64 };
     const uint64_t now_ms = now_in_ms();
     struct sighting gone;
+    unsigned came = 0;
     if (!endings.possible)
-        return;
+        return false;
     if (endings.netlink < 0 && (wanted || now_ms > endings.rests_until_ms))
         endings.netlink = destroyed_open();
     while (endings.netlink >= 0) {
         const enum destroyed_next next = destroyed_next(endings.netlink, &gone);
         if (next == DESTROYED_NONE)
-            return;
+            break;
+        came++;
         if (next == DESTROYED_ONE)
             endings.list[gone.cookie % KEPT] = gone;
         if (are_too_many(now_ms) && !wanted)
             rest(now_ms);
     }
+    return came > MANY;
 }
 
 const struct sighting *endings_of(uint64_t cookie) {

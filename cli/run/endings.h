@@ -8,8 +8,11 @@
 #include "look/destroyed.h"
 
 void endings_begin(void);
-/* Takes what has come. wanted: an orphan is waited for whose end is worth the price. */
-void endings_look(bool wanted);
+/*
+ * Takes what has come. wanted: an orphan is waited for whose end is worth the price. True: so much that it should be
+ * asked again soon, before the kernel's queue is full.
+ */
+bool endings_look(bool wanted);
 /* NULL: nothing is known of its end. Until the next look but a few. */
 const struct sighting *endings_of(uint64_t cookie);
 

@@ -20,7 +20,7 @@ struct orphan {
     struct sighting last;
 };
 
-enum { ORPHANS_MAX = 16384, FIRST_MS = 5, SELDOM_MS = 1000, FORGOTTEN_MS = 30 * 60 * 1000 };
+enum { ORPHANS_MAX = 16384, FIRST_MS = 5, OFTEN_MS = 20, SELDOM_MS = 1000, FORGOTTEN_MS = 30 * 60 * 1000 };
 
 static struct {
     struct drain *drain;
@@ -159,8 +159,8 @@ static bool look_at(struct orphan *orphan, uint64_t now) {
 
 int orphans_look(void) {
     const uint64_t now = clock_ms();
-    uint64_t next = now + SELDOM_MS;
-    endings_look(orphans.count > 0);
+    const bool many = endings_look(orphans.count > 0);
+    uint64_t next = now + (many ? OFTEN_MS : SELDOM_MS);
     for (size_t i = 0; i < orphans.count;) {
         struct orphan *orphan = &orphans.list[i];
         if (orphan->due_ms <= now && !look_at(orphan, now)) {
@@ -172,5 +172,5 @@ int orphans_look(void) {
         i++;
     }
     drain_flush(orphans.drain);
-    return orphans.count > 0 ? (int)(next > now ? next - now : 1) : SELDOM_MS;
+    return (int)(next > now ? next - now : 1);
 }

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "signal_use.h"
+
 /*
  * A terminal's stop is not among them: it stops the command like any program. Nor are those that say that the command
  * itself has gone wrong, or that it has children.
@@ -41,12 +43,20 @@ static bool send(struct pass_on *pass_on, siginfo_t *signal) {
 }
 
 static void pass(struct pass_on *pass_on, siginfo_t *signal) {
+    /* Ours; and the program's, as every other, if it does not die of it. */
+    if (signal->si_signo == SIGUSR1) {
+        atomic_store(&pass_on->asked_to_tell, true);
+        waker_ring(pass_on->waker);
+        if (!has_use_for(pass_on->program, SIGUSR1))
+            return;
+    }
     if (ends_things(signal->si_signo) && pass_on->before_end)
         pass_on->before_end();
     if (is_from_terminal(signal))
         atomic_fetch_add(&pass_on->interrupts, signal->si_signo == SIGINT);
     else if (!send(pass_on, signal) && ends_things(signal->si_signo))
         atomic_store(&pass_on->asked_to_end, true);
+    waker_ring(pass_on->waker);
 }
 
 static void *pass_all(void *context) {

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "waker.h"
+
 struct pass_on {
     sigset_t signals;
     pid_t program; /* 0: it has ended */
@@ -18,6 +20,8 @@ struct pass_on {
     bool by_thread;
     _Atomic unsigned interrupts; /* that came from the terminal */
     atomic_bool asked_to_end;
+    atomic_bool asked_to_tell; /* what is known so far: SIGUSR1 */
+    const struct waker *waker; /* who is to see that */
     void (*before_end)(void); /* in whatever thread, before one that may end the program is passed on */
 };
 

@@ -210,6 +210,10 @@ bool processes_look(struct processes *processes) {
     return true;
 }
 
+bool processes_have_more(const struct processes *processes) {
+    return processes->next > 0 || atomic_load(&processes->roster->changes) != processes->changes_seen;
+}
+
 /* A child that has ended is waited for, so that it is gone. */
 static void bury(struct processes *processes, int pid) {
     int status;

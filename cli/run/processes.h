@@ -60,6 +60,9 @@ bool processes_begin(struct processes *processes, struct roster *roster, int epo
 /* New ones in the roster are watched. True: something has changed there, and should be looked at again soon. */
 bool processes_look(struct processes *processes);
 
+/* Something has changed there that has not been looked at. */
+bool processes_have_more(const struct processes *processes);
+
 /* The process has asked at the join socket: the library is in it. */
 void processes_heard(struct processes *processes, int pid);
 

@@ -31,11 +31,12 @@
 #include "run_summary.h"
 #include "session_host.h"
 #include "terminal/say.h"
+#include "waker.h"
 #include "watch.h"
 #include "endings.h"
 
 /* epoll's data: a place in the roster, or one of these. */
-enum { FROM_SIGNALS = ROSTER_SIZE, FROM_JOIN, FROM_END = FROM_JOIN + JOIN_ASKING };
+enum { FROM_SIGNALS = ROSTER_SIZE, FROM_WAKER, FROM_JOIN };
 
 struct run {
     struct inherited inherited;
@@ -45,7 +46,9 @@ struct run {
     struct drain drain;
     struct processes processes;
     struct pass_on pass_on;
+    struct waker waker;
     int epoll, signals;
+    unsigned quiet_turns; /* of the loop, in which nothing came */
 };
 
 static const char usage[] =
@@ -195,6 +198,8 @@ static int start(struct run *run) {
         become(run, report[1]);
     close(report[1]);
     run->processes.command = child;
+    waker_start(&run->waker);
+    run->pass_on.waker = &run->waker;
     pass_on_begin(&run->pass_on, child);
     ssize_t got = read(report[0], &reason, sizeof reason);
     close(report[0]);
@@ -223,15 +228,32 @@ static bool is_over(const struct run *run, bool alive) {
     return run->processes.command_ended && (run->options.no_wait || interrupts > 1 || asked_to_end);
 }
 
+/* Something is on its way, and nobody will say when it has come: in the ring, or out of our hands. */
+static bool is_at_work(struct run *run) {
+    return !ring_is_empty(&run->host.session->ring, &run->drain.reader) || drain_waits(&run->drain) ||
+           processes_have_more(&run->processes);
+}
+
 /*
  * How long to sleep: not long where the ring would fill, nor where processes come, for there go some soon. Where a busy
- * server writes, longer: to wake up costs more than to read a few lines.
+ * server writes, longer: to wake up costs more than to read a few lines. When nothing has come for some turns, until
+ * somebody wakes us.
  */
-static int patience(size_t came, bool processes_came) {
-    enum { MUCH = RING_SIZE / 16, BUSY = MUCH / 16, SHORT_MS = 2, LONG_MS = 20, BUSY_MS = 50 };
-    bool in_haste = came > MUCH || processes_came;
-    int wait = in_haste ? SHORT_MS : came > BUSY ? BUSY_MS : LONG_MS;
-    const int others[] = {parking_look(), watch_look(), orphans_look()};
+static int patience(struct run *run, size_t came, bool processes_came) {
+    enum { MUCH = RING_SIZE / 16, BUSY = MUCH / 16, SHORT_MS = 2, LONG_MS = 20, BUSY_MS = 50, ASLEEP_MS = 1000 };
+    enum { QUIET_TURNS = 5 };
+    if (came > MUCH || processes_came)
+        return SHORT_MS;
+    run->quiet_turns = came > 0 ? 0 : run->quiet_turns + 1;
+    if (run->quiet_turns <= QUIET_TURNS || !run->pass_on.by_thread)
+        return came > BUSY ? BUSY_MS : LONG_MS;
+    return waker_arm(&run->waker) && !is_at_work(run) ? ASLEEP_MS : LONG_MS;
+}
+
+/* What has to be looked at now and then is; milliseconds until the nearest of its times. */
+static int look_around(void) {
+    const int others[] = {parking_look(), watch_look(), orphans_look(), blind_look()};
+    int wait = INT_MAX;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         wait = wait < others[i] ? wait : others[i];
     return wait;
@@ -244,25 +266,41 @@ static void wait_for_orphans(void) {
         usleep(TURN_US);
 }
 
+/* What has come so far is in the file by then, unless that takes nothing. */
+static void tell_so_far(struct run *run) {
+    enum { MOMENT_MS = 500 };
+    if (!atomic_exchange(&run->pass_on.asked_to_tell, false))
+        return;
+    drain_ring(&run->drain, &run->host.session->ring, false);
+    if (run->drain.writes)
+        writer_await(&run->drain.writer, MOMENT_MS);
+    run_summary_so_far(&run->drain, &run->options);
+}
+
 static void follow(struct run *run) {
     enum { EVENTS = 64 };
     struct epoll_event events[EVENTS];
     bool alive = true, others_came = true;
     for (size_t bytes = 0; !is_over(run, alive);) {
-        int count = epoll_wait(run->epoll, events, EVENTS, patience(bytes, others_came));
+        const int soon = look_around(), wait = patience(run, bytes, others_came);
+        const int count = epoll_wait(run->epoll, events, EVENTS, wait < soon ? wait : soon);
+        waker_disarm(&run->waker);
         pass_on_look(&run->pass_on, run->processes.command_ended);
         join_socket_serve(&run->join, FROM_JOIN); /* who has asked, before who has ended */
         others_came = processes_look(&run->processes);
-        blind_look();
         bytes = drain_ring(&run->drain, &run->host.session->ring, false);
         for (int i = 0; i < count; i++) {
             if (events[i].data.u64 == FROM_SIGNALS)
                 alive = take_signals(run) && alive;
+            else if (events[i].data.u64 == FROM_WAKER)
+                waker_heard(&run->waker);
             else if (join_socket_has(&run->join, events[i].data.u64))
                 join_socket_serve(&run->join, events[i].data.u64);
             else
                 processes_ended(&run->processes, (unsigned)events[i].data.u64);
         }
+        if (alive)
+            tell_so_far(run); /* else all of it is told soon */
         if (run->processes.command_ended && alive)
             alive = processes_reap(&run->processes);
     }
@@ -331,7 +369,8 @@ static void finish_trace(struct run *run) {
 static bool begin(struct run *run) {
     run->epoll = epoll_create1(EPOLL_CLOEXEC);
     return run->epoll >= 0 && session_host_begin(&run->host, &run->inherited) &&
-           processes_begin(&run->processes, &run->host.session->roster, run->epoll) && open_join_socket(run);
+           processes_begin(&run->processes, &run->host.session->roster, run->epoll) && open_join_socket(run) &&
+           waker_begin(&run->waker, run->host.session, run->epoll, FROM_WAKER);
 }
 
 static void note(const struct event *event) {

@@ -1,13 +1,19 @@
+#define _GNU_SOURCE
 #include "run_summary.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "analysis/analysis.h"
 #include "exit_status.h"
+#include "kernel/clock.h"
 #include "show/output.h"
 #include "show/report_words.h"
 #include "rule_tally.h"
@@ -51,12 +57,14 @@ void run_summary_begin(struct drain *drain, const struct run_options *options) {
     drain->context = new_account(options);
 }
 
-static struct account *read_again(const struct run_options *options) {
+/* grows: its last line may be under way. */
+static struct account *read_again(const struct run_options *options, bool grows) {
     struct account *account = new_account(options);
     struct trace *trace = trace_open(options->output);
     struct event event;
     struct json_text line;
-    while (trace && trace_next(trace, false, &event, &line) == TRACE_EVENT)
+    analysis_source(account->analysis, grows ? clock_now() : 0);
+    while (trace && trace_next(trace, grows, &event, &line) == TRACE_EVENT)
         account_event(&event, account);
     if (trace)
         trace_close(trace);
@@ -81,23 +89,68 @@ static void log_findings(struct drain *drain, const struct analysis *analysis) {
     drain_flush(drain);
 }
 
-bool run_summary_end(struct drain *drain, const struct run_options *options, const struct processes *processes) {
-    struct account *account = drain->each ? drain->context : read_again(options);
-    const struct analysis *analysis = account->analysis;
-    struct report_style style = {.color = output_in_color(STDERR_FILENO), .most = 10};
-    analysis_end(account->analysis);
-    struct totals totals = analysis_totals(analysis);
+/* Whether there was anything to say of connections. */
+static bool say_what_is_known(const struct analysis *analysis, bool all_is_in_file) {
+    const struct report_style style = {.color = output_in_color(STDERR_FILENO), .most = 10};
+    const struct totals totals = analysis_totals(analysis);
     const uint64_t tried = totals.connections + totals.refused + totals.timed_out + totals.failed;
-    if (tried > 0 || analysis_findings(analysis)) {
-        const uint64_t more = findings_print(analysis, stderr, &style, false);
-        if (more > 0)
-            say("closetrace: %llu more findings of other kinds%s", (unsigned long long)more,
-                options->output ? ": closetrace report has them all" : "");
-        fputs("closetrace: ", stderr);
-        summary_print(analysis, stderr);
-    } else if (totals.events == 0) {
+    if (tried == 0 && !analysis_findings(analysis))
+        return false;
+    const uint64_t more = findings_print(analysis, stderr, &style, false);
+    if (more > 0)
+        say("closetrace: %llu more findings of other kinds%s", (unsigned long long)more,
+            all_is_in_file ? ": closetrace report has them all" : "");
+    fputs("closetrace: ", stderr);
+    summary_print(analysis, stderr);
+    return true;
+}
+
+/*
+ * In a process of its own, which has a copy of all that is known and takes as long as it needs: an analysis that has
+ * ended takes no more events. Nothing of ours stays open in it, above all no connection that is parked; and where nobody
+ * reads what it says it is over all the same.
+ */
+static void say_in_child(struct drain *drain, const struct run_options *options, int closed) {
+    enum { SECONDS_MAX = 60 };
+    sigset_t alarms;
+    dup2(closed, STDIN_FILENO);
+    syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+    close(STDIN_FILENO);
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    signal(SIGALRM, SIG_DFL);
+    sigprocmask(SIG_UNBLOCK, &alarms, NULL);
+    alarm(SECONDS_MAX);
+    struct account *account = drain->each ? drain->context : read_again(options, true);
+    analysis_source(account->analysis, clock_now());
+    analysis_end(account->analysis);
+    if (!say_what_is_known(account->analysis, options->output))
+        say("closetrace: no TCP socket was seen so far; the session goes on");
+    fflush(stderr);
+    _exit(0);
+}
+
+void run_summary_so_far(struct drain *drain, const struct run_options *options) {
+    char none;
+    int closed[2];
+    if (pipe2(closed, O_CLOEXEC) != 0)
+        return;
+    const pid_t child = fork();
+    if (child == 0)
+        say_in_child(drain, options, closed[1]);
+    close(closed[1]);
+    if (child > 0 && read(closed[0], &none, 1) != 0)
+        say("closetrace: what is known so far cannot be said: %s", strerror(errno));
+    close(closed[0]);
+}
+
+bool run_summary_end(struct drain *drain, const struct run_options *options, const struct processes *processes) {
+    struct account *account = drain->each ? drain->context : read_again(options, false);
+    const struct analysis *analysis = account->analysis;
+    analysis_end(account->analysis);
+    const struct totals totals = analysis_totals(analysis);
+    if (!say_what_is_known(analysis, options->output) && totals.events == 0)
         say("closetrace: no TCP socket was seen%s", run_options_filter(options) ? " that meets trace= and only=" : "");
-    }
     rule_tally_say(&account->rules);
     unreached_say(processes, has_events, account);
     drain->each = NULL; /* the account is closed */

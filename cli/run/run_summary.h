@@ -12,6 +12,9 @@
  */
 void run_summary_begin(struct drain *drain, const struct run_options *options);
 
+/* What is known so far, on standard error. Nobody waits until it is said. */
+void run_summary_so_far(struct drain *drain, const struct run_options *options);
+
 /* On standard error, a line each; findings go into the trace as well. Returns whether there are any that are certain.
  */
 bool run_summary_end(struct drain *drain, const struct run_options *options, const struct processes *processes);

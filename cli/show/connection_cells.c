@@ -14,12 +14,17 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
     return !a || (b && b < a) ? b : a;
 }
 
-void life_cell(char cell[CELL_SIZE], const struct pair *pair) {
+uint64_t life_of(const struct pair *pair) {
     const struct endpoint *a = pair->any, *b = a->peer;
     const uint64_t first = earlier(a->first_us, b ? b->first_us : 0);
-    const uint64_t last = b && b->last_us > a->last_us ? b->last_us : a->last_us;
+    const uint64_t last = b && b->known_us > a->known_us ? b->known_us : a->known_us;
+    return last > first ? last - first : 0;
+}
+
+void life_cell(char cell[CELL_SIZE], const struct pair *pair) {
+    const struct endpoint *a = pair->any, *b = a->peer;
     const bool open = !a->gone_us || (b && !b->gone_us);
-    snprintf(cell, CELL_SIZE, "%.3f s%s", (double)(last > first ? last - first : 0) / 1e6, open ? "+" : "");
+    snprintf(cell, CELL_SIZE, "%.3f s%s", (double)life_of(pair) / 1e6, open ? "+" : "");
 }
 
 /* What one end sent the other received, less what was lost or not yet there. */

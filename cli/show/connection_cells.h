@@ -12,6 +12,8 @@ struct pair {
 };
 struct pair pair_of(const struct endpoint *endpoint);
 
+/* In microseconds: from connect or accept to its last end, or as long as is known. */
+uint64_t life_of(const struct pair *pair);
 /* "0.553 s", "0.553 s+" of one that is still open. */
 void life_cell(char cell[CELL_SIZE], const struct pair *pair);
 /* What one end sent, or the other received. */

@@ -139,13 +139,12 @@ static void connection(const struct endpoint *endpoint, FILE *out) {
     const struct pair pair = pair_of(endpoint);
     const struct endpoint *const b = endpoint->peer, *end;
     const struct endpoint *const late = endpoint->late ? endpoint : b && b->late ? b : NULL;
-    const uint64_t last = b && b->last_us > endpoint->last_us ? b->last_us : endpoint->last_us;
     const uint64_t first = b && b->first_us < endpoint->first_us ? b->first_us : endpoint->first_us;
     const unsigned refs = b && b->max_refs > endpoint->max_refs ? b->max_refs : endpoint->max_refs;
     struct object object;
     begin(&object, "connection");
     say_seconds(&object, "time", first);
-    say_seconds(&object, "life", last > first ? last - first : 0);
+    say_seconds(&object, "life", life_of(&pair));
     say_addresses(&object, endpoint);
     say_end(&object, "client_end", pair.client, pair.server);
     say_end(&object, "server_end", pair.server, pair.client);
@@ -205,6 +204,7 @@ static void summary(const struct analysis *analysis, FILE *out) {
     say_number(&object, "unseen", totals.unseen);
     say_number(&object, "events", totals.events);
     say_number(&object, "lost", totals.lost);
+    say_true(&object, "goes_on", totals.goes_on_us != 0);
     finish(&object, out);
 }
 

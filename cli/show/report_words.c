@@ -137,6 +137,8 @@ void summary_print(const struct analysis *analysis, FILE *out) {
     count_print(out, "; ", totals.events, "event", "events");
     if (totals.lost > 0)
         count_print(out, ", ", totals.lost, "lost", "lost");
+    if (totals.goes_on_us)
+        fputs("; the session goes on", out);
     putc('\n', out);
 }
 

@@ -262,6 +262,10 @@ enum ring_next ring_peek(struct ring *ring, struct ring_reader *reader) {
     return RING_EMPTY; /* for now: whoever has claimed so many places without a line can wait */
 }
 
+bool ring_is_empty(struct ring *ring, const struct ring_reader *reader) {
+    return atomic_load(&ring->head.position) == reader->tail;
+}
+
 void ring_take(struct ring *ring, struct ring_reader *reader) {
     read_past(ring, reader, reader->size);
     reader->size = 0;

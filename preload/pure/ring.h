@@ -72,6 +72,9 @@ enum ring_next {
 /* The next line, without taking it. */
 enum ring_next ring_peek(struct ring *ring, struct ring_reader *reader);
 
+/* Whether nothing has been claimed that was not read. */
+bool ring_is_empty(struct ring *ring, const struct ring_reader *reader);
+
 /* It was read. */
 void ring_take(struct ring *ring, struct ring_reader *reader);
 

@@ -20,15 +20,19 @@ enum session_part {
 enum { SESSION_PART_SIZE = SESSION_SIZE(8 << 20, 1 << 12) };
 
 #define SESSION_VERSION \
-    "closetrace " CLOSETRACE_VERSION " (3)" /* (n): grows with each change of what follows, or of pack.h */
+    "closetrace " CLOSETRACE_VERSION " (4)" /* (n): grows with each change of what follows, or of pack.h */
 
 enum { SESSION_NAME_SIZE = 32 };
+enum { SESSION_ASLEEP = 1 };
 
 /* Every traced process can write all of it, also one that has changed its user: see shared.h. */
 struct session {
     char version[32];             /* SESSION_VERSION */
     char name[SESSION_NAME_SIZE]; /* what tells it from every other */
+    /* Beside each other: who writes an event reads them all. */
     _Atomic uint32_t ended;       /* nobody reads the ring any more */
+    _Atomic uint32_t asleep;      /* the command waits (futex(2)) for something to come: who writes wakes it */
+    _Atomic uint32_t cannot_wake; /* some process may not: the command looks often */
     struct roster roster;
     struct address_book book;
     struct ring ring;

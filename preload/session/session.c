@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -78,12 +79,39 @@ static void read_comm_of_program(void) {
         program_comm[0] = '\0';
 }
 
+/* Of those who find it asleep one wakes it. */
+static void wake_command(void) {
+    if (sandbox_up && !sandbox_allows(SYS_futex, (long)&session->asleep, FUTEX_WAKE, 1, 0, 0, 0))
+        atomic_store(&session->cannot_wake, 1);
+    else if (atomic_exchange(&session->asleep, 0))
+        raw6(SYS_futex, (long)&session->asleep, FUTEX_WAKE, 1, 0, 0, 0);
+}
+
+/*
+ * Something has been written that the command is to see. It lies down first and looks then once more; a writer writes
+ * first and looks then whether it sleeps: one of the two sees the other.
+ */
+static void written(void) {
+    if (__builtin_expect(atomic_load(&session->asleep) != 0, 0))
+        wake_command();
+}
+
+static void note(int pid, enum roster_state state, const char *name) {
+    roster_note(&session->roster, pid, state, name);
+    written();
+}
+
+static void note_spawned(int pid, enum roster_state state, const char *name) {
+    roster_note_spawned(&session->roster, pid, state, name);
+    written();
+}
+
 bool session_join(const char *text) {
     session = command_named_by(text) ? map() : NULL;
     if (!session)
         return false;
     read_comm_of_program();
-    roster_note(&session->roster, process_id(), ROSTER_HERE, program_comm);
+    note(process_id(), ROSTER_HERE, program_comm);
     return true;
 }
 
@@ -101,8 +129,10 @@ static void notice_its_end(void) {
 }
 
 bool session_put(const char *line, size_t length) {
-    if (ring_put(&session->ring, process_id(), line, length))
+    if (ring_put(&session->ring, process_id(), line, length)) {
+        written();
         return true;
+    }
     notice_its_end();
     return false;
 }
@@ -127,34 +157,34 @@ static const char *last_part(const char *path, char copy[256]) {
 
 void session_forked(void) {
     if (session)
-        roster_note(&session->roster, process_id(), ROSTER_HERE, program_comm);
+        note(process_id(), ROSTER_HERE, program_comm);
 }
 
 void session_forked_child(int child) {
     if (session && child > 0)
-        roster_note_spawned(&session->roster, child, ROSTER_HERE, program_comm);
+        note_spawned(child, ROSTER_HERE, program_comm);
 }
 
 void session_exec(const char *path, char *const environment[]) {
     char copy[256];
     if (session)
-        roster_note(&session->roster, process_id(), expectation_of(environment), last_part(path, copy));
+        note(process_id(), expectation_of(environment), last_part(path, copy));
 }
 
 void session_exec_failed(void) {
     if (session)
-        roster_note(&session->roster, process_id(), ROSTER_HERE, program_comm);
+        note(process_id(), ROSTER_HERE, program_comm);
 }
 
 void session_ending(void) {
     if (session)
-        roster_note(&session->roster, process_id(), ROSTER_ENDING, NULL);
+        note(process_id(), ROSTER_ENDING, NULL);
 }
 
 void session_spawned(int pid, const char *path, char *const environment[]) {
     char copy[256];
     if (session && pid > 0)
-        roster_note_spawned(&session->roster, pid, expectation_of(environment), last_part(path, copy));
+        note_spawned(pid, expectation_of(environment), last_part(path, copy));
 }
 
 void session_expect_event(void) {
