@@ -79,7 +79,7 @@ EOF
 from pair import *
 kept, late = [pair()], []
 for i in range(8):
-    time.sleep(0.6 + 0.05 * i)
+    time.sleep(0.25 + 0.01 * i) # it lies down after 0.1 s
     before, begin = lines(), time.monotonic()
     kept.append(pair())
     while lines() == before:
