@@ -46,10 +46,10 @@ teardown() {
   [ ! -s ready ] || kill -KILL "$(cat ready)" 2>/dev/null || :
 }
 
-# traced [OPTION...]: the program on standard input
+# traced: the program on standard input
 traced() {
   cat >program.py
-  run --separate-stderr "$CLOSETRACE" run -o trace.json "$@" /usr/bin/python3 program.py 3>&-
+  run --separate-stderr "$CLOSETRACE" run -o trace.json -e trace=all /usr/bin/python3 program.py 3>&-
   # shellcheck disable=SC2154 # bats sets it
   [ "$status" = 0 ] || { echo "$status: $output $stderr" && return 1; }
 }

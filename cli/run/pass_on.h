@@ -22,7 +22,7 @@ struct pass_on {
     atomic_bool asked_to_end;
     atomic_bool asked_to_tell; /* what is known so far: SIGUSR1 */
     const struct waker *waker; /* who is to see that */
-    void (*before_end)(void); /* in whatever thread, before one that may end the program is passed on */
+    void (*before_end)(void);  /* in whatever thread, before one that may end the program is passed on */
 };
 
 /* Before the program is started: from now on none of them is delivered. */

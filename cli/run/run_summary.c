@@ -107,8 +107,8 @@ static bool say_what_is_known(const struct analysis *analysis, bool all_is_in_fi
 
 /*
  * In a process of its own, which has a copy of all that is known and takes as long as it needs: an analysis that has
- * ended takes no more events. Nothing of ours stays open in it, above all no connection that is parked; and where nobody
- * reads what it says it is over all the same.
+ * ended takes no more events. Nothing of ours stays open in it, above all no connection that is parked; and where
+ * nobody reads what it says it is over all the same.
  */
 static void say_in_child(struct drain *drain, const struct run_options *options, int closed) {
     enum { SECONDS_MAX = 60 };
