@@ -112,7 +112,9 @@ has_none() {
   has '^possible half-close-as-abort .*whether the peer was still reading cannot be seen from here'
 }
 
-@test "half-close-as-abort: merely possible where nobody gets an answer" {
+@test "half-close-as-abort: merely possible where nobody gets an answer, nor is what a relay does" {
+  scene sink_with_a_store
+  has '^possible half-close-as-abort ' 'nobody else got one here'
   scene sink
   has '^possible half-close-as-abort ' 'nobody else got one here'
   "$CLOSETRACE" report --fail trace
@@ -184,18 +186,38 @@ without() {
 
 @test "upload-cut: a relay ends both sides at one EOF" {
   with 'finding upload-cut' relay_cuts 'had read the end of the other side'
+  with 'note reset-on-close' next_request_is_late '7 bytes were unread'
   without relay_waits
 }
 
 @test "request-after-fin: on a connection that was over; done again it is a note" {
   with 'finding request-after-fin' request_after_fin "the server's FIN had been there for 0.0[0-9]+ s" 'read EOF, of a connection'
   with 'note request-after-fin' request_done_again 'it was done again, with success'
+  with 'finding request-after-fin' request_refused "the server's FIN had been there for 0.0[0-9]+ s" 'failed with EPIPE'
   without looks_before
   # From the client's trace alone.
   scene request_after_fin
   jq -c 'select(.role != "server" and .op != "end")' trace >client
   judged <client
   has '^finding request-after-fin '
+}
+
+@test "port-held: by a helper, EADDRINUSE with it; possible of a copy of the server; silent on workers" {
+  with 'finding port-held' port_held 'gave the listener up; [0-9]+ sleep fd [0-9]+ holds it' \
+    'python3 bind\([0-9]+\) at [0-9:.]+ failed with EADDRINUSE'
+  with 'possible port-held' port_held_by_copy 'whether it is about to accept on it cannot be seen'
+  without port_of_workers
+}
+
+@test "port-held: clients whom nobody accepted" {
+  local open='"op":"connect","call":"connect","fd":3,"ret":0,"local":"127.0.0.1:%d","remote":"127.0.0.1:80","role":"client"}\n'
+  judged < <(
+    printf '{"time":%d,"pid":10,"tid":10,"comm":"server","op":"close","call":"close","fd":7,"ret":0,"socket":"1",%s}\n' 100 \
+      '"local":"127.0.0.1:80","role":"unknown","fin":"none","why":"listening","holders":[{"pid":11,"comm":"server","fd":7}]'
+    # shellcheck disable=SC2059 # the format is ours
+    for i in 1 2; do printf '{"time":10%d,"pid":12,"tid":12,"comm":"client","socket":"2%d",'"$open" "$i" "$i" "$((5000 + i))"; done
+  )
+  has '^finding port-held .*meanwhile 2 clients connected, and nobody accepted them'
 }
 
 @test "closed-anothers: a number closed twice was another thread's by then" {
@@ -211,6 +233,7 @@ without() {
 
 @test "gave-up: a note; silent where it was answered" {
   with 'note gave-up' gives_up 'closed before any answer came'
+  with 'note gave-up' gives_up_by_shutdown 'closed before any answer came'
   without is_answered
 }
 

@@ -25,6 +25,7 @@ struct endpoint {
     struct endpoint *peer;  /* the other end, if it is in the trace too */
     struct endpoint *relay; /* the other side of a relay, if this connection seems to be one side (relays.h) */
     bool relay_sure;        /* and is so without doubt */
+    unsigned relayed;       /* of an accepted one: how many connections were made for it, one after the other */
     struct endpoint *next;  /* in the order in which they were first seen */
 
     uint64_t first_us, last_us; /* the first and the last event */
@@ -45,20 +46,20 @@ struct endpoint {
     uint64_t written; /* sent, or still in the send buffer, at its last event */
     unsigned max_refs;
 
-    uint64_t fin_us;           /* its FIN left, or was queued */
-    uint64_t rst_us;           /* an RST left */
-    uint64_t eof_us;           /* the peer's FIN was read */
-    uint64_t peer_fin_us;      /* the peer's FIN had come by then: it was read, or the state proves it */
-    uint64_t reset_us;         /* the peer's RST was seen */
-    uint64_t shut_us;          /* the program shut its sending direction down */
-    uint64_t gone_us;          /* the last reference was given up */
-    enum event_why died;       /* what else ended it: timed-out, destroyed, over */
-    enum tcp_state gone_state; /* just before that */
+    uint64_t fin_us;      /* its FIN left, or was queued */
+    uint64_t rst_us;      /* an RST left */
+    uint64_t eof_us;      /* the peer's FIN was read */
+    uint64_t peer_fin_us; /* the peer's FIN had come by then: it was read, or the state proves it */
+    uint64_t reset_us;    /* the peer's RST was seen */
+    uint64_t shut_us;     /* the program shut its sending direction down */
+    uint64_t gone_us;     /* the last reference was given up */
+    enum event_why died;  /* what else ended it: timed-out, destroyed, over */
     int gone_pid, gone_tid, gone_fd;
     bool shut_both;
     /* by what its sending direction ended */
     enum event_op end_op;
     enum event_fin end_fin;
+    enum event_last end_last; /* which way the last bytes had gone */
     int end_pid;
     char end_comm[COMM_SIZE];
 
@@ -78,6 +79,7 @@ struct endpoint {
     struct kept *short_write; /* short-write */
     struct kept *unread;      /* unread-at-end */
     struct kept *raced;       /* request-after-fin: the reset that the request met */
+    struct kept *impatient;   /* gave-up: ended before its peer had answered */
     struct kept *shared;      /* shared-connection: an end by a second process that had used it */
     int used_by;              /* the first that had */
     enum event_last used_for;

@@ -51,6 +51,8 @@ void request_look(struct analysis *analysis, struct endpoint *endpoint, const st
 void request_draw(struct analysis *analysis, struct endpoint *endpoint);
 /* finding_shared.c: shared-connection, port-held */
 void shared_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event);
+/* Once, before they are drawn. */
+void shared_prepare(struct analysis *analysis);
 void shared_draw(struct analysis *analysis, struct endpoint *endpoint);
 /* finding_write.c */
 void write_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event);

@@ -11,13 +11,17 @@ static uint64_t ended_at(const struct endpoint *endpoint) {
     return endpoint->rst_us ? endpoint->rst_us : endpoint->gone_us;
 }
 
+static bool peer_had_ended(enum tcp_state state) {
+    return state != STATE_ESTABLISHED && state != STATE_FIN_WAIT1 && state != STATE_FIN_WAIT2;
+}
+
 /* Its peer had not ended, and was stopped by a reset: ours left for its bytes, or it felt one after our end. */
 static bool was_sending(const struct endpoint *endpoint, uint64_t ended_us) {
     const struct endpoint *peer = endpoint->peer;
     if (endpoint->eof_us || endpoint->reset_us)
         return false;
     if (endpoint->reset && endpoint->reset->event.why == WHY_UNREAD_DATA)
-        return endpoint->reset->event.state_before == STATE_ESTABLISHED;
+        return !peer_had_ended(endpoint->reset->event.state_before);
     if (endpoint->cut)
         return true;
     return peer && ((peer->reset_us && peer->reset_us >= ended_us) ||
@@ -28,7 +32,7 @@ bool upload_is_cut(const struct endpoint *endpoint) {
     const struct endpoint *other = endpoint->relay;
     const uint64_t ended = ended_at(endpoint);
     return other && other->eof_us && ended && ended >= other->eof_us && ended - other->eof_us <= moment_us &&
-           !endpoint->injected && !other->injected && was_sending(endpoint, ended);
+           !endpoint->injected && !other->injected && relay_passes_on(endpoint) && was_sending(endpoint, ended);
 }
 
 void relay_draw(struct analysis *analysis, struct endpoint *endpoint) {

@@ -3,14 +3,27 @@
  * race, the dead connection out of a pool. gave-up: half-closed, then closed before the peer's end with nothing
  * received.
  *
- * A connection that is dead when its EOF is read was reset after the peer's FIN; that the last bytes were sent after
- * the FIN TCP_INFO tells (`after_fin`). Where both ends are in the trace, the peer's end tells.
+ * A connection that is dead when its EOF is read, or whose first error is EPIPE, was reset after the peer's FIN; that
+ * the last bytes were sent after the FIN TCP_INFO tells (`after_fin`). Where both ends are in the trace, the peer's end
+ * tells.
  */
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "analysis/finding.h"
 
+/* It had ended its own direction only, and takes the other. */
+static bool gives_up(const struct endpoint *endpoint, const struct event *event) {
+    const bool ends = event->op == OP_CLOSE || event->op == OP_EXIT || event->op == OP_EXEC ||
+                      (event->op == OP_SHUTDOWN && event->how == SHUT_RDWR && event->ret == 0);
+    const bool waited = event->state_before == STATE_FIN_WAIT1 || event->state_before == STATE_FIN_WAIT2;
+    return ends && waited && endpoint->role == ROLE_CLIENT && event->fin != FIN_WITHHELD && endpoint->shut_us &&
+           !endpoint->shut_both && !is_injected(event) && !by_signal(event);
+}
+
 void request_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
+    if (gives_up(endpoint, event) && !endpoint->impatient)
+        store_keep(analysis, &endpoint->impatient, event);
     const bool met = event->op == OP_RESET || (event->op == OP_EOF && event->has & HAS_AFTER_FIN) ||
                      (event->op == OP_WRITE && event->has & HAS_ERRNO && event->error == EPIPE);
     if (!met || endpoint->raced || endpoint->role != ROLE_CLIENT || is_injected(event) || endpoint->shut_us)
@@ -52,7 +65,8 @@ static void draw_request(struct analysis *analysis, const struct endpoint *endpo
     const bool again = done_again(endpoint, event->time_us);
     struct finding *finding = finding_add(analysis, FINDING_REQUEST_AFTER_FIN, again ? NOTE : CERTAIN, endpoint, event);
     finding_say(analysis, finding,
-                "a request was sent on a connection that the server had ended before: it met an RST");
+                "bytes were sent on a connection that the server had ended before, and met an RST: a request, or the "
+                "rest of one that the server had read enough of");
     finding_say(analysis, finding, "the server's FIN had been there for %s; %s %s", words_of_time(before),
                 words_of_call(event),
                 event->op == OP_EOF     ? "read EOF, of a connection that had been reset by then"
@@ -62,20 +76,18 @@ static void draw_request(struct analysis *analysis, const struct endpoint *endpo
         finding_say(analysis, finding, "it was done again, with success, on another connection");
 }
 
-static void draw_gave_up(struct analysis *analysis, const struct endpoint *endpoint) {
-    const bool waited = endpoint->gone_state == STATE_FIN_WAIT1 || endpoint->gone_state == STATE_FIN_WAIT2;
-    const struct event here = event_of_end(endpoint);
-    if (endpoint->role != ROLE_CLIENT || !waited || !endpoint->shut_us || endpoint->shut_both || !endpoint->gone_us ||
-        endpoint->eof_us || endpoint->reset_us || !endpoint->has_traffic || endpoint->received > 0 ||
+static void draw_gave_up(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
+    if (endpoint->eof_us || endpoint->reset_us || !endpoint->has_traffic || endpoint->received > 0 ||
         endpoint->sent == 0 || endpoint->injected)
         return;
-    struct finding *finding = finding_add(analysis, FINDING_GAVE_UP, NOTE, endpoint, &here);
+    struct finding *finding = finding_add(analysis, FINDING_GAVE_UP, NOTE, endpoint, event);
     finding_say(analysis, finding, "it ended its request, waited %s, and was closed before any answer came",
-                words_of_time(endpoint->gone_us - endpoint->shut_us));
+                words_of_time(event->time_us > endpoint->shut_us ? event->time_us - endpoint->shut_us : 0));
 }
 
 void request_draw(struct analysis *analysis, struct endpoint *endpoint) {
     if (endpoint->raced)
         draw_request(analysis, endpoint, &endpoint->raced->event);
-    draw_gave_up(analysis, endpoint);
+    if (endpoint->impatient)
+        draw_gave_up(analysis, endpoint, &endpoint->impatient->event);
 }

@@ -49,6 +49,7 @@ static void say_callers(struct analysis *analysis) {
 }
 
 void findings_draw(struct analysis *analysis) {
+    shared_prepare(analysis);
     for (struct endpoint *endpoint = analysis->first; endpoint; endpoint = endpoint->next) {
         withheld_draw(analysis, endpoint);
         close_draw(analysis, endpoint);

@@ -95,6 +95,8 @@ static void look_back(const struct side *sides, size_t from, int pid, const stru
 
 static void pair(struct endpoint *made, const struct choice *choice) {
     struct endpoint *accepted = choice->best;
+    if (accepted)
+        accepted->relayed++;
     const bool sure = choice->agreeing == 1 || choice->open == 1;
     if (!accepted || (accepted->relay && accepted->relay_sure && !sure))
         return;
@@ -136,9 +138,24 @@ bool relay_waits(const struct endpoint *endpoint, uint64_t when_us) {
            (!other->reset_us || other->reset_us >= when_us) && (!other->gone_us || other->gone_us >= when_us);
 }
 
+bool relay_passes_on(const struct endpoint *endpoint) {
+    const struct endpoint *other = endpoint->relay;
+    const struct endpoint *accepted = was_accepted(endpoint) ? endpoint : other;
+    const bool bytes_known = other && endpoint->has_traffic && other->has_traffic;
+    return bytes_known && accepted->relayed == 1 && other->written <= endpoint->received;
+}
+
+/*
+ * It had asked, or was to, and had no answer: its own peer sent nothing yet, or what it sent was passed on. A
+ * connection to a database, of a server that owes its client no answer, was told things that went nowhere.
+ */
+static bool owed_an_answer(const struct endpoint *other, const struct endpoint *endpoint) {
+    return other->received == 0 || (other->end_last == LAST_WRITE && other->received <= endpoint->sent);
+}
+
 bool relay_broke_off(const struct endpoint *endpoint, uint64_t when_us) {
     const struct endpoint *other = endpoint->relay;
-    if (!other || !other->has_traffic || other->sent == 0)
+    if (!other || !other->has_traffic || !owed_an_answer(other, endpoint))
         return false;
     const uint64_t ended = other->shut_both ? other->shut_us : ended_at(other);
     const bool by_its_peer = (other->eof_us && other->eof_us <= ended) || (other->reset_us && other->reset_us <= ended);

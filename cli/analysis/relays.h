@@ -19,6 +19,12 @@ void relays_find(struct analysis *analysis);
 bool relay_waits(const struct endpoint *endpoint, uint64_t when_us);
 
 /*
+ * What comes in on this side goes out on the other as it is, for all that is known: one connection for one, and no more
+ * sent than came. A proxy that makes requests of its own out of what it reads does not do so.
+ */
+bool relay_passes_on(const struct endpoint *endpoint);
+
+/*
  * The other side was ended by the relay itself, before its own peer had ended it, within a moment of when_us: it was
  * broken off together with this one.
  */

@@ -30,6 +30,9 @@ struct listener {
     int acceptors[ACCEPTORS_MAX]; /* processes that accepted there; the first so many */
     unsigned acceptor_count;      /* in all */
     bool answered;
+    struct kept *in_use;   /* a bind that failed */
+    uint64_t given_up_us;  /* by its own process, and held by others */
+    unsigned never_served; /* clients of the trace that connected after that, and that nobody accepted */
     unsigned queue_resets; /* of connections in its queue, that no client in the trace has felt yet */
     struct listener *next;
 };

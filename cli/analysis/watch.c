@@ -119,7 +119,6 @@ static bool ends_something(const struct event *event) {
 
 static void see_gone(struct endpoint *endpoint, const struct event *event) {
     endpoint->gone_us = event->time_us;
-    endpoint->gone_state = event->state_before;
     endpoint->gone_pid = event->pid;
     endpoint->gone_tid = event->tid;
     endpoint->gone_fd = event->has & HAS_FD ? event->fd : -1;
@@ -146,6 +145,7 @@ static void see_end(struct endpoint *endpoint, const struct event *event) {
         return;
     endpoint->end_op = event->op;
     endpoint->end_fin = event->fin;
+    endpoint->end_last = event->last;
     endpoint->end_pid = event->pid;
     memcpy(endpoint->end_comm, event->comm, COMM_SIZE);
 }
@@ -170,7 +170,7 @@ static bool proves_peer_fin(enum tcp_state state) {
 /* In CLOSE_WAIT it was there before what the call has sent, else it came after that. */
 static uint64_t peer_fin_by(const struct event *event) {
     const enum tcp_state before = event->state_before;
-    if (event->op == OP_EOF)
+    if (event->op == OP_EOF || event->has & HAS_AFTER_FIN)
         return event_ended_at(event);
     if (before == STATE_CLOSE_WAIT || before == STATE_LAST_ACK)
         return event->time_us - 1;

@@ -7,6 +7,7 @@
 #include "faults/fault.h"
 #include "kernel/process.h"
 #include "kernel/seccomp_guard.h"
+#include "kernel/thread.h"
 #include "output/event_socket.h"
 #include "output/log.h"
 #include "refs/end_claims.h"
@@ -59,6 +60,20 @@ void socket_made(int fd, int domain, int type) {
         table_set_made(fd);
     else
         table_set_other(fd);
+}
+
+void address_in_use(int fd, const struct sockaddr *address, socklen_t length, int error, const char *name,
+                    const void *caller) {
+    struct identity identity;
+    if (error != EADDRINUSE || !table_maybe_tcp(fd))
+        return;
+    struct call call = call_entering(name, caller);
+    if (table_find(fd, false, &identity)) {
+        if (!address || !address_from_sockaddr(&identity.local, address, length))
+            socket_local_name(fd, &identity);
+        emit_open(OP_BIND, fd, -1, error, &identity, &call);
+    }
+    error_set(error);
 }
 
 bool connect_disconnects(const struct sockaddr *address, socklen_t length) {

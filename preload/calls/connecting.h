@@ -1,6 +1,6 @@
 /*
- * The call paths of the calls that make connections: socket, connect, accept. The table learns, the event is logged.
- * errno is kept.
+ * The call paths of the calls that make connections: socket, bind, connect, accept. The table learns, the event is
+ * logged. errno is kept.
  */
 #ifndef CLOSETRACE_CONNECTING_H
 #define CLOSETRACE_CONNECTING_H
@@ -11,6 +11,11 @@
 
 /* After socket() made fd. */
 void socket_made(int fd, int domain, int type);
+
+/* After bind() or listen() on fd failed, with that errno: told where it is EADDRINUSE. The address, or NULL: the
+ * socket's own. */
+void address_in_use(int fd, const struct sockaddr *address, socklen_t length, int error, const char *name,
+                    const void *caller);
 
 /* Whether connect() with that address is a disconnect: AF_UNSPEC, connect(2). The address may be a bad pointer. */
 bool connect_disconnects(const struct sockaddr *address, socklen_t length);

@@ -92,11 +92,13 @@ static bool is_ours_alone(uint64_t cookie) {
     return true;
 }
 
-void found_refused(const struct traffic *traffic, enum tcp_state state) {
+bool found_refused(const struct traffic *traffic, enum tcp_state state) {
     unsigned seen = table_seen(traffic->fd);
     bool had_peer = !address_is_unspecified(&traffic->identity.remote);
     if (state != STATE_CLOSE || !had_peer || (seen & (DEATHS | SEEN_OWN_FIN)) || is_own_reset(traffic, seen))
-        return;
-    if ((seen & SEEN_EOF) || is_ours_alone(traffic->identity.cookie))
-        table_mark_seen(traffic->identity.cookie, SEEN_RESET);
+        return false;
+    if (!(seen & SEEN_EOF) && !is_ours_alone(traffic->identity.cookie))
+        return false;
+    table_mark_seen(traffic->identity.cookie, SEEN_RESET);
+    return true;
 }

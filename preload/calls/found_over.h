@@ -14,7 +14,10 @@ bool error_is_of_the_end(int error);
 /* The call was told that error. True: an event has told of it. op: OP_READ or OP_WRITE. */
 bool found_over(struct traffic *traffic, enum event_op op, long result, int error);
 
-/* The same of EPIPE, in that state: without an error before it, it is the peer's RST that a write meets. */
-void found_refused(const struct traffic *traffic, enum tcp_state state);
+/*
+ * The same of EPIPE, in that state. True: no error came before it, so that it is the peer's RST, which a write meets
+ * so where the peer's FIN had come before that.
+ */
+bool found_refused(const struct traffic *traffic, enum tcp_state state);
 
 #endif

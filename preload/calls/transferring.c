@@ -74,9 +74,9 @@ static bool peer_has_ended(enum tcp_state state) {
 }
 
 /*
- * EOF of a connection that is dead, though its own FIN has not left: a reset came after the peer's FIN (a reset before
- * it is no EOF). Where our last bytes were sent after the last segment that the peer had sent in order, they are what
- * the reset answered.
+ * EOF, or EPIPE, of a connection that is dead, though its own FIN has not left: a reset came after the peer's FIN (one
+ * that came before it is told as ECONNRESET). Where our last bytes were sent after the last segment that the peer had
+ * sent in order, they are what the reset answered.
  */
 static void look_for_reset_behind(struct traffic *traffic) {
     struct standing standing;
@@ -139,7 +139,8 @@ static void see_refused(struct traffic *traffic, long result) {
     enum event_sigpipe effect = effect_of_sigpipe(traffic);
     if (log_wants(TRACE_EOF | TRACE_DATA | TRACE_END) && transfer_is_same_connection(traffic)) {
         enum tcp_state state = state_now(traffic);
-        found_refused(traffic, state);
+        if (found_refused(traffic, state))
+            look_for_reset_behind(traffic);
         emit(traffic, OP_WRITE, result, EPIPE, state, effect);
     }
     if (effect == SIGPIPE_FATAL)

@@ -28,6 +28,20 @@ HOOKED int socketpair(int domain, int type, int protocol, int fds[2]) {
     return result;
 }
 
+HOOKED int bind(int fd, const struct sockaddr *address, socklen_t length) {
+    int result = REAL(bind)(fd, address, length);
+    if (result == -1)
+        address_in_use(fd, address, length, error_of(result), "bind", CALLER);
+    return result;
+}
+
+HOOKED int listen(int fd, int backlog) {
+    int result = REAL(listen)(fd, backlog);
+    if (result == -1)
+        address_in_use(fd, NULL, 0, error_of(result), "listen", CALLER);
+    return result;
+}
+
 HOOKED int connect(int fd, const struct sockaddr *address, socklen_t length) {
     struct ending_call ending;
     long instead;

@@ -98,6 +98,15 @@ static long raw_shutdown(const long arguments[6], const void *caller) {
     return shutdown_exiting(&ending, result, error_of(result));
 }
 
+static long raw_bind(long number, const long arguments[6], const void *caller) {
+    const struct sockaddr *address = (const void *)arguments[1]; // NOLINT(performance-no-int-to-ptr)
+    long result = call_real(number, arguments);
+    if (result == -1)
+        address_in_use((int)arguments[0], number == SYS_bind ? address : NULL, (socklen_t)arguments[2],
+                       error_of(result), name, caller);
+    return result;
+}
+
 static long raw_connect(const long arguments[6], const void *caller) {
     struct ending_call ending;
     int fd = (int)arguments[0];
@@ -330,6 +339,9 @@ long syscall_hook(long number, long a, long b, long c, long d, long e, long f) {
         return raw_duplicate(number, arguments, caller);
     case SYS_shutdown:
         return raw_shutdown(arguments, caller);
+    case SYS_bind:
+    case SYS_listen:
+        return raw_bind(number, arguments, caller);
     case SYS_connect:
         return raw_connect(arguments, caller);
     case SYS_accept:

@@ -18,6 +18,7 @@ enum event_op {
     OP_START,
     OP_CONNECT,
     OP_ACCEPT,
+    OP_BIND, /* failed: the address is in use */
     OP_DUP,
     OP_FORK,
     OP_EXEC,

@@ -7,12 +7,12 @@
 #define NAME_AT(names, index) ((size_t)(index) < sizeof(names) / sizeof *(names) ? (names)[(size_t)(index)] : NULL)
 
 static const char *const op_names[OP_COUNT] = {
-    [OP_START] = "start",     [OP_CONNECT] = "connect",   [OP_ACCEPT] = "accept",   [OP_DUP] = "dup",
-    [OP_FORK] = "fork",       [OP_EXEC] = "exec",         [OP_SEND_FD] = "send_fd", [OP_RECV_FD] = "recv_fd",
-    [OP_CLOSE] = "close",     [OP_SHUTDOWN] = "shutdown", [OP_RELEASE] = "release", [OP_EXIT] = "exit",
-    [OP_EOF] = "eof",         [OP_RESET] = "reset",       [OP_WRITE] = "write",     [OP_READ] = "read",
-    [OP_STATE] = "state",     [OP_NOW] = "now",           [OP_UNSEEN] = "unseen",   [OP_RULE] = "rule",
-    [OP_FINDING] = "finding", [OP_END] = "end",
+    [OP_START] = "start",     [OP_CONNECT] = "connect", [OP_ACCEPT] = "accept",     [OP_BIND] = "bind",
+    [OP_DUP] = "dup",         [OP_FORK] = "fork",       [OP_EXEC] = "exec",         [OP_SEND_FD] = "send_fd",
+    [OP_RECV_FD] = "recv_fd", [OP_CLOSE] = "close",     [OP_SHUTDOWN] = "shutdown", [OP_RELEASE] = "release",
+    [OP_EXIT] = "exit",       [OP_EOF] = "eof",         [OP_RESET] = "reset",       [OP_WRITE] = "write",
+    [OP_READ] = "read",       [OP_STATE] = "state",     [OP_NOW] = "now",           [OP_UNSEEN] = "unseen",
+    [OP_RULE] = "rule",       [OP_FINDING] = "finding", [OP_END] = "end",
 };
 
 static const char *const fin_names[FIN_COUNT] = {

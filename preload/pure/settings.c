@@ -223,6 +223,7 @@ unsigned event_classes(const struct event *event) {
     switch (event->op) {
     case OP_CONNECT:
     case OP_ACCEPT:
+    case OP_BIND:
         return TRACE_OPEN | end;
     case OP_DUP:
     case OP_FORK:

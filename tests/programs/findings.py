@@ -478,6 +478,99 @@ def request_after_fin(looks, again):
         client.close()
 
 
+def request_refused():
+    """Two writes into a connection that is over: the first is answered by an RST, the second is refused."""
+    client, server = pair()
+    talk(client, server)
+    server.close()
+    poll = select.poll()
+    poll.register(client, select.POLLRDHUP)
+    poll.poll()
+    time.sleep(0.05)
+    client.sendall(b"head")
+    is_reset(client)
+    try:
+        client.sendall(b"body")
+    except BrokenPipeError:
+        pass
+    client.close()
+
+
+def next_request_is_late():
+    """A proxy that makes requests of its own ends its client's connection, and the next request is there already."""
+    with socket.create_server(("127.0.0.1", 0)) as front, socket.create_server(("127.0.0.1", 0)) as back:
+        client = socket.create_connection(front.getsockname())
+        accepted, _ = front.accept()
+        made = socket.create_connection(back.getsockname())
+        backend, _ = back.accept()
+    client.sendall(b"request")
+    assert accepted.recv(100) == b"request"
+    made.sendall(b"forwarded: request")
+    backend.recv(100)
+    backend.sendall(b"answer")
+    backend.close()
+    accepted.sendall(made.recv(100))
+    assert made.recv(100) == b""
+    client.recv(100)
+    client.sendall(b"request")
+    accepted.recv(1, socket.MSG_PEEK)
+    made.close()
+    accepted.close()
+    client.close()
+
+
+def sink_with_a_store():
+    """Its client sends and waits until all was read; what it stores in a database goes nowhere else."""
+    with socket.create_server(("127.0.0.1", 0)) as front, socket.create_server(("127.0.0.1", 0)) as back:
+        client = socket.create_connection(front.getsockname())
+        accepted, _ = front.accept()
+        made = socket.create_connection(back.getsockname())
+        database, _ = back.accept()
+    client.sendall(b"data")
+    client.shutdown(socket.SHUT_WR)
+    read_all(accepted)
+    for question, answer in ((b"store data", b"stored"), (b"farewell", b"")):
+        made.sendall(question)
+        database.recv(100)
+        database.sendall(answer)
+        made.recv(len(answer))
+    accepted.close()
+    made.close()
+    read_all(client)
+
+
+def port(holder, comes_again, accepts=True):
+    """A server ends while another has its listener: a helper that it started, or a worker."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
+    child = os.fork()
+    if child == 0:
+        holder(listener)
+        os._exit(0)
+    if accepts:
+        client = socket.create_connection(address)
+        listener.accept()[0].close()
+        client.close()
+    while holder is helps and open(f"/proc/{child}/comm").read() != "sleep\n":
+        time.sleep(0.01)
+    listener.close()
+    if comes_again:
+        try:
+            socket.create_server(address)
+        except OSError:
+            pass
+    os.waitpid(child, 0)
+
+
+def helps(listener):
+    listener.set_inheritable(True)
+    os.execlp("sleep", "sleep", "1.3")
+
+
+def works(listener):
+    time.sleep(1.3)
+
+
 def robbed(owner_closes_once):
     """One thread closes a number twice; another has got it in between."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -537,6 +630,16 @@ def answered(client, server):
     assert client.recv(100) == b"answer"
 
 
+def gives_up_by_shutdown():
+    client, server = pair()
+    client.sendall(b"request")
+    client.shutdown(socket.SHUT_WR)
+    read_all(server)
+    client.shutdown(socket.SHUT_RDWR)
+    client.close()
+    server.close()
+
+
 def gives_up(answers):
     client, server = pair()
     client.sendall(b"request")
@@ -583,6 +686,13 @@ SCENES = {
     "shared_writers": lambda: share(lambda c: c.sendall(b"one"), lambda c, s: c.sendall(b"two")),
     "writer_and_reader": lambda: share(lambda c: c.sendall(b"one"), answered),
     "gives_up": lambda: gives_up(False),
+    "gives_up_by_shutdown": gives_up_by_shutdown,
+    "request_refused": request_refused,
+    "next_request_is_late": next_request_is_late,
+    "sink_with_a_store": sink_with_a_store,
+    "port_held": lambda: port(helps, True),
+    "port_held_by_copy": lambda: port(works, False),
+    "port_of_workers": lambda: port(works, False, accepts=False),
     "is_answered": lambda: gives_up(True),
     "late_byte": lambda: late_byte(True),
     "no_late_byte": lambda: late_byte(False),

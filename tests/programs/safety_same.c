@@ -380,6 +380,9 @@ static void try_ends(const struct kind *kind) {
 }
 
 static void try_opens(const struct kind *kind) {
+    TRY(bind(fd, address(AF_INET), sizeof somebody));
+    TRY(bind(fd, (struct sockaddr *)bad, sizeof somebody));
+    TRY(syscall(SYS_bind, fd, address(AF_INET), 1));
     TRY(connect(fd, address(AF_INET), sizeof somebody));
     TRY(connect(fd, address(AF_INET), 3));
     TRY(connect(fd, address(AF_INET), 1));

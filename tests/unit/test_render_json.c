@@ -126,9 +126,10 @@ static void everything_else(void) {
 
 /* The words of every op and verdict, each where it belongs. */
 static void every_word(void) {
-    static const char *const ops[] = {"start", "connect",  "accept",  "dup",  "fork",    "exec",  "send_fd", "recv_fd",
-                                      "close", "shutdown", "release", "exit", "eof",     "reset", "write",   "read",
-                                      "state", "now",      "unseen",  "rule", "finding", "end"};
+    static const char *const ops[] = {"start", "connect", "accept",  "bind",    "dup",      "fork",
+                                      "exec",  "send_fd", "recv_fd", "close",   "shutdown", "release",
+                                      "exit",  "eof",     "reset",   "write",   "read",     "state",
+                                      "now",   "unseen",  "rule",    "finding", "end"};
     static const char *const whys[] = {
         NULL,          "last-reference", "shutdown",      "references", "call-in-progress", "unread-data",
         "linger-zero", "after-shutdown", "not-connected", "listening",  "peer-reset",       "in-flight",

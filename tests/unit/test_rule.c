@@ -298,6 +298,8 @@ static const char *const no_family[] = {
     "kill",
     "prctl",
     "pthread_setname_np",
+    "bind",
+    "listen",
     "syscall",
     /* events name these otherwise: read, putc, scanf ... */
     "__uflow",

@@ -174,7 +174,7 @@ static unsigned classes(enum event_op op) {
 
 static void classes_of_events(void) {
     CHECK(classes(OP_START) == 0 && classes(OP_END) == 0 && classes(OP_RULE) == 0 && classes(OP_FINDING) == 0);
-    CHECK(classes(OP_CONNECT) == TRACE_OPEN && classes(OP_ACCEPT) == TRACE_OPEN);
+    CHECK(classes(OP_CONNECT) == TRACE_OPEN && classes(OP_ACCEPT) == TRACE_OPEN && classes(OP_BIND) == TRACE_OPEN);
     CHECK(classes(OP_DUP) == TRACE_REFS && classes(OP_FORK) == TRACE_REFS && classes(OP_EXEC) == TRACE_REFS);
     CHECK(classes(OP_SEND_FD) == TRACE_REFS && classes(OP_RECV_FD) == TRACE_REFS);
     CHECK(classes(OP_CLOSE) == TRACE_END && classes(OP_SHUTDOWN) == TRACE_END);
