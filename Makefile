@@ -57,7 +57,7 @@ MAP = preload/libclosetrace.map
 PURE := $(patsubst %.c,%,$(sort $(wildcard preload/pure/*.c cli/reader/*.c cli/analysis/*.c)))
 SOURCES := $(sort $(wildcard preload/*.c preload/*/*.c preload/arch/$(ARCH)/*.S))
 OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(SOURCES)))
-COMMAND_SOURCES := $(filter-out $(LEFT_OUT),$(sort $(wildcard cli/*.c $(addprefix cli/,$(addsuffix /*.c,input look run show terminal)))))
+COMMAND_SOURCES := $(filter-out $(LEFT_OUT),$(sort $(wildcard cli/*.c $(addprefix cli/,$(addsuffix /*.c,input look run show symbols terminal)))))
 COMMAND_OBJECTS := $(COMMAND_SOURCES:%.c=$(BUILD)/command/%.o)
 MANPAGES := $(sort $(wildcard docs/*.1 docs/*.3 docs/*.7))
 

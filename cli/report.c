@@ -12,6 +12,7 @@
 #include "show/report_json.h"
 #include "show/output.h"
 #include "show/report_words.h"
+#include "symbols/callers.h"
 #include "terminal/progress.h"
 #include "terminal/say.h"
 #include "input/trace.h"
@@ -139,6 +140,7 @@ static void read_all(struct job *job, struct analysis *analysis, struct ladder *
                 ladder_event(ladder, &source->event);
                 continue;
             }
+            callers_learn(&source->event);
             analysis_source(analysis, source->goes_on ? now_us : 0);
             analysis_event(analysis, &source->event);
         }
@@ -191,8 +193,11 @@ static int report(struct job *job, const struct report_style *style) {
     analysis_end(analysis);
     choice_apply(job->choice, analysis);
     const struct totals totals = analysis_totals(analysis);
-    if (!job->broken)
+    if (!job->broken) {
+        callers_find(analysis);
         show(analysis, job->format, style);
+        callers_forget();
+    }
     analysis_free(analysis);
     return status_of(job, totals.findings > 0 || (job->fail_possible && totals.possible > 0));
 }

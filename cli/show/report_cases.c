@@ -29,7 +29,7 @@ static void case_name(const struct finding *finding, char text[CONNECTION_TEXT_S
 }
 
 static void junit_case(const struct finding *finding, FILE *out) {
-    char name[CONNECTION_TEXT_SIZE + 64], comm[COMM_SIZE + 1];
+    char name[CONNECTION_TEXT_SIZE + 64], comm[COMM_SIZE + 1], sentence[SENTENCE_SIZE];
     case_name(finding, name);
     snprintf(comm, sizeof comm, "%.*s", COMM_SIZE, finding->comm);
     fputs("  <testcase classname=\"closetrace.", out);
@@ -45,7 +45,8 @@ static void junit_case(const struct finding *finding, FILE *out) {
     } else
         fputs(finding->certainty == POSSIBLE ? "possible: " : "note: ", out);
     for (unsigned i = 0; i < finding->evidence_count; i++) {
-        xml_print(finding->evidence[i], out);
+        finding_sentence(finding, i, sentence);
+        xml_print(sentence, out);
         putc('\n', out);
     }
     fputs(failed ? "</failure>\n  </testcase>\n" : "</system-out>\n  </testcase>\n", out);
@@ -82,15 +83,16 @@ void report_tap(const struct analysis *analysis, FILE *out) {
     if (cases == 0)
         fputs("ok 1 - no findings\n", out);
     for (const struct finding *finding = analysis_findings(analysis); finding; finding = finding->next) {
-        char name[CONNECTION_TEXT_SIZE + 64];
+        char name[CONNECTION_TEXT_SIZE + 64], sentence[SENTENCE_SIZE];
         case_name(finding, name);
         fprintf(out, "%s %llu - ", finding->certainty == CERTAIN ? "not ok" : "ok", (unsigned long long)++number);
         tap_text(finding->certainty == POSSIBLE ? "possible " : finding->certainty == NOTE ? "note " : "", out);
         tap_text(name, out);
         putc('\n', out);
         for (unsigned i = 0; i < finding->evidence_count; i++) {
+            finding_sentence(finding, i, sentence);
             fputs("# ", out);
-            print_safely(out, finding->evidence[i], 0);
+            print_safely(out, sentence, 0);
             putc('\n', out);
         }
     }

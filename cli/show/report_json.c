@@ -5,6 +5,7 @@
 #include "connection_cells.h"
 #include "pure/line.h"
 #include "pure/names.h"
+#include "symbols/callers.h"
 
 enum { LINE_SIZE = 16384 };
 
@@ -173,6 +174,7 @@ static void finding_line(const struct finding *finding, FILE *out) {
         say_number(&object, "pid", (uint64_t)finding->pid);
     say_comm(&object, finding->comm);
     say_text(&object, "caller", finding->caller);
+    say_text(&object, "source", caller_source(finding->caller));
     say_addresses(&object, finding->endpoint);
     say_cookie(&object, finding->endpoint);
     if (finding->alike > 0)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "symbols/callers.h"
 #include "terminal/say.h"
 
 enum { INDENT = 4 };
@@ -54,9 +55,13 @@ static void more_text(const struct finding *finding, const struct report_style *
     snprintf(text, 128, "%llu more like it, the last at %s", (unsigned long long)finding->alike - 1, last);
 }
 
-static void sentence_print(const char *sentence, bool first, FILE *out, const struct report_style *style) {
-    char text[768];
-    clock_sentence(sentence, text, sizeof text);
+void finding_sentence(const struct finding *finding, unsigned i, char text[SENTENCE_SIZE]) {
+    char with_clock[SENTENCE_SIZE];
+    clock_sentence(finding->evidence[i], with_clock, sizeof with_clock);
+    caller_sentence(with_clock, finding->caller, text, SENTENCE_SIZE);
+}
+
+static void sentence_print(const char *text, bool first, FILE *out, const struct report_style *style) {
     if (style->width > 0) {
         print_wrapped(out, text, INDENT, style->width);
         return;
@@ -67,15 +72,17 @@ static void sentence_print(const char *sentence, bool first, FILE *out, const st
 
 /* On a terminal what it rests on stands below it, else behind it. */
 void finding_print(const struct finding *finding, FILE *out, const struct report_style *style) {
-    char connection[CONNECTION_TEXT_SIZE], more[128];
+    char connection[CONNECTION_TEXT_SIZE], more[128], sentence[SENTENCE_SIZE];
     connection_text(finding->endpoint, connection);
     more_text(finding, style, more);
     fprintf(out, "%s%s %s%s %s", style->color ? color_of(finding) : "", word_of(finding), finding_name(finding->kind),
             style->color ? plain : "", connection);
     if (style->width > 0)
         putc('\n', out);
-    for (unsigned i = 0; i < finding->evidence_count; i++)
-        sentence_print(finding->evidence[i], i == 0, out, style);
+    for (unsigned i = 0; i < finding->evidence_count; i++) {
+        finding_sentence(finding, i, sentence);
+        sentence_print(sentence, i == 0, out, style);
+    }
     if (more[0])
         sentence_print(more, false, out, style);
     if (style->width == 0)

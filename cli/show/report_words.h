@@ -19,6 +19,10 @@ struct report_style {
 enum { CONNECTION_TEXT_SIZE = 2 * ADDRESS_TEXT_SIZE + 4 };
 void connection_text(const struct endpoint *endpoint, char text[CONNECTION_TEXT_SIZE]);
 
+/* A sentence of its evidence for eyes: with the time of day, and with the caller by name, if that is known. */
+enum { SENTENCE_SIZE = 1024 };
+void finding_sentence(const struct finding *finding, unsigned i, char text[SENTENCE_SIZE]);
+
 void finding_print(const struct finding *finding, FILE *out, const struct report_style *style);
 
 /*
