@@ -135,7 +135,7 @@ static bool read_file(struct choice *choice, const char *name) {
     const int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     FILE *file = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) ? fdopen(fd, "r") : NULL;
     if (!file) {
-        say("closetrace report: --ignore=@%s: %s", name, fd < 0 ? strerror(errno) : "no regular file");
+        say("closetrace report: --ignore=@%s: %s", name, fd < 0 ? strerror(errno) : "not a regular file");
         if (fd >= 0)
             close(fd);
         return false;

@@ -45,7 +45,7 @@ closetrace_folders() {
 closetrace_new() {
   local folder count
   folder=$(closetrace_folders | tail -n 1)
-  [ -n "$folder" ] || closetrace_fail "this is for bats tests: there is no folder of bats'" || return
+  [ -n "$folder" ] || closetrace_fail "this works only in a bats test: bats' folders are not set" || return
   mkdir -p "$folder" || return
   count=$(find "$folder" -name '*.trace' | wc -l)
   printf -v closetrace_files '%s/%03d-%s' "$folder" "$((count + 1))" "$1"
@@ -68,7 +68,7 @@ closetrace_check_options() {
   while [[ ${1-} == -* && $1 != -- ]]; do
     case $1 in
       -o* | --output* | --messages* | --format*)
-        echo "closetrace: $1: the helpers say where traces go: \$closetrace_trace" >&2
+        echo "closetrace: $1: the helpers decide where traces go: \$closetrace_trace" >&2
         return 1
         ;;
       -e | -E | --env | --seed) shift ;;
@@ -188,7 +188,7 @@ closetrace_tell() {
 
 # Whole seconds, as an option's value.
 closetrace_check_seconds() {
-  [[ $1 =~ ^[0-9]+$ ]] || closetrace_fail "--timeout $1: whole seconds would be right"
+  [[ $1 =~ ^[0-9]+$ ]] || closetrace_fail "--timeout $1: expected whole seconds"
 }
 
 # Takes closetrace_start's options off the arguments: in the caller's ready, value, seconds and taken (how many).
@@ -207,8 +207,8 @@ closetrace_start_options() {
   done
   closetrace_check_seconds "$seconds" || return
   [ "$ready" = port ] || return 0
-  [[ $value =~ ^[0-9]+$ ]] || closetrace_fail "--ready-port $value: a port's number would be right" || return
-  ! closetrace_listens "$value" || closetrace_fail "somebody listens on port $value already"
+  [[ $value =~ ^[0-9]+$ ]] || closetrace_fail "--ready-port $value: expected a port number" || return
+  ! closetrace_listens "$value" || closetrace_fail "something is already listening on port $value"
 }
 
 # Says why the server is not there: it has ended, or takes too long, and is ended then.
@@ -285,7 +285,7 @@ closetrace_stop() {
     done
   fi
   if ! closetrace_until "$seconds" closetrace_ended "$files"; then
-    echo "closetrace_stop: $name goes on, $seconds s after SIG$signal; it was killed" >&2
+    echo "closetrace_stop: $name was still running $seconds s after SIG$signal; it was killed" >&2
     closetrace_tell "$files.out" '  it wrote: '
     closetrace_kill "$pid"
     closetrace_until "$seconds" closetrace_ended "$files" || :
@@ -336,7 +336,7 @@ closetrace_arguments() {
     done < <(closetrace_folders)
   fi
   [ ${#closetrace_traces[@]} -gt 0 ] || {
-    echo "${FUNCNAME[1]}: nothing was traced: closetrace_run or closetrace_start comes first" >&2
+    echo "${FUNCNAME[1]}: nothing was traced: call closetrace_run or closetrace_start first" >&2
     return 1
   }
 }
@@ -447,7 +447,7 @@ refute_event() {
       "$("$(closetrace_command)" print - <<<"$found")" >&2 ;;
     1) return 0 ;;
     *)
-      echo "refute_event: not all of the trace could be read, so that it proves nothing" >&2
+      echo "refute_event: not all of the trace could be read, so it proves nothing" >&2
       for found in "${closetrace_traces[@]}"; do
         "$(closetrace_command)" grep "$found" "${closetrace_conditions[@]}" >/dev/null || :
       done
@@ -505,7 +505,7 @@ assert_no_findings() {
     shift
   done
   closetrace_arguments "${rest[@]}" || return
-  [ ${#closetrace_conditions[@]} = 0 ] || closetrace_fail "no conditions here: ${closetrace_conditions[*]}" || return
+  [ ${#closetrace_conditions[@]} = 0 ] || closetrace_fail "this takes no conditions: ${closetrace_conditions[*]}" || return
   # One that matches nothing is named on standard error, which is no failure.
   report=$("$(closetrace_command)" report --fail "${choice[@]}" "${closetrace_traces[@]}" 2>&1) || status=$?
   [ $status != 0 ] || return 0

@@ -36,6 +36,6 @@ int main(int argc, char **argv) {
     for (const struct subcommand *row = subcommands; row->name; row++)
         if (strcmp(argv[1], row->name) == 0)
             return row->run(argc - 1, argv + 1);
-    say("closetrace: there is no subcommand \"%s\": run, now, print, report or grep", argv[1]);
+    say("closetrace: unknown subcommand \"%s\": expected run, now, print, report or grep", argv[1]);
     return EXIT_FAILED;
 }

@@ -41,7 +41,7 @@ static const char help[] =
     "Exit status: 0 on success; 1 if no socket matches, or with --fail if there is a finding; 125 on other errors.\n";
 
 static int look_failed(void) {
-    say("closetrace now: the kernel does not tell of its sockets (inet_diag): %s", strerror(errno));
+    say("closetrace now: cannot get the sockets from the kernel (inet_diag): %s", strerror(errno));
     return EXIT_FAILED;
 }
 
@@ -75,7 +75,7 @@ static void print_findings(const struct analysis *analysis, bool json) {
 
 static void say_unseen(const struct world *world) {
     if (world->closed_to_us > 0)
-        say("closetrace now: %u process%s could not be looked at: what %s hold%s is shown without a holder; root sees "
+        say("closetrace now: %u process%s could not be inspected: what %s hold%s is shown without a holder; root sees "
             "all",
             world->closed_to_us, world->closed_to_us == 1 ? "" : "es", world->closed_to_us == 1 ? "it" : "they",
             world->closed_to_us == 1 ? "s" : "");
@@ -124,7 +124,7 @@ static bool enter_netns(int pid) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     const bool entered = fd >= 0 && setns(fd, CLONE_NEWNET) == 0;
     if (!entered)
-        say("closetrace now: the network namespace of %d cannot be entered: %s", pid, strerror(errno));
+        say("closetrace now: cannot enter the network namespace of %d: %s", pid, strerror(errno));
     if (fd >= 0)
         close(fd);
     return entered;

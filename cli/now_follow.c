@@ -200,7 +200,7 @@ bool now_follow(struct now *now, struct world *world, bool *wanted) {
     tell_findings(&follower, wanted, false);
     while (!interrupted && take_turn(&follower, &wanted))
         ;
-    say("closetrace now: %u came, %u went, %u of them by an RST", follower.came, follower.went, follower.resets);
+    say("closetrace now: %u appeared, %u ended, %u of them by an RST", follower.came, follower.went, follower.resets);
     if (follower.destroyed >= 0)
         close(follower.destroyed);
     forget_destroyed(&follower);

@@ -106,7 +106,7 @@ static bool read_arguments(int argc, char **argv, struct wanted *wanted) {
             return false;
     }
     if (!wanted->name)
-        say("closetrace print: of which file? closetrace print FILE, or - for standard input");
+        say("closetrace print: a FILE is missing: closetrace print FILE, or - for standard input");
     return wanted->name != NULL;
 }
 

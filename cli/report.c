@@ -269,7 +269,7 @@ static bool read_format(const char *word, struct job *job) {
             job->format = (enum report_format)i;
             return true;
         }
-    say("closetrace report: --format=%s: it is text, json, junit or tap", word);
+    say("closetrace report: --format=%s: expected text, json, junit or tap", word);
     return false;
 }
 
@@ -316,7 +316,7 @@ static bool read_arguments(int argc, char **argv, struct job *job) {
             job->names[job->count++] = argv[i];
     }
     if (job->count == 0)
-        say("closetrace report: of which file? closetrace report FILE..., or - for standard input");
+        say("closetrace report: a FILE is missing: closetrace report FILE..., or - for standard input");
     return job->count > 0;
 }
 

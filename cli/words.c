@@ -159,7 +159,7 @@ int list_words(const char *name) {
     if (!name)
         show(list_name);
     else if (!found && !show_values(name)) {
-        say("closetrace --list: there is no list \"%s\"; without a name the lists are listed", name);
+        say("closetrace --list: there is no list \"%s\"; closetrace --list shows their names", name);
         return EXIT_FAILED;
     }
     return output_flush() ? EXIT_OK : EXIT_FAILED;

@@ -110,7 +110,7 @@ static void unwritable(const char *output, int reason, struct settings_error *er
     error->text = output;
     complain_about(&message, &error->parse, 0, "cannot be written (");
     line_text(&message, name ? name : "?");
-    line_text(&message, "): stderr, or a file that can be appended to");
+    line_text(&message, "): expected stderr, or a file that can be appended to");
     complain(&message, &error->parse);
 }
 

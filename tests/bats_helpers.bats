@@ -199,7 +199,7 @@ END
   run ! closetrace_stop nobody
   [[ $output == *'there is no server nobody'* ]]
   run ! closetrace_run -o elsewhere true
-  [[ $output == *'-o: the helpers say where traces go'* ]]
+  [[ $output == *'-o: the helpers decide where traces go'* ]]
   echo '{"time":1' >>"$closetrace_trace"
   run ! refute_event fin=reset
   [[ $output == *'it proves nothing'* ]]
@@ -227,13 +227,13 @@ END
 %test "stubborn" {
   closetrace_start web --ready-line begun sh -c 'trap "" TERM; echo $$ >pid; echo begun; while :; do sleep 0.1; done'
   run ! closetrace_stop web --timeout 1
-  [[ $output == *'web goes on, 1 s after SIGTERM'* ]]
+  [[ $output == *'web was still running 1 s after SIGTERM'* ]]
   ! kill -0 "$(<pid)" 2>/dev/null
 }
 %test "taken" {
   serve
   run ! closetrace_start other --ready-port "$PORT" sleep 100
-  [[ $output == *"somebody listens on port $PORT already"* ]]
+  [[ $output == *"something is already listening on port $PORT"* ]]
 }
 setup() { cd "$BATS_TEST_TMPDIR"; }
 END

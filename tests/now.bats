@@ -71,14 +71,14 @@ assert_one() { # assert_one TEXT PATTERN...
 @test "now: the hang in CLOSE_WAIT is named in one command, with its holder and what to do next; alike ones are one" {
   stand close_wait queue stranger
   wait_long
-  assert_one "$(finding 'finding close-wait' leaked)" "waits for a close by $PID python3 fd [0-9]+;" \
+  assert_one "$(finding 'finding close-wait' leaked)" "waiting for a close by $PID python3 fd [0-9]+;" \
     'has read the end' '2 more like this' "next: gdb -p $PID " 'closetrace run -- .*standing\.py close_wait'
-  assert_one "$(finding 'finding close-wait' deaf)" "$PID python3 fd" 'unread before the end: 5 bytes; a close now would send an RST'
-  assert_one "$(finding 'finding close-wait' queue)" 'client has given up' "nobody has accepted .* $PID python3 fd"
-  assert_one "$(finding 'finding close-wait' stranger)" 'waits for a close by [0-9]+ sleep fd [0-9]+;' 'exec has left it open'
+  assert_one "$(finding 'finding close-wait' deaf)" "$PID python3 fd" '5 bytes before the end are unread; a close now would send an RST'
+  assert_one "$(finding 'finding close-wait' queue)" 'client gave up' "nobody has accepted .* $PID python3 fd"
+  assert_one "$(finding 'finding close-wait' stranger)" 'waiting for a close by [0-9]+ sleep fd [0-9]+;' 'exec left it open'
   assert_one "$(finding 'possible fin-withheld' stranger)" '[0-9]+ sleep fd [0-9]+ holds it' "the server there, $PID python3 fd"
-  assert_one "$(finding 'possible port-held' held)" '[0-9]+ sleep fd [0-9]+, which holds it, does not accept' '1 connection waits'
-  assert_one "$(finding 'note queue-full' full)" '1 connections wait to be accepted'
+  assert_one "$(finding 'possible port-held' held)" '[0-9]+ sleep fd [0-9]+, which holds it, is not accepting' '1 connection is in its accept queue'
+  assert_one "$(finding 'note queue-full' full)" '1 connection is waiting to be accepted'
   [ "$(now | grep -cE '^(finding|possible|note)')" = 7 ]
   now | head -n 2 | tail -n 1 | grep -q '^CLOSE_WAIT'
   # Conditions, and what a script makes of it.
@@ -117,7 +117,7 @@ assert_one() { # assert_one TEXT PATTERN...
 @test "now: a copy in flight; of two that nobody has a descriptor of, no thread is named for the wrong one" {
   stand flight
   run -0 now role=server "lport=${PORT[flight]}"
-  grep -q ' no descriptor: a copy in flight in a unix socket? ' <<<"$output"
+  grep -q ' no file descriptor: a copy in flight in a unix socket? ' <<<"$output"
   exec {STDIN}>&-
   stand flight shared
   [ -z "$(objects '.role == "server" and .holders[0].tid' "lport=${PORT[flight]}")" ]
@@ -139,13 +139,13 @@ assert_one() { # assert_one TEXT PATTERN...
   run -125 now 4194304
   [[ $output == *'there is no process 4194304' ]]
   run -125 now nonsense
-  [[ $output == *'nonsense: a process id, ADDRESS:PORT or KEY=VALUE would be right' ]]
+  [[ $output == *'nonsense: expected a process id, ADDRESS:PORT or KEY=VALUE' ]]
 }
 
 @test "now: of what nobody holds, what it owes and when the kernel tries again" {
   stand orphan
   run -0 now "lport=${PORT[orphan]}" state=FIN_WAIT1
-  grep -qE '^FIN_WAIT1 .* nobody +\(owes [0-9]{6}, next try in [0-9.]+ s, [0-9]+ in vain\)' <<<"$output"
+  grep -qE '^FIN_WAIT1 .* nobody +\(owes [0-9]{6}, next try in [0-9.]+ s, [0-9]+ failed\)' <<<"$output"
   objects '.op == "now"' state=FIN_WAIT1 | jq -e '.unsent > 500000 and .unsent + .unacked < 1000000 and .expires > 0 and .refs_before == 0'
 }
 
@@ -166,7 +166,7 @@ assert_one() { # assert_one TEXT PATTERN...
   until_true grep -q ' gone by RST: 2 unread, 0 never acknowledged; was ESTABLISHED' "$said"
   kill -INT "$follower"
   wait "$follower"
-  grep -q '2 came, 2 went, 1 of them by an RST' "$said"
+  grep -q '2 appeared, 2 ended, 1 of them by an RST' "$said"
 }
 
 @test "now: another user sees his own, and is told of how many he does not see" {
@@ -176,7 +176,7 @@ assert_one() { # assert_one TEXT PATTERN...
   # shellcheck disable=SC2016
   run -0 ip netns exec "$NETNS" setpriv --reuid=65534 --regid=65534 --clear-groups "$BATS_TEST_TMPDIR/closetrace" now
   grep -q '^CLOSE_WAIT .* ? (uid 0) ' <<<"$output"
-  grep -qE 'closetrace now: [0-9]+ processes could not be looked at' <<<"$output"
+  grep -qE 'closetrace now: [0-9]+ processes could not be inspected' <<<"$output"
 }
 
 @test "now: another container's network, from outside" {

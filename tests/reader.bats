@@ -116,13 +116,13 @@ refused() {
   for command in print report; do
     refused '*numbers: not a trace (*); line 1: *' "$CLOSETRACE" "$command" numbers
     refused '*binary: not a trace (*' "$CLOSETRACE" "$command" binary
-    refused '*other.json: not a trace (*no event: it has no "op"' "$CLOSETRACE" "$command" other.json
+    refused '*other.json: not a trace (*not an event: it has no "op"' "$CLOSETRACE" "$command" other.json
     refused '*text.json: text lines; only JSON lines can be read (CLOSETRACE_FORMAT=json*' "$CLOSETRACE" "$command" text.json
     refused '*newer.json:1: from a newer version of closetrace*' "$CLOSETRACE" "$command" newer.json
     refused '*none: No such file or directory' "$CLOSETRACE" "$command" none
     refused '*: Is a directory' "$CLOSETRACE" "$command" .
     refused "*no such option: \"--hlep\": *did you mean --help?)" "$CLOSETRACE" "$command" --hlep
-    refused '*of which file?*' "$CLOSETRACE" "$command"
+    refused '*a FILE is missing*' "$CLOSETRACE" "$command"
   done
   chmod 000 newer.json
   chmod 711 . && cp "$CLOSETRACE" command && chmod 755 command
@@ -166,7 +166,7 @@ has_lines() {
   until_true has_lines out 5
   kill "$pid"
   wait "$pid" || [ $? = 143 ]
-  [ "$(cat err)" = "closetrace: growing: it has become shorter; reading it from its beginning" ]
+  [ "$(cat err)" = "closetrace: growing: the file has become shorter; reading it from the beginning" ]
 }
 
 @test "print -f and grep -f of a pipe end with it" {

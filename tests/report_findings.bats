@@ -42,12 +42,12 @@ has_none() {
 @test "fin-withheld: by a child that never touched it" {
   scene withheld_by_child
   has '^finding fin-withheld ' 'kept open by [0-9]+ python3 fd [0-9]+ \(forked\), which never touched it' \
-    'the FIN left 1\.[0-9]+ s late: [0-9]+ python3 _exit'
+    'the FIN was sent 1\.[0-9]+ s late: [0-9]+ python3 _exit'
 }
 
 @test "fin-withheld: left open across exec" {
   scene withheld_across_exec
-  has '^finding fin-withheld ' 'kept open by [0-9]+ (python3|sleep) fd' 'the FIN left 1\.[0-9]+ s late: [0-9]+ sleep '
+  has '^finding fin-withheld ' 'kept open by [0-9]+ (python3|sleep) fd' 'the FIN was sent 1\.[0-9]+ s late: [0-9]+ sleep '
 }
 
 @test "fin-withheld: by a program that never loaded the library" {
@@ -70,7 +70,7 @@ has_none() {
   has '^finding reset-on-close ' ': 2 bytes were unread' '[0-9]{5,} bytes that it had written were not acknowledged' \
     'called from '
   scene reset_without_data
-  has '^note reset-on-close ' 'all that it had sent was acknowledged'
+  has '^note reset-on-close ' 'everything that it had sent was acknowledged'
   "$CLOSETRACE" report --fail trace
   scene closed_after_reading_all
   has_none
@@ -78,8 +78,8 @@ has_none() {
 
 @test "half-close-as-abort: possible of a server that closes on EOF, though others got an answer" {
   scene abort
-  has '^possible half-close-as-abort .*: the client ended its request and waited for the answer, and got none' \
-    'EOF was read after 7 bytes' 'others got one here' 'was still reading: its end was in FIN_WAIT'
+  has '^possible half-close-as-abort .*: the client ended its request and waited for an answer, but got none' \
+    'EOF was read after 7 bytes' 'other clients got one here' 'was still reading: its end was in FIN_WAIT'
 }
 
 @test "half-close-as-abort: whatever ended it, whether EOF was read, and after a greeting" {
@@ -106,7 +106,7 @@ has_none() {
   scene abort
   jq -c 'select(.role != "client" and .op != "end")' trace >server
   judged <server
-  has '^possible half-close-as-abort .*with a descriptor'
+  has '^possible half-close-as-abort .*still had a file descriptor'
   sed -E 's/"remote":"127.0.0.1/"remote":"192.0.2.1/; s/"peer_state":"[A-Z0-9_]*",//' server >far
   judged <far
   has '^possible half-close-as-abort .*whether the peer was still reading cannot be seen from here'
@@ -116,7 +116,7 @@ has_none() {
   scene sink_with_a_store
   has '^possible half-close-as-abort ' 'nobody else got one here'
   scene sink
-  has '^possible half-close-as-abort ' 'nobody else got one here'
+  has '^possible half-close-as-abort ' 'no other client got one here'
   "$CLOSETRACE" report --fail trace
 }
 
@@ -139,13 +139,13 @@ has_none() {
 
 @test "write-after-end: after its own FIN, fatal, again and again; the first after an RST is a note" {
   scene write_after_own_fin
-  has '^finding write-after-end ' 'failed with EPIPE, after its own FIN; it had SIGPIPE ignored'
+  has '^finding write-after-end ' 'failed with EPIPE, after its own FIN; it ignored SIGPIPE'
   scene killed_by_sigpipe
   has '^finding write-after-end ' "after the peer's RST; SIGPIPE ended the process"
   scene write_again_and_again
-  has '^finding write-after-end ' "after the peer's RST; it had SIGPIPE ignored, wrote 2 times more"
+  has '^finding write-after-end ' "after the peer's RST; it ignored SIGPIPE, wrote 2 more times"
   scene write_after_rst
-  has '^note write-after-end ' 'it had SIGPIPE ignored, then gave it up'
+  has '^note write-after-end ' 'it ignored SIGPIPE, then gave the connection up'
 }
 
 @test "queue-reset: told with their number; silent where all were accepted" {
@@ -175,7 +175,7 @@ without() {
 }
 
 @test "short-write: the rest was not offered again" {
-  with 'finding short-write' short_write 'of the last write, of 10000000 bytes' 'called from '
+  with 'finding short-write' short_write 'only part of the last write of 10000000 bytes' 'called from '
   without offered_again
 }
 
@@ -185,15 +185,15 @@ without() {
 }
 
 @test "upload-cut: a relay ends both sides at one EOF" {
-  with 'finding upload-cut' relay_cuts 'had read the end of the other side'
+  with 'finding upload-cut' relay_cuts 'read the end of the other side'
   with 'note reset-on-close' next_request_is_late '7 bytes were unread'
   without relay_waits
 }
 
 @test "request-after-fin: on a connection that was over; done again it is a note" {
-  with 'finding request-after-fin' request_after_fin "the server's FIN had been there for 0.0[0-9]+ s" 'read EOF, of a connection'
-  with 'note request-after-fin' request_done_again 'it was done again, with success'
-  with 'finding request-after-fin' request_refused "the server's FIN had been there for 0.0[0-9]+ s" 'failed with EPIPE'
+  with 'finding request-after-fin' request_after_fin "the server's FIN had arrived 0.0[0-9]+ s earlier" 'read EOF from a connection'
+  with 'note request-after-fin' request_done_again 'it was repeated successfully'
+  with 'finding request-after-fin' request_refused "the server's FIN had arrived 0.0[0-9]+ s earlier" 'failed with EPIPE'
   without looks_before
   # From the client's trace alone.
   scene request_after_fin
@@ -221,7 +221,7 @@ without() {
 }
 
 @test "closed-anothers: a number closed twice was another thread's by then" {
-  with 'finding closed-anothers' robbed 'and closed it again' 'failed with EBADF'
+  with 'finding closed-anothers' robbed 'closed file descriptor [0-9]+ twice' 'failed with EBADF'
   scene not_robbed
   run ! grep -qE "^finding " <<<"$found"
 }
@@ -232,8 +232,8 @@ without() {
 }
 
 @test "gave-up: a note; silent where it was answered" {
-  with 'note gave-up' gives_up 'closed before any answer came'
-  with 'note gave-up' gives_up_by_shutdown 'closed before any answer came'
+  with 'note gave-up' gives_up 'closed before any answer arrived'
+  with 'note gave-up' gives_up_by_shutdown 'closed before any answer arrived'
   without is_answered
 }
 
@@ -267,7 +267,7 @@ judged() {
 
 @test "close-wait: over 10 s without traffic after EOF" {
   judged < <(eof 100.0 && closed 111.5 12.0 CLOSE_WAIT)
-  has "^finding close-wait .*the peer's FIN was read 11.500 s before; it stayed in CLOSE_WAIT for 11.500 s without traffic"
+  has "^finding close-wait .*the peer's FIN was read 11.500 s earlier; it stayed in CLOSE_WAIT for 11.500 s without traffic"
   judged < <(eof 100.0 && closed 109.0 12.0 CLOSE_WAIT)
   has_none
   # It went on sending: a peer that has half-closed waits for that.
@@ -278,7 +278,7 @@ judged() {
 @test "close-wait: possible where it was never closed" {
   judged < <(event 99.0 accept '"call":"accept"' && eof 100.0 &&
     printf '{"time":120.0,"pid":10,"tid":10,"comm":"server","op":"end","events":2,"lost":0,"asked":0,"contradicted":0}\n')
-  has '^possible close-wait .*20.000 s later 10 server had not closed it'
+  has '^possible close-wait .*20.000 s later 10 server had still not closed the connection'
 }
 
 @test "never-closed: over 10 s without traffic after both directions were over" {

@@ -58,7 +58,7 @@ report_show() {
   redis_quits save
   ! redis_shuts_down || { assert_no_finding && return; }
   assert_finding fin-withheld ' redis-server close\([0-9]+\)' 'kept open by [0-9]+ redis-server fd [0-9]+ \(forked\)' \
-    'the FIN left [12]\.[0-9]+ s late'
+    'the FIN was sent [12]\.[0-9]+ s late'
 }
 
 @test "redis: QUIT without a save: nothing" {
@@ -117,7 +117,7 @@ PYTHON
   setup_place
   nginx_stream off
   [ "$(cat "$PLACE/answer")" = "b''" ]
-  assert_finding half-close-as-abort 'EOF was read after 7 bytes' 'was still reading: its end was in FIN_WAIT[12], with a descriptor' ' nginx close\([0-9]+\) at '
+  assert_finding half-close-as-abort 'EOF was read after 7 bytes' 'was still reading: its end was in FIN_WAIT[12] and still had a file descriptor' ' nginx close\([0-9]+\) at '
 }
 
 @test "nginx: a stream proxy with proxy_half_close: nothing" {
@@ -282,7 +282,7 @@ no_sleep() {
   postgres 'cat >/dev/null; sleep 2.5 >/dev/null 2>&1 &'
   [[ ! $(postgres_version) =~ \ (1[7-9]|[2-9][0-9])[.\ ] ]] || { assert_no_finding && return; }
   assert_finding fin-withheld 'kept open by [0-9]+ (sh|sleep) fd [0-9]+ \(forked, and left open across exec\)' \
-    'the FIN left [12]\.[0-9]+ s late'
+    'the FIN was sent [12]\.[0-9]+ s late'
 }
 
 @test "PostgreSQL: a program of COPY TO PROGRAM that ends: nothing" {

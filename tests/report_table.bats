@@ -172,7 +172,7 @@ PYTHON
   origin 'forked, and left open across exec' < <(forked 100 10 11 && started 100.1 11 worker && withheld 101 10 11 && started 101.1 11 worker && late 103 11 worker)
   # A forked process's first event brings its `start`: that is no other program.
   origin 'forked' < <(forked 100 10 11 && withheld 101 10 11 && started 103 11 worker && late 103 11 worker)
-  origin 'accepted it there' < <(started 99 10 worker && accepted 100 10 && forked 100.1 10 11 && withheld 101 11 10 && late 103 10 worker)
+  origin 'it accepted the connection' < <(started 99 10 worker && accepted 100 10 && forked 100.1 10 11 && withheld 101 11 10 && late 103 10 worker)
   origin 'inherited or sent to it' < <(withheld 101 10 11 && late 103 11 worker)
 }
 

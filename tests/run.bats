@@ -74,16 +74,16 @@ assert_count() {
   refused 'there is no option --sed=1, did you mean --seed?' --sed=1
   refused 'there is no option --no-wiat, did you mean --no-wait?' --no-wiat
   refused '-p: a running program cannot be preloaded' -p 1
-  refused '-c: there is no counting of calls: closetrace report' -c
-  refused '--format=xml: text or json would be right' --format=xml
-  refused '-e "close": trace=, only=, inject=, fault= or verify= would be right' -e close
+  refused '-c: calls are not counted: closetrace report' -c
+  refused '--format=xml: expected text or json' --format=xml
+  refused '-e "close": expected trace=, only=, inject=, fault= or verify=' -e close
   refused '-e trcae=: there is no such expression (did you mean trace?)' -e trcae=end
   refused 'CLOSETRACE_TRACE: unknown event class "opne"' -e trace=opne
   refused 'CLOSETRACE_ONLY: ' -e only=lprot=80
   refused 'CLOSETRACE_VERIFY: ' -e verify=maybe
   refused 'CLOSETRACE_SEED: ' --seed x
   refused 'CLOSETRACE_INJECT: ' -e inject=close:as=SHUT_WRR
-  refused '-E "=x": VAR=VALUE would be right' -E =x
+  refused '-E "=x": expected VAR=VALUE' -E =x
   refused '-o "|cat": a trace goes into a file' -o '|cat'
   refused './no/such/folder/trace' -o ./no/such/folder/trace
   run -125 "$closetrace" run -e
@@ -555,7 +555,7 @@ EOF
   run -0 "$closetrace" run "$place/suid"
   cp static other && printf '\xb7' | dd of=other bs=1 seek=18 conv=notrunc status=none
   run -125 "$closetrace" run ./other
-  [[ $output == *"another architecture"* ]]
+  [[ $output == *"different architecture"* ]]
 }
 
 @test "reach: programs that ran without the library are named, others are not" {
@@ -874,7 +874,7 @@ connection.close()
 sys.exit(command.wait())
 EOP
   run -0 --separate-stderr /usr/bin/python3 server.py "$closetrace"
-  [[ $stderr == *'raw (process '*') makes its system calls past the library'* ]]
+  [[ $stderr == *'raw (process '*') makes its system calls without the library'* ]]
   [ "$(jq -r 'select(.op == "unseen") | .comm' trace)" = raw ]
   "$closetrace" report trace | grep -q '^not seen: raw, process [0-9]*: what it did is not in the trace$'
   # What it inherits it says when it ends; a listener is no connection yet.

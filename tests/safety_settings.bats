@@ -111,10 +111,10 @@ in_time() {
   cd "$BATS_TEST_TMPDIR"
   mkfifo pipe
   in_time 0 env LD_PRELOAD="$LIB" CLOSETRACE_INJECT=@pipe "$PROGRAMS/safety_place" descriptors
-  grep -q '^closetrace: CLOSETRACE_INJECT: cannot be read (ENXIO): a regular file' err
+  grep -q '^closetrace: CLOSETRACE_INJECT: cannot be read (ENXIO): expected a regular file' err
   for file in pipe /dev/tty0 . /dev/stdin; do
     in_time 125 "$CLOSETRACE" run -e "inject=@$file" touch was-started < <(sleep 9)
-    grep -q '^closetrace: CLOSETRACE_INJECT: cannot be read (E[A-Z]*): a regular file' err
+    grep -q '^closetrace: CLOSETRACE_INJECT: cannot be read (E[A-Z]*): expected a regular file' err
   done
   [ ! -e was-started ]
 }
@@ -143,8 +143,8 @@ in_time() {
   cd "$BATS_TEST_TMPDIR"
   printf 'exit:signal=KILL\n#\0\n' >rules
   in_time 0 env LD_PRELOAD="$LIB" CLOSETRACE_INJECT=@rules "$PROGRAMS/safety_output" rounds 2
-  grep -q '^closetrace: CLOSETRACE_INJECT: rules:2: a NUL: ' err
+  grep -q '^closetrace: CLOSETRACE_INJECT: rules:2: a NUL character: ' err
   in_time 125 "$CLOSETRACE" run -e inject=@rules touch was-started
-  grep -q '^closetrace: CLOSETRACE_INJECT: rules:2: a NUL: ' err
+  grep -q '^closetrace: CLOSETRACE_INJECT: rules:2: a NUL character: ' err
   [ ! -e was-started ]
 }

@@ -53,7 +53,7 @@ of_listeners() {
     assert_event S op=accept role=server
     assert_event S op=close fin=sent role=server refs=1-0 verified=true
     "$CLOSETRACE" report "$LOG" >"$BATS_TEST_TMPDIR/report"
-    grep -q '^finding closed-in-use .*while thread [0-9]* was inside accept.* on it: that goes on, and the port stays open until it returns' "$BATS_TEST_TMPDIR/report" || log_fail "$(cat "$BATS_TEST_TMPDIR/report")"
+    grep -q '^finding closed-in-use .*while thread [0-9]* was inside accept.* on it: that call goes on, and the port stays open until it returns' "$BATS_TEST_TMPDIR/report" || log_fail "$(cat "$BATS_TEST_TMPDIR/report")"
   done
   play accept-reused
   assert_event S op=accept role=server

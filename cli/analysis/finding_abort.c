@@ -54,7 +54,7 @@ static bool traced_and_reading(const struct endpoint *endpoint, const struct eve
 
 static void say_peer(struct analysis *analysis, struct finding *finding, const struct event *event, bool reading) {
     if (asked_and_reading(event))
-        finding_say(analysis, finding, "the peer was still reading: its end was in %s, with a descriptor",
+        finding_say(analysis, finding, "the peer was still reading: its end was in %s and still had a file descriptor",
                     state_name(event->peer_state));
     else if (reading)
         finding_say(analysis, finding,
@@ -67,8 +67,8 @@ static void say_relay(struct analysis *analysis, struct finding *finding, const 
     char text[2][ADDRESS_TEXT_SIZE];
     address_to_text(&other->local, text[0]);
     address_to_text(&other->remote, text[1]);
-    finding_say(analysis, finding, "with it the process broke off %s -> %s, which it had made for it", text[0],
-                text[1]);
+    finding_say(analysis, finding, "the process also broke off %s -> %s, which it had made for this connection",
+                text[0], text[1]);
 }
 
 /* Loopback, or its own address: had the peer been there, it would have been found. */
@@ -83,18 +83,18 @@ static bool is_here(const struct endpoint *endpoint) {
 
 static void say_end(struct analysis *analysis, struct finding *finding, const struct endpoint *endpoint,
                     const struct event *event) {
-    finding_say(analysis, finding, "the client ended its request and waited for the answer, and got %s",
-                event->sent + event->unsent == 0 ? "none" : "no more than it had by then");
+    finding_say(analysis, finding, "the client ended its request and waited for an answer, but got %s",
+                event->sent + event->unsent == 0 ? "none" : "no more than it already had");
     if (endpoint->eof_us && endpoint->eof_us <= event->time_us)
         finding_say(analysis, finding,
                     "EOF was read after %llu bytes; %s ended the connection %s later, with nothing "
-                    "sent since the last of them",
+                    "sent since the last byte arrived",
                     (unsigned long long)event->received, words_of_call(event),
                     words_of_time(event->time_us - endpoint->eof_us));
     else
         finding_say(analysis, finding,
-                    "the peer's FIN had come after %llu bytes; %s ended the connection, with nothing "
-                    "sent since the last of them",
+                    "the peer's FIN had arrived after %llu bytes; %s ended the connection, with nothing "
+                    "sent since the last byte arrived",
                     (unsigned long long)event->received, words_of_call(event));
 }
 
@@ -118,5 +118,5 @@ void abort_draw(struct analysis *analysis, struct endpoint *endpoint) {
         say_relay(analysis, finding, endpoint->relay);
     else
         finding_say(analysis, finding, "whether an answer was due cannot be seen%s",
-                    others ? "; others got one here" : ": nobody else got one here");
+                    others ? "; other clients got one here" : "; no other client got one here");
 }

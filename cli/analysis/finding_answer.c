@@ -47,11 +47,11 @@ static void draw_cut(struct analysis *analysis, const struct endpoint *endpoint)
     struct finding *finding = finding_add(analysis, FINDING_ANSWER_CUT, CERTAIN, endpoint, cut ? cut : &here);
     finding_say(analysis, finding, "the peer lost the last %llu bytes of what it was sent", number(lost));
     finding_say(analysis, finding,
-                "%d %.*s closed in order, with bytes still on their way; then the connection was reset: the peer had "
-                "sent something to a socket that nobody reads any more",
+                "%d %.*s closed in order while bytes were still on their way; then the connection was reset, because "
+                "the peer had sent something to a socket that nobody reads any more",
                 endpoint->end_pid, COMM_SIZE, endpoint->end_comm);
     if (missing)
-        finding_say(analysis, finding, "it had written %llu bytes, and %llu had come when the peer met the reset",
+        finding_say(analysis, finding, "it had written %llu bytes; %llu had arrived when the peer saw the reset",
                     number(endpoint->written), number(endpoint->peer->received));
 }
 
@@ -61,15 +61,16 @@ static void draw_short(struct analysis *analysis, const struct endpoint *endpoin
     if (endpoint->injected || endpoint->reset_us)
         return;
     struct finding *finding = finding_add(analysis, FINDING_SHORT_WRITE, certainty, endpoint, event);
-    finding_say(analysis, finding, "the peer gets less than was meant for it: the connection was ended in the middle");
     finding_say(analysis, finding,
-                "of the last write, of %llu bytes, the kernel took only a part; the rest was not offered again before "
-                "%s ended the connection",
+                "the peer got only part of what was meant for it: the connection was ended in the middle");
+    finding_say(analysis, finding,
+                "the kernel took only part of the last write of %llu bytes; the rest was not written again before %s "
+                "ended the connection",
                 number(event->asked), words_of_call(event));
     if (patient)
         finding_say(analysis, finding, "it had waited %s for room", words_of_time(event->idle_us));
     else if (certainty == POSSIBLE)
-        finding_say(analysis, finding, "whether a client gave up on purpose cannot be seen");
+        finding_say(analysis, finding, "whether the client gave up on purpose cannot be seen");
 }
 
 void answer_draw(struct analysis *analysis, struct endpoint *endpoint) {

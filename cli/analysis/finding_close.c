@@ -44,11 +44,11 @@ static void draw_reset(struct analysis *analysis, const struct endpoint *endpoin
                     number(event->unread), event->unread == 1 ? "byte was" : "bytes were");
     if (lost > 0)
         finding_say(analysis, finding,
-                    "%llu bytes that it had written were not acknowledged (%llu of them not sent): "
+                    "%llu bytes that it had written were not acknowledged (%llu of them not yet sent): "
                     "the peer may have lost them",
                     number(lost), number(event->unsent));
     else
-        finding_say(analysis, finding, "all that it had sent was acknowledged");
+        finding_say(analysis, finding, "everything that it had sent was acknowledged");
 }
 
 static void draw_queue(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
@@ -64,7 +64,8 @@ static void draw_in_use(struct analysis *analysis, const struct endpoint *endpoi
         const struct holder *holder = &event->holders[i];
         if (holder->fd >= 0 || holder->tid == event->tid)
             continue;
-        finding_say(analysis, finding, "%s, by thread %d, while thread %d was inside %s on it: that goes on, and %s",
+        finding_say(analysis, finding,
+                    "%s, by thread %d, while thread %d was inside %s on it: that call goes on, and %s",
                     words_of_call(event), event->tid, holder->tid, holder->call ? holder->call : "a call",
                     event->why == WHY_LISTENING ? "the port stays open until it returns" : "the FIN waits for it");
         break;
@@ -74,8 +75,8 @@ static void draw_in_use(struct analysis *analysis, const struct endpoint *endpoi
 static void draw_twice(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
     struct finding *finding = finding_add(analysis, FINDING_DOUBLE_CLOSE, CERTAIN, endpoint, event);
     finding_say(analysis, finding,
-                "%s failed with EBADF: this process had closed %d as this connection and not got "
-                "it again",
+                "%s failed with EBADF: this process had already closed %d, which was this connection, and the number "
+                "had not been reused",
                 words_of_call(event), event->fd);
 }
 
@@ -98,10 +99,10 @@ static bool was_anothers(const struct analysis *analysis, const struct endpoint 
 
 static void draw_anothers(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
     struct finding *finding = finding_add(analysis, FINDING_CLOSED_ANOTHERS, CERTAIN, endpoint, event);
-    finding_say(analysis, finding, "a thread closed a connection that was another thread's");
+    finding_say(analysis, finding, "a thread closed a connection that belonged to another thread");
     finding_say(analysis, finding,
-                "thread %d had closed descriptor %d before, and closed it again: by then thread %d had got that number "
-                "for this connection",
+                "thread %d closed file descriptor %d twice: by the second time, thread %d had received that number for "
+                "this connection",
                 endpoint->gone_tid, event->fd, event->tid);
     finding_say(analysis, finding, "%s failed with EBADF", words_of_call(event));
 }

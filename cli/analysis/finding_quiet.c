@@ -67,10 +67,10 @@ static void draw_close_wait(struct analysis *analysis, const struct endpoint *en
         return;
     struct finding *finding = finding_add(analysis, FINDING_CLOSE_WAIT, CERTAIN, endpoint, event);
     if (endpoint->eof_us && endpoint->eof_us <= event->time_us)
-        finding_say(analysis, finding, "the peer's FIN was read %s before",
+        finding_say(analysis, finding, "the peer's FIN was read %s earlier",
                     words_of_time(event->time_us - endpoint->eof_us));
     else
-        finding_say(analysis, finding, "the peer's FIN came, and no read came to it: the program did not look");
+        finding_say(analysis, finding, "the peer's FIN had arrived, but the program never read that far");
     if (event->op == OP_STATE)
         say_seen(analysis, finding, endpoint, event, "it had been in CLOSE_WAIT");
     else
@@ -83,15 +83,15 @@ static void draw_never_closed(struct analysis *analysis, const struct endpoint *
     const bool over = endpoint->shut_both || endpoint->eof_us;
     struct finding *finding = finding_add(analysis, FINDING_NEVER_CLOSED, over ? CERTAIN : POSSIBLE, endpoint, event);
     if (event->op == OP_STATE) {
-        finding_say(analysis, finding, "it was shut down %s before, %s",
+        finding_say(analysis, finding, "it was shut down %s earlier, %s",
                     words_of_time(event->time_us - endpoint->shut_us),
-                    over ? "and over in both directions" : "and may have waited for its peer");
+                    over ? "and was over in both directions" : "and may have been waiting for its peer");
         say_seen(analysis, finding, endpoint, event, "it had been open");
         return;
     }
     finding_say(analysis, finding, "it was shut down %s before %s, %s",
                 words_of_time(event->time_us - endpoint->shut_us), words_of_call(event),
-                over ? "and over in both directions" : "and may have waited for its peer");
+                over ? "and was over in both directions" : "and may have been waiting for its peer");
     finding_say(analysis, finding, "it stayed open without traffic for %s", words_of_time(endpoint->quiet_us));
 }
 
@@ -103,9 +103,9 @@ static void draw_open(struct analysis *analysis, const struct endpoint *endpoint
         process->last_us < endpoint->last_us + quiet_us)
         return;
     struct finding *finding = finding_add(analysis, FINDING_CLOSE_WAIT, POSSIBLE, endpoint, &none);
-    finding_say(analysis, finding, "the peer's FIN was read, and %s later %d %.*s had not closed it",
+    finding_say(analysis, finding, "the peer's FIN was read, and %s later %d %.*s had still not closed the connection",
                 words_of_time(process->last_us - endpoint->eof_us), endpoint->opener, COMM_SIZE, process->comm);
-    finding_say(analysis, finding, "whether it was used meanwhile cannot be seen");
+    finding_say(analysis, finding, "whether it was used in the meantime cannot be seen");
 }
 
 void quiet_draw(struct analysis *analysis, struct endpoint *endpoint) {

@@ -47,9 +47,10 @@ void relay_draw(struct analysis *analysis, struct endpoint *endpoint) {
     address_to_text(&other->local, text[0]);
     address_to_text(&other->remote, text[1]);
     finding_say(analysis, finding, "the peer was still sending, and was cut off with an RST");
-    finding_say(analysis, finding, "%d %.*s had read the end of the other side, %s -> %s, and ended this one %s later",
+    finding_say(analysis, finding, "%d %.*s read the end of the other side, %s -> %s, and ended this one %s later",
                 endpoint->end_pid, COMM_SIZE, endpoint->end_comm, text[0], text[1],
                 words_of_time(here.time_us - other->eof_us));
     if (!endpoint->relay_sure)
-        finding_say(analysis, finding, "whether the two belong together cannot be seen: others were open beside them");
+        finding_say(analysis, finding,
+                    "whether the two belong together cannot be seen: others were open at the same time");
 }

@@ -65,15 +65,15 @@ static void draw_request(struct analysis *analysis, const struct endpoint *endpo
     const bool again = done_again(endpoint, event->time_us);
     struct finding *finding = finding_add(analysis, FINDING_REQUEST_AFTER_FIN, again ? NOTE : CERTAIN, endpoint, event);
     finding_say(analysis, finding,
-                "bytes were sent on a connection that the server had ended before, and met an RST: a request, or the "
-                "rest of one that the server had read enough of");
-    finding_say(analysis, finding, "the server's FIN had been there for %s; %s %s", words_of_time(before),
+                "data was sent on a connection that the server had already ended, and was answered with an RST: a request, "
+                "or the rest of one that the server had read enough of");
+    finding_say(analysis, finding, "the server's FIN had arrived %s earlier; %s %s", words_of_time(before),
                 words_of_call(event),
-                event->op == OP_EOF     ? "read EOF, of a connection that had been reset by then"
+                event->op == OP_EOF     ? "read EOF from a connection that had been reset by then"
                 : event->error == EPIPE ? "failed with EPIPE"
                                         : "failed with ECONNRESET");
     if (again)
-        finding_say(analysis, finding, "it was done again, with success, on another connection");
+        finding_say(analysis, finding, "it was repeated successfully on another connection");
 }
 
 static void draw_gave_up(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
@@ -81,7 +81,7 @@ static void draw_gave_up(struct analysis *analysis, const struct endpoint *endpo
         endpoint->sent == 0 || endpoint->injected)
         return;
     struct finding *finding = finding_add(analysis, FINDING_GAVE_UP, NOTE, endpoint, event);
-    finding_say(analysis, finding, "it ended its request, waited %s, and was closed before any answer came",
+    finding_say(analysis, finding, "the client ended its request, waited %s, and closed before any answer arrived",
                 words_of_time(event->time_us > endpoint->shut_us ? event->time_us - endpoint->shut_us : 0));
 }
 

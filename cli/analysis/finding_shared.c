@@ -103,9 +103,9 @@ static void say_held(struct analysis *analysis, struct finding *finding, const s
                      const struct event *failed, unsigned never_served) {
     const struct holder *holder = &event->holders[0];
     finding_say(analysis, finding,
-                "the port stays open though its server has closed it: clients connect, and nobody "
+                "the port stays open although its server has closed it: clients connect, but nobody "
                 "serves them; a new server cannot bind it");
-    finding_say(analysis, finding, "%s gave the listener up; %d %.*s fd %d holds it, and never accepted on it",
+    finding_say(analysis, finding, "%s gave up the listener; %d %.*s fd %d holds it, and never accepted on it",
                 words_of_call(event), holder->pid, COMM_SIZE, holder->comm, holder->fd);
     if (failed)
         finding_say(analysis, finding, "%s failed with EADDRINUSE", words_of_call(failed));

@@ -22,9 +22,9 @@ void unread_draw(struct analysis *analysis, struct endpoint *endpoint) {
         return;
     const struct event *event = &endpoint->unread->event;
     struct finding *finding = finding_add(analysis, FINDING_UNREAD_AT_END, CERTAIN, endpoint, event);
-    finding_say(analysis, finding, "%llu bytes of the answer had arrived, and were thrown away unread",
+    finding_say(analysis, finding, "%llu bytes of the answer had arrived, but were thrown away unread",
                 number(event->unread));
-    finding_say(analysis, finding, "%s gave the connection up %s", words_of_call(event),
-                endpoint->reset_us ? "when it met the reset behind them: what had come before could still be read"
-                                   : "though the peer had sent them before its end");
+    finding_say(analysis, finding, "%s gave up the connection %s", words_of_call(event),
+                endpoint->reset_us ? "when it saw the reset that followed: what had arrived before could still be read"
+                                   : "although the peer had sent them before it ended");
 }

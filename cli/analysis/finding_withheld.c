@@ -100,7 +100,7 @@ static const char *origin(struct analysis *analysis, const struct endpoint *endp
     if (sent_it(gave_up))
         return "sent to it";
     if (endpoint->opened && endpoint->opener == holder->pid)
-        return endpoint->role == ROLE_SERVER ? "accepted it there" : "connected it there";
+        return endpoint->role == ROLE_SERVER ? "it accepted the connection" : "it made the connection";
     if (process && process->forked_us && process->forked_us <= gave_up->time_us)
         return another ? "forked, and left open across exec" : "forked";
     return another ? "left open across exec" : "inherited or sent to it";
@@ -111,7 +111,8 @@ static void say_holder(struct analysis *analysis, struct finding *finding, const
     const struct event *gave_up = &endpoint->gave_up->event;
     if (gave_up->holders_named == 0) {
         finding_say(analysis, finding, "kept open by %s",
-                    sent_it(gave_up) ? "a copy in flight in a unix socket" : "a reference that is no descriptor");
+                    sent_it(gave_up) ? "a copy in flight in a unix socket"
+                                     : "a reference that is not a file descriptor");
         return;
     }
     const struct holder *holder = &gave_up->holders[0];
@@ -124,7 +125,8 @@ static void say_holder(struct analysis *analysis, struct finding *finding, const
     else
         finding_say(analysis, finding, "kept open by %d %.*s fd %d (%s)%s%s", holder->pid, COMM_SIZE, holder->comm,
                     holder->fd, origin(analysis, endpoint, holder), more,
-                    certainty == CERTAIN ? ", which never touched it" : "; whether that worked on it it could not say");
+                    certainty == CERTAIN ? ", which never touched it"
+                                         : "; whether that process worked on it is not known");
 }
 
 /* It was seen to be withheld still, for so long, and nobody had moved a byte meanwhile. */
@@ -149,13 +151,14 @@ void withheld_draw(struct analysis *analysis, struct endpoint *endpoint) {
     if (left < gave_up->time_us + late_us)
         return;
     struct finding *finding = finding_add(analysis, FINDING_FIN_WITHHELD, certainty_of(endpoint), endpoint, gave_up);
-    finding_say(analysis, finding, "%s gave up the last descriptor of a process that had worked on it",
+    finding_say(analysis, finding, "%s gave up the last file descriptor of a process that had worked on it",
                 words_of_call(gave_up));
     say_holder(analysis, finding, endpoint);
     if (standing)
-        finding_say(analysis, finding, "%s later the FIN had not left yet", words_of_time(left - gave_up->time_us));
+        finding_say(analysis, finding, "%s later the FIN had still not been sent",
+                    words_of_time(left - gave_up->time_us));
     else if (endpoint->late)
-        finding_say(analysis, finding, "the %s left %s late: %s",
+        finding_say(analysis, finding, "the %s was sent %s late: %s",
                     endpoint->late->event.fin == FIN_RESET ? "RST" : "FIN", words_of_time(left - gave_up->time_us),
                     words_of_call(&endpoint->late->event));
     else if (peer)

@@ -25,11 +25,11 @@ static const char *words_of_signal(enum event_sigpipe sigpipe) {
     case SIGPIPE_HANDLED:
         return "it handled SIGPIPE";
     case SIGPIPE_BLOCKED:
-        return "it had SIGPIPE blocked";
+        return "it blocked SIGPIPE";
     case SIGPIPE_IGNORED:
-        return "it had SIGPIPE ignored";
+        return "it ignored SIGPIPE";
     case SIGPIPE_SUPPRESSED:
-        return "it had asked for no SIGPIPE";
+        return "it suppressed SIGPIPE";
     default:
         return "what became of SIGPIPE is not known";
     }
@@ -37,12 +37,13 @@ static const char *words_of_signal(enum event_sigpipe sigpipe) {
 
 static void say_what_followed(struct analysis *analysis, struct finding *finding, const struct endpoint *endpoint,
                               const struct event *event) {
-    const char *after = endpoint->gone_us ? "then gave it up" : "and did not close it in this trace";
+    const char *after =
+        endpoint->gone_us ? "then gave the connection up" : "and did not close the connection in this trace";
     if (event->sigpipe == SIGPIPE_FATAL)
         finding_say(analysis, finding, "%s", words_of_signal(event->sigpipe));
     else if (endpoint->refusals > 1)
-        finding_say(analysis, finding, "%s, wrote %u times more, %s", words_of_signal(event->sigpipe),
-                    endpoint->refusals - 1, after);
+        finding_say(analysis, finding, "%s, wrote %u more time%s, %s", words_of_signal(event->sigpipe),
+                    endpoint->refusals - 1, endpoint->refusals == 2 ? "" : "s", after);
     else
         finding_say(analysis, finding, "%s, %s", words_of_signal(event->sigpipe), after);
 }

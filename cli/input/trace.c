@@ -96,7 +96,7 @@ static void notice_truncation(struct trace *trace) {
     const off_t at = lseek(trace->fd, 0, SEEK_CUR);
     if (at < 0 || fstat(trace->fd, &status) != 0 || status.st_size >= at)
         return;
-    say("closetrace: %s: it has become shorter; reading it from its beginning", trace->name);
+    say("closetrace: %s: the file has become shorter; reading it from the beginning", trace->name);
     lseek(trace->fd, 0, SEEK_SET);
     trace->start = trace->end = 0;
     trace->line_number = 0;

@@ -27,7 +27,7 @@ static bool is_address(const char *word) {
 
 bool choice_read(struct choice *choice, const char *word, struct parse_error *wrong) {
     if (choice->pid_count + choice->address_count + choice->condition_count == CHOICE_WORDS)
-        return complain_plainly(wrong, 0, "too many words: 64 are the most");
+        return complain_plainly(wrong, 0, "too many words: at most 64 are allowed");
     if (is_number(word)) {
         choice->pids[choice->pid_count++] = atoi(word);
         return true;
@@ -38,7 +38,7 @@ bool choice_read(struct choice *choice, const char *word, struct parse_error *wr
     }
     if (strchr(word, '='))
         return condition_parse(word, 0, strlen(word), &choice->conditions[choice->condition_count++], wrong);
-    return complain_plainly(wrong, 0, "a process id, ADDRESS:PORT or KEY=VALUE would be right");
+    return complain_plainly(wrong, 0, "expected a process id, ADDRESS:PORT or KEY=VALUE");
 }
 
 static int by_number(const void *a, const void *b) {

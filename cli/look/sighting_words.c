@@ -42,9 +42,9 @@ static void unknown_holder_text(const struct world *world, const struct sighting
     else if (world->closed_to_us > 0)
         snprintf(text, size, "? (uid %u)", sighting->uid);
     else if (world->copies > 0)
-        snprintf(text, size, "no descriptor: a copy in flight in a unix socket?");
+        snprintf(text, size, "no file descriptor: a copy in flight in a unix socket?");
     else
-        snprintf(text, size, "no descriptor found");
+        snprintf(text, size, "no file descriptor found");
 }
 
 void holders_text(const struct world *world, const struct sighting *sighting, char text[HOLDERS_TEXT_SIZE]) {

@@ -273,22 +273,22 @@ static const char *time_words(uint64_t milliseconds) {
 static void say_more(struct telling *telling) {
     const struct claim *claim = telling->claim;
     if (claim->more > 0)
-        SAY(telling, "%u more like this, the youngest for %s", claim->more, time_words(claim->youngest_ms));
+        SAY(telling, "%u more like this, the most recent for %s", claim->more, time_words(claim->youngest_ms));
 }
 
 static void say_next_in_program(struct telling *telling, const char *what) {
     char command[COMMAND_LINE_SIZE];
     const int pid = telling->claim->pid;
     SAY(telling,
-        "next: gdb -p %d (thread apply all bt) shows what it does instead; %s cannot be seen from outside: "
-        "closetrace run -- %s",
+        "next: gdb -p %d (thread apply all bt) shows what it is doing instead; %s cannot be seen from outside: "
+        "use closetrace run -- %s",
         pid, what, command_line(pid, command));
 }
 
 static void say_next_of_stranger(struct telling *telling) {
     SAY(telling,
-        "next: when %d ends, the connection does; a descriptor that is close-on-exec (SOCK_CLOEXEC, accept4) is "
-        "not handed on",
+        "next: when %d ends, the connection ends; a close-on-exec file descriptor (SOCK_CLOEXEC, accept4) is not "
+        "passed on to another program",
         telling->claim->pid);
 }
 
@@ -296,7 +296,7 @@ static void say_next_of_stranger(struct telling *telling) {
 static void say_others(struct telling *telling) {
     const struct sighting *sighting = telling->claim->sighting;
     if (sighting->holders > 1)
-        SAY(telling, "%u descriptors hold it (%s): it ends when the last is closed", sighting->holders,
+        SAY(telling, "%u file descriptors hold it (%s): it ends when the last one is closed", sighting->holders,
             telling->holders);
 }
 
@@ -306,12 +306,12 @@ static void say_close_wait_in_queue(struct telling *telling) {
     if (sighting->listener != NOBODY)
         holders_text(telling->wrong->world, &telling->wrong->world->list[sighting->listener], listener);
     SAY(telling,
-        "the client has given up, %s ago at least, and nobody has accepted the connection: it waits in the queue "
-        "of the listener that %s has",
+        "the client gave up at least %s ago, and nobody has accepted the connection: it is waiting in the accept "
+        "queue of the listener held by %s",
         time_words(sighting_in_state_ms(sighting)), listener);
     say_more(telling);
     if (telling->claim->pid)
-        SAY(telling, "next: gdb -p %d (thread apply all bt) shows why it does not accept", telling->claim->pid);
+        SAY(telling, "next: gdb -p %d (thread apply all bt) shows why it is not accepting", telling->claim->pid);
 }
 
 static void say_close_wait(struct telling *telling) {
@@ -320,22 +320,23 @@ static void say_close_wait(struct telling *telling) {
         say_close_wait_in_queue(telling);
         return;
     }
-    SAY(telling, "the peer has ended, %s ago at least, and waits for a close by %s; no data has moved for %s",
+    SAY(telling, "the peer ended at least %s ago, and is waiting for a close by %s; no data has moved for %s",
         time_words(sighting_in_state_ms(sighting)), telling->holders, time_words(sighting_idle_ms(sighting)));
     if (telling->claim->strange)
         SAY(telling,
-            "it does not wait for anything on it: an exec has left it open there, and who listens on that port "
-            "has it no more");
+            "that process is not waiting for it: an exec left it open there, and the process that listens on that "
+            "port no longer has it");
     else if (!sighting_end_unread(sighting))
-        SAY(telling, "the program has read the end (read() returned 0), and not closed");
+        SAY(telling, "the program has read the end (read() returned 0), but has not closed");
     else if (sighting_unread(sighting) > 0)
-        SAY(telling, "unread before the end: %llu bytes; a close now would send an RST",
+        SAY(telling, "%llu bytes before the end are unread; a close now would send an RST",
             (unsigned long long)sighting_unread(sighting));
     else
-        SAY(telling, "no read has come to the end: the program does not look at this connection");
+        SAY(telling, "the program has not read as far as the end: it is not looking at this connection");
     if (telling->claim->certainty == POSSIBLE)
-        SAY(telling, "the process has half-closed connections of its own: whether it waits there on behalf of this one "
-                     "cannot be seen");
+        SAY(telling,
+            "the process has half-closed connections of its own; whether it is waiting there on behalf of this "
+            "one cannot be seen");
     say_more(telling);
     say_others(telling);
     if (telling->claim->strange)
@@ -347,11 +348,12 @@ static void say_close_wait(struct telling *telling) {
 static void say_never_closed(struct telling *telling) {
     const struct sighting *sighting = telling->claim->sighting;
     const bool both = telling->claim->certainty == CERTAIN;
-    SAY(telling, "%s shut it down (%s), the peer knows since %s at least, and it was left open without traffic for %s",
+    SAY(telling,
+        "%s shut it down (%s), the peer has known for at least %s, and it has been open without traffic for %s",
         telling->holders, both ? "SHUT_RDWR" : "SHUT_WR", time_words(sighting_in_state_ms(sighting)),
         time_words(sighting_idle_ms(sighting)));
     if (!both)
-        SAY(telling, "whether it still waits for its peer's end cannot be seen");
+        SAY(telling, "whether it is still waiting for its peer's end cannot be seen");
     say_more(telling);
     say_others(telling);
     say_next_in_program(telling, "which code should close");
@@ -363,38 +365,39 @@ static void say_fin_withheld(struct telling *telling) {
     char server[HOLDERS_TEXT_SIZE];
     holders_text(world, &world->list[sighting->listener], server);
     SAY(telling,
-        "%s holds it, and does not wait for anything on it; the server there, %s, has it no more: its FIN has not "
-        "left",
+        "%s holds it, but is not waiting for it; the server there, %s, no longer has it: its FIN has not been "
+        "sent",
         telling->holders, server);
-    SAY(telling, "whether %d is to work on it cannot be seen; no data has moved for %s", telling->claim->pid,
+    SAY(telling, "whether %d is meant to work on it cannot be seen; no data has moved for %s", telling->claim->pid,
         time_words(sighting_idle_ms(sighting)));
     say_more(telling);
     SAY(telling,
-        "next: when %d ends, the FIN leaves; a descriptor that is close-on-exec (SOCK_CLOEXEC, accept4) is not "
-        "handed on",
+        "next: when %d ends, the FIN is sent; a close-on-exec file descriptor (SOCK_CLOEXEC, accept4) is not "
+        "passed on to another program",
         telling->claim->pid);
 }
 
 static void say_port_held(struct telling *telling) {
     const struct sighting *sighting = telling->claim->sighting;
-    SAY(telling, "the port is open, and %s, which %s it, does not accept: it sleeps elsewhere", telling->holders,
+    SAY(telling, "the port is open, but %s, which %s it, is not accepting: it is asleep elsewhere", telling->holders,
         sighting->holders > 1 ? "hold" : "holds");
     if (sighting->receive_queue > 0)
-        SAY(telling, "%u connection%s in its queue, taken by the kernel and served by nobody", sighting->receive_queue,
-            sighting->receive_queue == 1 ? " waits" : "s wait");
+        SAY(telling, "%u connection%s in its accept queue, established by the kernel but served by nobody",
+            sighting->receive_queue, sighting->receive_queue == 1 ? " is" : "s are");
     SAY(telling, "whether it will accept later cannot be seen");
     SAY(telling,
-        "next: when %d ends, the port is free; a listener that is close-on-exec (SOCK_CLOEXEC) is not handed on",
+        "next: when %d ends, the port is free; a close-on-exec listener (SOCK_CLOEXEC) is not passed on to another "
+        "program",
         telling->claim->pid);
 }
 
 static void say_queue_full(struct telling *telling) {
     const struct sighting *sighting = telling->claim->sighting;
     SAY(telling,
-        "%u connections wait to be accepted by %s, which is all that the queue takes (listen(%u)): new clients "
-        "hang",
-        sighting->receive_queue, telling->holders, sighting->send_queue);
-    SAY(telling, "next: gdb -p %d (thread apply all bt) shows why it does not accept", telling->claim->pid);
+        "%u connection%s waiting to be accepted by %s, and the accept queue (listen(%u)) is full: new clients hang",
+        sighting->receive_queue, sighting->receive_queue == 1 ? " is" : "s are", telling->holders,
+        sighting->send_queue);
+    SAY(telling, "next: gdb -p %d (thread apply all bt) shows why it is not accepting", telling->claim->pid);
 }
 
 static void tell(struct wrong *wrong, struct analysis *analysis, const struct claim *claim) {

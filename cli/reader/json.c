@@ -81,7 +81,7 @@ static bool four_hex_digits(struct json *json, uint32_t *code) {
     for (int i = 0; i < 4; i++, json->at++) {
         const int digit = json->at < json->end ? hex_digit(*json->at) : -1;
         if (digit < 0)
-            return json_fail(json, "not an escape");
+            return json_fail(json, "not a valid escape");
         *code = *code << 4 | (uint32_t)digit;
     }
     return true;
@@ -130,7 +130,7 @@ static bool escape(struct json *json) {
     const char c = json->at < json->end ? *json->at : '\0';
     const char *letter = c ? strchr(letters, c) : NULL;
     if (!letter && c != 'u')
-        return json_fail(json, "not an escape");
+        return json_fail(json, "not a valid escape");
     json->at++;
     return letter ? store(json, &meant[letter - letters], 1) : unicode_escape(json);
 }
@@ -232,5 +232,5 @@ bool json_skip(struct json *json) {
 
 bool json_end(struct json *json) {
     json_peek(json);
-    return json->at == json->end || json_fail(json, "more behind the object");
+    return json->at == json->end || json_fail(json, "more text after the object");
 }

@@ -114,9 +114,9 @@ static void find_range(struct match *match) {
 static bool value_is_possible(const struct match *match, struct parse_error *error) {
     const size_t offset = (size_t)(match->value.start - match->key.start);
     if (match->value.length == 0)
-        return complain_plainly(error, offset, "a value is missing; * stands for any");
+        return complain_plainly(error, offset, "a value is missing (* stands for any)");
     if (!match->is_range && event_key_is_number(match->key.start, match->key.length))
-        return complain_plainly(error, offset, "a number is needed: N, N+ or FIRST..LAST");
+        return complain_plainly(error, offset, "expected a number: N, N+ or FIRST..LAST");
     return word_is_possible(match, error);
 }
 
@@ -141,7 +141,7 @@ static bool values_are_possible(const struct match *match, struct parse_error *e
 }
 
 static bool complain_of_form(size_t offset, struct parse_error *error) {
-    return complain_plainly(error, offset, "KEY=VALUE or KEY!=VALUE would be right");
+    return complain_plainly(error, offset, "expected KEY=VALUE or KEY!=VALUE");
 }
 
 bool match_parse(const char *text, struct match *match, struct parse_error *error) {

@@ -101,7 +101,7 @@ static bool scalar_unsigned(struct parse *parse, uint64_t max, uint64_t *number)
     struct json_text text;
     if (!json_scalar(&parse->json, &text))
         return false;
-    return digits(text.start, text.start + text.length, max, number) || json_fail(&parse->json, "not such a number");
+    return digits(text.start, text.start + text.length, max, number) || json_fail(&parse->json, "not a valid number");
 }
 
 static bool scalar_signed(struct parse *parse, int64_t max, int64_t *number) {
@@ -111,7 +111,7 @@ static bool scalar_signed(struct parse *parse, int64_t max, int64_t *number) {
         return false;
     const bool negative = is_negative(&text);
     if (!digits(text.start + negative, text.start + text.length, (uint64_t)max + negative, &magnitude))
-        return json_fail(&parse->json, "not such a number");
+        return json_fail(&parse->json, "not a valid number");
     *number = negative ? (int64_t)(0 - magnitude) : (int64_t)magnitude;
     return true;
 }
@@ -227,7 +227,7 @@ static bool read_cookie(struct parse *parse, const struct field *field) {
     size_t length;
     const char *text = json_string(&parse->json, &length);
     return text && (digits(text, text + length, UINT64_MAX, member_of(parse, field)) ||
-                    json_fail(&parse->json, "not a socket's number"));
+                    json_fail(&parse->json, "not a socket cookie"));
 }
 
 /* One of a number without a name is written as the number. */
@@ -244,7 +244,7 @@ static bool read_errno(struct parse *parse, const struct field *field) {
             return true;
     const bool negative = text[0] == '-';
     if (!digits(text + negative, text + length, INT_MAX, &number))
-        return json_fail(&parse->json, "not an errno");
+        return json_fail(&parse->json, "not an errno name");
     *error = negative ? -(int)number : (int)number;
     return true;
 }
@@ -543,7 +543,7 @@ static bool read_members(struct parse *parse) {
     if (json_failed(&parse->json) || !json_end(&parse->json))
         return false;
     if (!is_event)
-        parse->json.wrong = "no event: it has no \"op\"";
+        parse->json.wrong = "not an event: it has no \"op\"";
     return is_event;
 }
 

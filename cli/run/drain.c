@@ -66,7 +66,7 @@ static void fail(struct drain *drain, size_t written, int error) {
     const char *newline = memrchr(buffer->text, '\n', written);
     const size_t whole = newline ? (size_t)(newline + 1 - buffer->text) : 0;
     drain->failed = true;
-    say("closetrace: the trace cannot be written: %s", strerror(error));
+    say("closetrace: cannot write the trace: %s", strerror(error));
     take_back(drain->fd, buffer->text, written);
     drain->lost += count_lines(buffer->text + whole, buffer->length - whole);
     drain->lost += count_lines(drain->filling.text, drain->filling.length);

@@ -104,11 +104,11 @@ static bool leads_to_loader(const char *path) {
 static const char *obstacle_of_elf(int fd, const Elf64_Ehdr *header, const char *path) {
     char loader[PATH_SIZE];
     if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_machine != MACHINE_ELF)
-        return "it is for another architecture than the library (" MACHINE_NAME ")";
+        return "it is for a different architecture than the library (" MACHINE_NAME ")";
     if (!loader_of(fd, header, loader, sizeof loader))
         return leads_to_loader(path) ? NULL : "it is statically linked: there is no loader that could preload anything";
     if (!is_loader(loader))
-        return "its loader is not glibc's, which the library needs";
+        return "its loader is not that of glibc, which the library needs";
     return privilege_of(fd);
 }
 

@@ -88,7 +88,7 @@ static bool find_library(char *path, size_t size) {
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     char *slash = length > 0 ? memrchr(self, '/', (size_t)length) : NULL;
     if (!slash) {
-        say("closetrace run: /proc/self/exe: %s: without it nobody knows where the command is, and libclosetrace.so",
+        say("closetrace run: /proc/self/exe: %s: cannot find out where this command, and so libclosetrace.so, is",
             strerror(errno));
         return false;
     }
@@ -102,7 +102,7 @@ static bool find_library(char *path, size_t size) {
             return false;
         }
     }
-    say("closetrace run: libclosetrace.so is not there: it belongs beside the command (in %.*s), or in ../lib",
+    say("closetrace run: cannot find libclosetrace.so: it belongs beside the command (in %.*s), or in ../lib",
         slash > self ? (int)(slash - self) : 1, self);
     return false;
 }
@@ -119,7 +119,8 @@ static bool set_preload(struct run *run) {
         return false;
     }
     if (strpbrk(resolved, " :")) {
-        say("closetrace run: %s: LD_PRELOAD takes no blanks and colons: put the library elsewhere", resolved);
+        say("closetrace run: %s: LD_PRELOAD does not allow blanks or colons in a path: put the library elsewhere",
+            resolved);
         return false;
     }
     char *value;
@@ -335,7 +336,7 @@ static void tell_what_was_missed(const struct run *run) {
     if (dropped)
         say("closetrace: %llu events were lost: they came faster than they could be written", dropped);
     if (torn)
-        say("closetrace: %llu events were lost with the processes that wrote them, or were none", torn);
+        say("closetrace: %llu events were lost with the processes that wrote them, or were not valid", torn);
     if (run->drain.lost)
         say("closetrace: %llu events were lost: the trace could not be written", run->drain.lost);
 }
@@ -405,8 +406,8 @@ int command_run(int argc, char **argv) {
         return fail(run.options.output ? run.options.output : "standard error");
     run_summary_begin(&run.drain, &run.options);
     if (!begin(&run))
-        return fail(errno == EFBIG ? "the session cannot be made: its memory is more than ulimit -f allows"
-                                   : "the session cannot be made");
+        return fail(errno == EFBIG ? "cannot create the session: its memory is more than ulimit -f allows"
+                                   : "cannot create the session");
     killed_begin(run.host.session);
     parking_begin(run.host.session, &run.drain);
     begin_watching(&run);

@@ -60,7 +60,7 @@ enum { OPTIONS_KNOWN = sizeof options_known / sizeof *options_known };
 static void *need(void *memory) {
     if (memory)
         return memory;
-    say("closetrace: there is no memory");
+    say("closetrace: out of memory");
     exit(EXIT_FAILED);
 }
 
@@ -110,7 +110,7 @@ static void copy_environment(struct run_options *options) {
 static bool set_output(struct run_options *options, const char *value) {
     char folder[PATH_MAX];
     if (value[0] == '\0')
-        return wrong("-o: the name of a file is missing");
+        return wrong("-o: a file name is missing");
     if (value[0] == '|' || value[0] == '!')
         return wrong("-o \"%s\": a trace goes into a file; print it from there (closetrace print FILE -f)", value);
     if (value[0] == '/')
@@ -118,7 +118,7 @@ static bool set_output(struct run_options *options, const char *value) {
     else if (getcwd(folder, sizeof folder))
         options->output = join(folder, "/", value);
     else
-        return wrong("the present directory has no name: %s", strerror(errno));
+        return wrong("the current directory has no name: %s", strerror(errno));
     return true;
 }
 
@@ -136,7 +136,7 @@ static bool set_messages(struct run_options *options, const char *value) {
 
 static bool set_format(struct run_options *options, const char *value, bool *given) {
     if (strcmp(value, "json") != 0 && strcmp(value, "text") != 0)
-        return wrong("--format=%s: text or json would be right", value);
+        return wrong("--format=%s: expected text or json", value);
     options->json = value[0] == 'j';
     *given = true;
     return true;
@@ -145,7 +145,7 @@ static bool set_format(struct run_options *options, const char *value, bool *giv
 static bool set_variable(struct run_options *options, const char *value) {
     const char *equals = strchr(value, '=');
     if (equals == value || !*value)
-        return wrong("-E \"%s\": VAR=VALUE would be right, or VAR to take it out", value);
+        return wrong("-E \"%s\": expected VAR=VALUE, or VAR to remove it", value);
     char *name = need(strndup(value, equals ? (size_t)(equals - value) : strlen(value)));
     run_options_set(options, name, equals ? equals + 1 : NULL);
     free(name);
@@ -178,7 +178,7 @@ static bool set_expression(struct run_options *options, const char *expression) 
     size_t length = strcspn(expression, "=");
     const char *value = expression + length + 1;
     if (expression[length] == '\0')
-        return wrong("-e \"%s\": trace=, only=, inject=, fault= or verify= would be right", expression);
+        return wrong("-e \"%s\": expected trace=, only=, inject=, fault= or verify=", expression);
     if (is_called(expression, length, "trace"))
         run_options_set(options, "CLOSETRACE_TRACE", value);
     else if (is_called(expression, length, "only"))
@@ -238,7 +238,7 @@ static bool read_fail(struct run_options *options, const char *text) {
     char *end;
     const long status = strtol(*text ? text : "1", &end, 10);
     if (*end != '\0' || status < 1 || status > 124)
-        return wrong("--fail=%s: an exit status from 1 to 124", text);
+        return wrong("--fail=%s: expected an exit status from 1 to 124", text);
     options->fail_status = (int)status;
     return true;
 }
@@ -275,7 +275,7 @@ static bool carry_out(struct reading *reading, enum option option, const char *v
         return wrong("-p: a running program cannot be preloaded: start it with closetrace run; "
                      "ss -tanp shows what holds its connections now");
     case OPTION_COUNT:
-        return wrong("-c: there is no counting of calls: closetrace report FILE says what became of every connection");
+        return wrong("-c: calls are not counted: closetrace report FILE says what became of every connection");
     }
     return false;
 }

@@ -39,7 +39,7 @@ void unreached_say(const struct processes *processes, bool (*has_events)(int pid
     for (program = programs; program < programs + NAMES_MAX && program->first; program++)
         say("closetrace: %s (process %d%s) %s: what it did is not in the trace", program->first->name,
             program->first->pid, program->count > 1 ? " and others" : "",
-            program->first->passed_by ? "makes its system calls past the library" : "ran without the library");
+            program->first->passed_by ? "makes its system calls without the library" : "ran without the library");
     if (more)
         say("closetrace: %u more processes are not in the trace", more);
 }

@@ -34,7 +34,7 @@ static void orphan_cell(char cell[CELL], const struct sighting *sighting) {
     else if (sighting->timer == TIMER_OFF)
         snprintf(cell, CELL, "(owes %llu)", (unsigned long long)owed);
     else
-        snprintf(cell, CELL, "(owes %llu, next try in %s, %u in vain)", (unsigned long long)owed, duration,
+        snprintf(cell, CELL, "(owes %llu, next try in %s, %u failed)", (unsigned long long)owed, duration,
                  sighting->retransmits);
 }
 
@@ -60,15 +60,15 @@ static void would_cell(char cell[CELL], const struct world *world, const struct 
     else if (sighting->state == STATE_LISTEN && sighting->receive_queue > 0)
         counted(cell, "reset ", sighting->receive_queue, "waiting connection");
     else if (sighting->state == STATE_LISTEN)
-        snprintf(cell, CELL, "end the port");
+        snprintf(cell, CELL, "close the port");
     else if (would == FIN_RESET)
         counted(cell, "RST: ", sighting_unread(sighting), "byte");
     else if (would == FIN_QUEUED)
-        snprintf(cell, CELL, "FIN, when the unsent has left");
+        snprintf(cell, CELL, "FIN, after the unsent data");
     else if (would == FIN_SENT)
         snprintf(cell, CELL, "FIN");
     else
-        snprintf(cell, CELL, "%s", would == FIN_ALREADY ? "nothing: the FIN has left" : "-");
+        snprintf(cell, CELL, "%s", would == FIN_ALREADY ? "nothing: FIN already sent" : "-");
     if (would == FIN_RESET && sighting->holders <= 1)
         strncat(cell, " unread", CELL - strlen(cell) - 1);
 }

@@ -79,7 +79,7 @@ static void convert_close(struct closing *closing) {
     case WAY_RST:
         closing->is_reset = socket_disconnect(closing->fd);
         if (!closing->is_reset)
-            fault_failed(&closing->call, "the kernel refuses to reset it");
+            fault_failed(&closing->call, "the kernel refused to reset it");
         break;
     default:
         closing->stays = rule->as == WAY_NONE || rule_has(rule, PART_RETVAL);

@@ -387,7 +387,7 @@ static void end_otherwise(const struct swept *socket, struct call *call) {
     other.begun = clock_now();
     if (call->rule->as == WAY_HOLD) {
         if (!park_with_command(socket->fd, socket->identity.cookie, call->rule, true))
-            fault_failed(call, "nobody can hold it beyond the end of the process");
+            fault_failed(call, "nothing can hold it beyond the end of the process");
     } else if (call->rule->as == WAY_RST)
         shutting_reset(&ending, socket->fd, &other);
     else

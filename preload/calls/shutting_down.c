@@ -73,7 +73,7 @@ static void close_instead(struct ending_call *ending) {
         return;
     if (!put_another(ending->fd)) {
         closing_cancelled(&closing);
-        fault_failed(&ending->call, "no descriptor is left to close it by");
+        fault_failed(&ending->call, "no file descriptor is left to close it");
         ending->off = false;
         return;
     }
@@ -95,7 +95,7 @@ static void convert_shutdown(struct ending_call *ending) {
     if (way == WAY_RST) {
         can_ask(ending);
         if (!socket_disconnect(ending->fd)) {
-            fault_failed(&ending->call, "the kernel refuses to reset it");
+            fault_failed(&ending->call, "the kernel refused to reset it");
             ending->off = false;
         }
     }

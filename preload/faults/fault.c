@@ -23,7 +23,7 @@
 #include "refs/standing.h"
 
 unsigned fault_families;
-const char fault_no_success[] = "the call has not succeeded";
+const char fault_no_success[] = "the call failed";
 
 static struct rules rules;
 static struct fault_death death;
@@ -242,7 +242,7 @@ static void deliver_signal(const struct fault_subject *subject) {
 
 static void enter_late(struct call *call, bool cancellable) {
     if (!wait_for(call->rule->delay_enter, cancellable))
-        fault_failed(call, "in a sandbox nothing can be waited for");
+        fault_failed(call, "a sandboxed program cannot be delayed");
 }
 
 bool fault_meets(const struct fault_subject *subject) {

@@ -80,15 +80,15 @@ static struct parked refused(const char *why) {
 
 struct parked park_keep(int fd, const struct identity *identity, const struct rule *rule) {
     if (process_is_borrowed())
-        return refused("a vfork child keeps nothing");
+        return refused("a vfork child cannot park a connection");
     if (sandbox_up)
-        return refused("in a sandbox no descriptor of ours can be made");
+        return refused("in a sandbox no file descriptor can be made to park it");
     /* The command looks after it, where there is one. */
     if (!have_memory() || (!session_is_open() && !park_thread_start(work)))
         return refused("no thread can be made to look after it");
     int place = own_keep(fd);
     if (place < 0)
-        return refused("no descriptor is left to park it");
+        return refused("no file descriptor is left to park it");
     struct record *record = &records[place];
     record->identity = *identity;
     record->rule = rule;

@@ -104,7 +104,7 @@ static bool complain_of_number(const struct part *part, size_t at, struct parse_
     complain_about(&message, error, part->offset + at, missing ? "a number is missing" : "not a number: ");
     if (!missing)
         complaint_quote(&message, part->text + at, part->length - at);
-    line_text(&message, "; N, FIRST..LAST, FIRST.. or FIRST+ (that or more) would be right");
+    line_text(&message, "; expected N, FIRST..LAST, FIRST.. or FIRST+ (FIRST or more)");
     return complain(&message, error);
 }
 
@@ -216,20 +216,20 @@ static bool address_value(const struct part *part, struct condition *condition, 
         struct line message;
         complain_about(&message, error, part->offset + prefix_at, "not a prefix length: ");
         complaint_quote(&message, part->text + prefix_at, part->length - prefix_at);
-        line_text(&message, address.family == ADDRESS_V4 ? "; 0 to 32 would be right" : "; 0 to 128 would be right");
+        line_text(&message, address.family == ADDRESS_V4 ? "; expected 0 to 32" : "; expected 0 to 128");
         return complain(&message, error);
     }
     struct line message;
     complain_about(&message, error, part->offset, part->length == 0 ? "an address is missing" : "not an address: ");
     if (part->length > 0)
         complaint_quote(&message, part->text, part->length);
-    line_text(&message, "; 127.0.0.1, [::1], 10.0.0.0/8 or [2001:db8::]/32 would be right");
+    line_text(&message, "; expected an address such as 127.0.0.1, [::1], 10.0.0.0/8 or [2001:db8::]/32");
     return complain(&message, error);
 }
 
 static bool glob_value(const struct part *part, struct condition *condition, struct parse_error *error) {
     if (part->length == 0)
-        return complain_plainly(error, part->offset, "a word is missing, in which * stands for any characters");
+        return complain_plainly(error, part->offset, "a word is missing (* stands for any characters)");
     condition->glob = part->text;
     condition->glob_length = part->length;
     return true;
@@ -302,7 +302,7 @@ static bool key_parse(const struct part *part, size_t length, struct condition *
 
 static bool complain_of_operator(const struct part *part, size_t at, struct parse_error *error) {
     struct line message;
-    complain_about(&message, error, part->offset + at, "KEY=VALUE or KEY!=VALUE would be right, KEY one of ");
+    complain_about(&message, error, part->offset + at, "expected KEY=VALUE or KEY!=VALUE, with KEY one of ");
     for (unsigned i = 0; i < KEY_COUNT; i++) {
         line_text(&message, i == 0 ? "" : ", ");
         line_text(&message, keys[i].name);
@@ -357,7 +357,7 @@ bool conditions_parse(const char *text, struct conditions *conditions, struct pa
     for (;;) {
         const size_t length = condition_length(text + at);
         if (conditions->count == CONDITIONS_MAX)
-            return complain_plainly(error, at, "too many conditions, 16 are the most");
+            return complain_plainly(error, at, "too many conditions: at most 16 are allowed");
         if (!condition_parse(text, at, length, &conditions->list[conditions->count], error))
             return false;
         conditions->count++;

@@ -515,7 +515,7 @@ static const char *why_unseen(enum event_reach reach) {
     case REACH_OTHER_LIBC:
         return ": its libc is not glibc";
     case REACH_SET_UID:
-        return ": it runs with privileges of another";
+        return ": it runs with elevated privileges";
     case REACH_ENVIRONMENT:
         return ": its environment had no LD_PRELOAD";
     case REACH_ARCHITECTURE:

@@ -65,7 +65,7 @@ static bool does_not_go(unsigned with, unsigned goes, const char *part, const ch
     line_text(&message, value);
     line_text(&message, " does not go with ");
     list_families(&message, odd & -odd);
-    line_text(&message, "; it does with ");
+    line_text(&message, "; it goes with ");
     list_families(&message, goes);
     return complain(&message, error);
 }
@@ -91,7 +91,7 @@ static bool check_pair(const struct rule *rule, enum rule_part a, enum rule_part
     complain_about(&message, error, offsets[swapped ? a : b], rule_part_name(swapped ? a : b));
     line_text(&message, "= and ");
     line_text(&message, rule_part_name(swapped ? b : a));
-    line_text(&message, "= exclude each other; two rules would be right");
+    line_text(&message, "= exclude each other; use two rules");
     return complain(&message, error);
 }
 
@@ -126,12 +126,11 @@ static bool check_ways(const struct rule *rule, bool outlives, const size_t offs
     if (rule_has(rule, PART_HOLD) && !keeps_connection(rule->as))
         return complain_plainly(error, offsets[PART_HOLD], "hold= needs as=HOLD, or as=SHUT_WR, SHUT_RD or SHUT_RDWR");
     if (rule_has(rule, PART_HOLD) && (families & RULE_EXIT) && rule->as != WAY_HOLD)
-        return complain_plainly(error, offsets[PART_HOLD], "hold= goes with exit only where it is as=HOLD");
+        return complain_plainly(error, offsets[PART_HOLD], "with exit, hold= needs as=HOLD");
     if (rule->as == WAY_HOLD && (families & RULE_EXIT) && !outlives)
         return complain_plainly(
             error, offsets[PART_AS],
-            "a process cannot hold a connection beyond its own end; under closetrace run exit:as=HOLD "
-            "would be right");
+            "a process cannot hold a connection beyond its own end; exit:as=HOLD works under closetrace run");
     if (rule_has(rule, PART_ERROR) && rule->as && (rule->as != WAY_NONE || (families & ~RULE_CLOSE)))
         return complain_plainly(error, offsets[PART_AS],
                                 "error= goes with as= only in close:error=ERRNO:as=NONE, which keeps the descriptor");
@@ -145,7 +144,7 @@ static bool check_conditions(const struct rule *rule, struct parse_error *error)
         const enum condition_key key = rule->conditions.list[i].key;
         if (key != KEY_COMM && key != KEY_CALL && key != KEY_CALLER)
             return complain_plainly(error, strlen(rule->text),
-                                    "fork is of no single socket: comm=, call= or caller= would be right");
+                                    "a fork does not concern a single socket: expected comm=, call= or caller=");
     }
     return true;
 }
@@ -154,8 +153,8 @@ bool rule_check(const struct rule *rule, bool outlives, const size_t offsets[PAR
     if (!(rule->parts & ACTIONS))
         return complain_plainly(
             error, strlen(rule->text),
-            "nothing is to happen: error=, retval=, signal=, delay_enter=, delay_exit=, as=, then=, "
-            "short=, linger= or linger2= would be right");
+            "the rule does nothing: expected error=, retval=, signal=, delay_enter=, delay_exit=, as=, then=, "
+            "short=, linger= or linger2=");
     return check_families(rule, offsets, error) && check_pairs(rule, offsets, error) &&
            check_ways(rule, outlives, offsets, error) && check_conditions(rule, error);
 }

@@ -27,7 +27,7 @@ static bool wrong(const struct reading *reading, struct value value, const char 
     complain_about(&message, reading->error, value.at, what);
     line_char(&message, ' ');
     complaint_quote(&message, text_of(reading, value), value.length);
-    line_text(&message, "; ");
+    line_text(&message, "; expected ");
     line_text(&message, right);
     return complain(&message, reading->error);
 }
@@ -307,9 +307,11 @@ static bool (*const read_value[PART_COUNT])(struct reading *reading, struct valu
 static const struct foreign {
     const char *name, *instead;
 } foreign[] = {
-    {"poke_enter", "poke_enter= is strace's alone (memory is not written to): error=, retval= or short= change a call"},
-    {"poke_exit", "poke_exit= is strace's alone (memory is not written to): error=, retval= or short= change a call"},
-    {"syscall", "syscall= is strace's alone (no call becomes any other): as= turns one end into another"},
+    {"poke_enter", "poke_enter= exists only in strace (closetrace does not write to memory): error=, retval= or short= "
+                   "change a call"},
+    {"poke_exit",
+     "poke_exit= exists only in strace (closetrace does not write to memory): error=, retval= or short= change a call"},
+    {"syscall", "syscall= exists only in strace (closetrace does not replace calls): as= turns one end into another"},
 };
 
 static bool is_word(const struct reading *reading, struct value value, const char *word) {
@@ -355,7 +357,7 @@ static bool is_condition(const struct reading *reading, struct value key) {
 static bool condition_part(const struct reading *reading, struct value part) {
     struct conditions *conditions = &reading->rule->conditions;
     if (conditions->count == CONDITIONS_MAX)
-        return complain_plainly(reading->error, part.at, "too many conditions, 16 are the most");
+        return complain_plainly(reading->error, part.at, "too many conditions: at most 16 are allowed");
     return condition_parse(reading->text, part.at, part.length, &conditions->list[conditions->count++], reading->error);
 }
 
@@ -372,9 +374,9 @@ static bool read_part(struct reading *reading, struct value part) {
     if (i == PART_COUNT)
         return unknown_part(reading, key);
     if (key.length == part.length || text[key.length] != '=')
-        return complain_plainly(reading->error, part.at + key.length, "PART=VALUE would be right");
+        return complain_plainly(reading->error, part.at + key.length, "expected PART=VALUE");
     if (reading->rule->parts & 1U << i)
-        return complain_plainly(reading->error, part.at, "this part stands there twice; once would be right");
+        return complain_plainly(reading->error, part.at, "this part is given twice");
     reading->rule->parts |= 1U << i;
     reading->offsets[i] = part.at;
     return read_value[i](reading, (struct value){key.at + key.length + 1, part.length - key.length - 1});
@@ -421,7 +423,8 @@ static bool read_call(const struct reading *reading, struct value name) {
     if (!call)
         return unknown_call(reading, name);
     if (rule->name_count == RULE_NAMES_MAX)
-        return complain_plainly(reading->error, name.at, "too many functions, 16 are the most; name their family");
+        return complain_plainly(reading->error, name.at,
+                                "too many functions: at most 16 are allowed; name their family");
     rule->names[rule->name_count++] = call;
     return true;
 }

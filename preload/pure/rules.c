@@ -22,7 +22,7 @@ static const char *trim(const char *text, size_t *length) {
 /* The rule is a string of ours, in rules->text. */
 static bool add(const char *text, bool outlives, struct rules *rules, struct parse_error *error) {
     if (rules->count == RULES_MAX)
-        return complain_plainly(error, 0, "too many rules, 64 are the most");
+        return complain_plainly(error, 0, "too many rules: at most 64 are allowed");
     if (!rule_parse(text, outlives, &rules->list[rules->count], error))
         return false;
     rules->texts[rules->count++] = text;
@@ -69,7 +69,7 @@ static bool read_rule_line(char *line, size_t length, bool outlives, struct rule
     const size_t nul = strlen(line);
     error->text = line;
     if (nul < length)
-        return complain_plainly(&error->parse, nul, "a NUL: rules are text, one a line");
+        return complain_plainly(&error->parse, nul, "a NUL character: rules are text, one per line");
     length = without_comment(line, length);
     char *rule = line + (trim(line, &length) - line);
     if (length == 0)
@@ -85,7 +85,7 @@ static bool unreadable(const char *text, size_t offset, long reason, struct sett
     error->text = text;
     complain_about(&message, &error->parse, offset, "cannot be read (");
     line_text(&message, name ? name : "?");
-    line_text(&message, "): a regular file of rules, one a line");
+    line_text(&message, "): expected a regular file of rules, one per line");
     return complain(&message, &error->parse);
 }
 

@@ -16,13 +16,14 @@ static bool equals_word(const char *text, size_t length, const char *word) {
 
 static bool output_read(const char *text, struct settings *settings, struct parse_error *error) {
     if (text[0] == '\0')
-        return complain_plainly(error, 0, "a file name is missing: stderr, or a file, %p in it the process id");
+        return complain_plainly(
+            error, 0, "a file name is missing: expected stderr, or a file (%p in its name becomes the process id)");
     for (size_t i = 0; text[i] != '\0'; i++) {
         if (text[i] != '%')
             continue;
         if (text[i + 1] != 'p' && text[i + 1] != '%')
-            return complain_plainly(error, i,
-                                    "%p becomes the process id, %% a percent sign, and nothing else follows a %");
+            return complain_plainly(
+                error, i, "%p becomes the process id, %% becomes a percent sign; nothing else may follow a %");
         i++;
     }
     settings->output = strcmp(text, "stderr") == 0 ? NULL : text;
@@ -98,7 +99,7 @@ static bool trace_read(const char *text, struct settings *settings, struct parse
         if (!trace_class_read(text, at, length, &classes, error))
             return false;
         if (classes == 0 && length != whole)
-            return complain_plainly(error, at, "none stands alone");
+            return complain_plainly(error, at, "none cannot be combined with other classes");
         settings->trace |= classes;
         at += length;
         if (text[at] == '\0')
@@ -121,10 +122,10 @@ static bool seed_read(const char *text, struct settings *settings, struct parse_
     uint64_t seed = 0;
     for (size_t i = 0; text[i] != '\0'; i++) {
         if (text[i] < '0' || text[i] > '9')
-            return complain_plainly(error, i, "not a decimal digit; a number from 0 to 4294967295 would be right");
+            return complain_plainly(error, i, "not a decimal digit; expected a number from 0 to 4294967295");
         seed = seed * 10 + (uint64_t)(text[i] - '0');
         if (seed > UINT32_MAX)
-            return complain_plainly(error, 0, "the number is too large; 0 to 4294967295 would be right");
+            return complain_plainly(error, 0, "the number is too large; expected 0 to 4294967295");
     }
     settings->seed = (uint32_t)seed;
     settings->seed_given = true;

@@ -71,7 +71,7 @@ static void withheld(struct line *line, const struct event *event) {
         line_text(line, "a copy is in flight in a unix socket");
         break;
     case WHY_HIDDEN:
-        line_text(line, "hidden reference (no descriptor found)");
+        line_text(line, "hidden reference (no file descriptor found)");
         break;
     case WHY_PARKED:
         line_text(line, "held by a fault rule");
@@ -162,7 +162,7 @@ static void none(struct line *line, const struct event *event) {
         line_text(line, ": destroyed on this host");
         break;
     case WHY_OVER:
-        line_text(line, ": over before");
+        line_text(line, ": already over");
         break;
     case WHY_REFUSED:
         line_text(line, ": refused by peer");

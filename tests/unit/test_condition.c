@@ -6,12 +6,12 @@
 #include "events.h"
 #include "unit.h"
 
-#define NUMBERS   "; N, FIRST..LAST, FIRST.. or FIRST+ (that or more) would be right"
-#define ADDRESSES "; 127.0.0.1, [::1], 10.0.0.0/8 or [2001:db8::]/32 would be right"
+#define NUMBERS   "; expected N, FIRST..LAST, FIRST.. or FIRST+ (FIRST or more)"
+#define ADDRESSES "; expected an address such as 127.0.0.1, [::1], 10.0.0.0/8 or [2001:db8::]/32"
 #define KEYS \
     "lport, rport, laddr, raddr, fd, role, state, refs, sent, received, unread, idle, how, comm, call or caller"
-#define SHAPE                                             \
-    "KEY=VALUE or KEY!=VALUE would be right, KEY one of " \
+#define SHAPE                                            \
+    "expected KEY=VALUE or KEY!=VALUE, with KEY one of " \
     "lport, rport, laddr, raddr, fd, role, state, refs, sent, received, unread, idle, how, comm, call, caller"
 #define STATES \
     "ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, LISTEN or CLOSING"
@@ -246,8 +246,8 @@ static void wrong_addresses(void) {
     refuses("raddr=::1", 6, "an address is missing" ADDRESSES);
     refuses("raddr=[::1", 6, "not an address: \"[::1\"" ADDRESSES);
     refuses("raddr=[::1:lport=80", 6, "not an address: \"[::1:lport=80\"" ADDRESSES);
-    refuses("raddr=10.0.0.0/33", 15, "not a prefix length: \"33\"; 0 to 32 would be right");
-    refuses("fd=1:raddr=[::]/129", 16, "not a prefix length: \"129\"; 0 to 128 would be right");
+    refuses("raddr=10.0.0.0/33", 15, "not a prefix length: \"33\"; expected 0 to 32");
+    refuses("fd=1:raddr=[::]/129", 16, "not a prefix length: \"129\"; expected 0 to 128");
     refuses("raddr=10.0.0.0/", 6, "not an address: \"10.0.0.0/\"" ADDRESSES);
 }
 
@@ -259,8 +259,8 @@ static void wrong_words(void) {
     refuses("state!=X*", 7, "unknown state \"X*\": " STATES);
     refuses("how=WR", 4, "unknown direction \"WR\": SHUT_RD, SHUT_WR or SHUT_RDWR");
     refuses("how=SHUT_RW", 4, "unknown direction \"SHUT_RW\": SHUT_RD, SHUT_WR or SHUT_RDWR (did you mean SHUT_RD?)");
-    refuses("comm=", 5, "a word is missing, in which * stands for any characters");
-    refuses("comm!=:fd=3", 6, "a word is missing, in which * stands for any characters");
+    refuses("comm=", 5, "a word is missing (* stands for any characters)");
+    refuses("comm!=:fd=3", 6, "a word is missing (* stands for any characters)");
 }
 
 static void too_many(void) {
@@ -272,7 +272,7 @@ static void too_many(void) {
     CHECK(conditions_parse(text, &conditions, &error));
     CHECK_NUMBER(conditions.count, 16);
     memcpy(text + strlen(text), ":fd=1", sizeof ":fd=1");
-    refuses(text, 80, "too many conditions, 16 are the most");
+    refuses(text, 80, "too many conditions: at most 16 are allowed");
 }
 
 static void a_list_is_right_in_each_value(void) {

@@ -144,10 +144,10 @@ static void refused(void) {
     check_refused("", "cut off", false);
     check_refused("hello", "not JSON", false);
     check_refused("{\"op\":\"clothe\"}", "unknown word", false);
-    check_refused("{\"pid\":1}", "no event: it has no \"op\"", false);
-    check_refused("{\"op\":\"close\"}{", "more behind the object", false);
+    check_refused("{\"pid\":1}", "not an event: it has no \"op\"", false);
+    check_refused("{\"op\":\"close\"}{", "more text after the object", false);
     check_refused("{\"op\":\"close\",\"fd\":\"7\"}", "not a value", false);
-    check_refused("{\"op\":\"close\",\"fd\":99999999999}", "not such a number", false);
+    check_refused("{\"op\":\"close\",\"fd\":99999999999}", "not a valid number", false);
     check_refused("{\"op\":\"close\",\"local\":\"localhost:80\"}", "not ADDRESS:PORT", false);
     check_refused("{\"op\":\"close\",\"call\":\"a\nb\"}", "a control character in a string", false);
     check_refused("{\"op\":\"start\",\"schema\":2}", "from a newer version of closetrace", true);

@@ -287,8 +287,9 @@ static void rules(void) {
     event = socket_event(OP_CLOSE, "close");
     returns(&event, 0);
     event.not_injected = "close:as=HOLD";
-    event.not_injected_why = "no descriptor is left to park it";
-    CHECK_TEXT(what(&event), "close(" SEVEN ") = 0  (NOT INJECTED no descriptor is left to park it: close:as=HOLD)");
+    event.not_injected_why = "no file descriptor is left to park it";
+    CHECK_TEXT(what(&event),
+               "close(" SEVEN ") = 0  (NOT INJECTED no file descriptor is left to park it: close:as=HOLD)");
 }
 
 static void frames(void) {

@@ -190,12 +190,12 @@ static void refuses(const char *text, size_t offset, const char *message) {
 }
 
 #define FAMILIES "close, shutdown, write, read, connect, accept, exit, fork, dup, or one function of these"
-#define NOTHING                                                                                                  \
-    "nothing is to happen: error=, retval=, signal=, delay_enter=, delay_exit=, as=, then=, short=, linger= or " \
-    "linger2= would be right"
+#define NOTHING                                                                                                 \
+    "the rule does nothing: expected error=, retval=, signal=, delay_enter=, delay_exit=, as=, then=, short=, " \
+    "linger= or linger2="
 #define TIME   "a whole number with s, ms, us or ns (without: microseconds)"
 #define WHEN   "FIRST[..LAST][+[STEP]], counted from 1: 3, 3+, 2..8, 1+2"
-#define STRACE " (memory is not written to): error=, retval= or short= change a call"
+#define STRACE " (closetrace does not write to memory): error=, retval= or short= change a call"
 
 static void bad_calls(void) {
     refuses("", 0, "a call is missing: " FAMILIES);
@@ -208,7 +208,7 @@ static void bad_calls(void) {
     refuses("write,writev,pwritev2,send,sendto,sendmsg,sendfile,splice,fwrite,fputs,fputc,putc,puts,puts,puts,puts,"
             "puts,putw:"
             "error=EIO",
-            107, "too many functions, 16 are the most; name their family");
+            107, "too many functions: at most 16 are allowed; name their family");
 }
 
 static void bad_parts(void) {
@@ -217,51 +217,55 @@ static void bad_parts(void) {
         "a part is missing: error, retval, signal, delay_enter, delay_exit, when, scope, prob, as, then, hold, short, "
         "linger, linger2, or a condition");
     refuses("close:dealy_enter=1", 6, "unknown part \"dealy_enter\", did you mean delay_enter=?");
-    refuses("close:error", 11, "PART=VALUE would be right");
-    refuses("close:error!=EIO", 11, "PART=VALUE would be right");
-    refuses("close:error=EIO:error=EIO", 16, "this part stands there twice; once would be right");
-    refuses("close:poke_enter=@arg1=00", 6, "poke_enter= is strace's alone" STRACE);
-    refuses("close:error=EIO:poke_exit=x", 16, "poke_exit= is strace's alone" STRACE);
+    refuses("close:error", 11, "expected PART=VALUE");
+    refuses("close:error!=EIO", 11, "expected PART=VALUE");
+    refuses("close:error=EIO:error=EIO", 16, "this part is given twice");
+    refuses("close:poke_enter=@arg1=00", 6, "poke_enter= exists only in strace" STRACE);
+    refuses("close:error=EIO:poke_exit=x", 16, "poke_exit= exists only in strace" STRACE);
     refuses("close:syscall=getpid", 6,
-            "syscall= is strace's alone (no call becomes any other): as= turns one end into another");
+            "syscall= exists only in strace (closetrace does not replace calls): as= turns one end into another");
     refuses("close:as=RST:lport=x", 19,
-            "not a number: \"x\"; N, FIRST..LAST, FIRST.. or FIRST+ (that or more) would be right");
+            "not a number: \"x\"; expected N, FIRST..LAST, FIRST.. or FIRST+ (FIRST or more)");
 }
 
 static void bad_values(void) {
-    refuses("close:error=EFOO", 12, "not an error: \"EFOO\"; a name as in errno(3), EIO, or a number from 1 to 4095");
-    refuses("close:error=0", 12, "not an error: \"0\"; a name as in errno(3), EIO, or a number from 1 to 4095");
-    refuses("close:error=4096", 12, "not an error: \"4096\"; a name as in errno(3), EIO, or a number from 1 to 4095");
-    refuses("close:retval=", 13, "not a number: \"\"; decimal digits, or 0x and hexadecimal ones");
-    refuses("close:signal=SIGFOO", 13, "not a signal: \"SIGFOO\"; a name, SIGTERM, or a number from 1 to 64");
-    refuses("close:delay_enter=2m", 18, "not a time: \"2m\"; " TIME);
-    refuses("close:delay_enter=-1", 18, "not a time: \"-1\"; " TIME);
-    refuses("close:delay_enter=99999999999s", 18, "not a time: \"99999999999s\"; " TIME);
-    refuses("close:as=RST:when=0", 18, "not a choice of calls: \"0\"; " WHEN);
-    refuses("close:as=RST:when=3..2", 18, "not a choice of calls: \"3..2\"; " WHEN);
-    refuses("close:as=RST:when=3+0", 18, "not a choice of calls: \"3+0\"; " WHEN);
+    refuses("close:error=EFOO", 12,
+            "not an error: \"EFOO\"; expected a name as in errno(3), EIO, or a number from 1 to 4095");
+    refuses("close:error=0", 12,
+            "not an error: \"0\"; expected a name as in errno(3), EIO, or a number from 1 to 4095");
+    refuses("close:error=4096", 12,
+            "not an error: \"4096\"; expected a name as in errno(3), EIO, or a number from 1 to 4095");
+    refuses("close:retval=", 13, "not a number: \"\"; expected decimal digits, or 0x and hexadecimal ones");
+    refuses("close:signal=SIGFOO", 13, "not a signal: \"SIGFOO\"; expected a name, SIGTERM, or a number from 1 to 64");
+    refuses("close:delay_enter=2m", 18, "not a time: \"2m\"; expected " TIME);
+    refuses("close:delay_enter=-1", 18, "not a time: \"-1\"; expected " TIME);
+    refuses("close:delay_enter=99999999999s", 18, "not a time: \"99999999999s\"; expected " TIME);
+    refuses("close:as=RST:when=0", 18, "not a choice of calls: \"0\"; expected " WHEN);
+    refuses("close:as=RST:when=3..2", 18, "not a choice of calls: \"3..2\"; expected " WHEN);
+    refuses("close:as=RST:when=3+0", 18, "not a choice of calls: \"3+0\"; expected " WHEN);
     refuses("close:as=RST:scope=proces", 19,
             "unknown scope \"proces\": process, thread, connection or session (did you mean process?)");
-    refuses("close:as=RST:prob=101%", 18, "not a probability: \"101%\"; 0% to 100%, as in prob=12.5%");
-    refuses("close:as=RST:prob=10", 18, "not a probability: \"10\"; 0% to 100%, as in prob=12.5%");
+    refuses("close:as=RST:prob=101%", 18, "not a probability: \"101%\"; expected 0% to 100%, as in prob=12.5%");
+    refuses("close:as=RST:prob=10", 18, "not a probability: \"10\"; expected 0% to 100%, as in prob=12.5%");
     refuses("close:as=RESET", 9, "unknown way \"RESET\": SHUT_RD, SHUT_WR, SHUT_RDWR, CLOSE, RST, HOLD or NONE");
-    refuses("write:short=0", 12, "not a number of bytes: \"0\"; 1 or more");
+    refuses("write:short=0", 12, "not a number of bytes: \"0\"; expected 1 or more");
 }
 
 static void bad_pairs(void) {
     refuses("exit:error=EIO", 5,
-            "error= does not go with exit; it does with close, shutdown, write, read, connect, accept, fork and dup");
-    refuses("close,write:as=RST", 12, "as= does not go with write; it does with close, shutdown and exit");
-    refuses("close:as=CLOSE", 6, "as=CLOSE does not go with close; it does with shutdown");
-    refuses("close:error=EIO:retval=0", 16, "retval= and error= exclude each other; two rules would be right");
-    refuses("close:retval=0:error=EIO", 15, "error= and retval= exclude each other; two rules would be right");
+            "error= does not go with exit; it goes with close, shutdown, write, read, connect, accept, fork and dup");
+    refuses("close,write:as=RST", 12, "as= does not go with write; it goes with close, shutdown and exit");
+    refuses("close:as=CLOSE", 6, "as=CLOSE does not go with close; it goes with shutdown");
+    refuses("close:error=EIO:retval=0", 16, "retval= and error= exclude each other; use two rules");
+    refuses("close:retval=0:error=EIO", 15, "error= and retval= exclude each other; use two rules");
     refuses("write:then=HOLD", 6, "then= is SHUT_WR, SHUT_RDWR or RST");
     refuses("close:hold=1s:delay_enter=1", 6, "hold= needs as=HOLD, or as=SHUT_WR, SHUT_RD or SHUT_RDWR");
     refuses("close:error=EIO:as=RST", 16,
             "error= goes with as= only in close:error=ERRNO:as=NONE, which keeps the descriptor");
     refuses("exit:as=HOLD", 5,
-            "a process cannot hold a connection beyond its own end; under closetrace run exit:as=HOLD would be right");
-    refuses("fork:error=EAGAIN:lport=80", 26, "fork is of no single socket: comm=, call= or caller= would be right");
+            "a process cannot hold a connection beyond its own end; exit:as=HOLD works under closetrace run");
+    refuses("fork:error=EAGAIN:lport=80", 26,
+            "a fork does not concern a single socket: expected comm=, call= or caller=");
 }
 
 /* Functions that are wrapped and belong to no family: nothing is done to a connection by them. */

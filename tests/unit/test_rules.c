@@ -65,11 +65,11 @@ static void errors(void) {
                                   "           ^\n");
     file = NULL;
     shows("close:as=RST; @none",
-          "closetrace: CLOSETRACE_INJECT: cannot be read (ENOENT): a regular file of rules, one a line\n"
+          "closetrace: CLOSETRACE_INJECT: cannot be read (ENOENT): expected a regular file of rules, one per line\n"
           "  close:as=RST; @none\n"
           "                 ^\n");
     shows("close:as=RST; close:retval=x",
-          "closetrace: CLOSETRACE_INJECT: not a number: \"x\"; decimal digits, or 0x and "
+          "closetrace: CLOSETRACE_INJECT: not a number: \"x\"; expected decimal digits, or 0x and "
           "hexadecimal ones\n"
           "  close:as=RST; close:retval=x\n"
           "                             ^\n");
@@ -84,17 +84,20 @@ static void shows_file(const char *bytes, size_t length, const char *expected) {
 #define SHOWS_FILE(bytes, expected) shows_file(bytes, sizeof bytes - 1, expected)
 
 static void nuls(void) {
-    SHOWS_FILE("close:as=RST\0:when=1\n", "closetrace: CLOSETRACE_INJECT: faults:1: a NUL: rules are text, one a line\n"
-                                          "  close:as=RST\n"
-                                          "              ^\n");
-    SHOWS_FILE("exit:signal=9\nclose:as=RST\0",
-               "closetrace: CLOSETRACE_INJECT: faults:2: a NUL: rules are text, one a line\n"
+    SHOWS_FILE("close:as=RST\0:when=1\n",
+               "closetrace: CLOSETRACE_INJECT: faults:1: a NUL character: rules are text, one per line\n"
                "  close:as=RST\n"
                "              ^\n");
-    SHOWS_FILE("# only a comment\0\n", "closetrace: CLOSETRACE_INJECT: faults:1: a NUL: rules are text, one a line\n"
-                                       "  # only a comment\n"
-                                       "                  ^\n");
-    SHOWS_FILE("\0", "closetrace: CLOSETRACE_INJECT: faults:1: a NUL: rules are text, one a line\n  \n  ^\n");
+    SHOWS_FILE("exit:signal=9\nclose:as=RST\0",
+               "closetrace: CLOSETRACE_INJECT: faults:2: a NUL character: rules are text, one per line\n"
+               "  close:as=RST\n"
+               "              ^\n");
+    SHOWS_FILE("# only a comment\0\n",
+               "closetrace: CLOSETRACE_INJECT: faults:1: a NUL character: rules are text, one per line\n"
+               "  # only a comment\n"
+               "                  ^\n");
+    SHOWS_FILE("\0",
+               "closetrace: CLOSETRACE_INJECT: faults:1: a NUL character: rules are text, one per line\n  \n  ^\n");
 }
 
 static void limits(void) {
@@ -105,7 +108,7 @@ static void limits(void) {
     CHECK(reads(many) && rules.count == RULES_MAX);
     snprintf(many + used, sizeof many - used, ";exit:signal=9");
     CHECK(!reads(many));
-    CHECK_TEXT(error.parse.message, "too many rules, 64 are the most");
+    CHECK_TEXT(error.parse.message, "too many rules: at most 64 are allowed");
     memset(large, '#', sizeof large - 1);
     file = large;
     CHECK(!reads("@faults") && error.parse.offset == 1);

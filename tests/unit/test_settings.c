@@ -9,7 +9,7 @@
 #define SETTINGS                                                                                   \
     "CLOSETRACE_OUTPUT, CLOSETRACE_FORMAT, CLOSETRACE_TRACE, CLOSETRACE_ONLY, CLOSETRACE_INJECT, " \
     "CLOSETRACE_SEED or CLOSETRACE_VERIFY"
-#define PERCENT "%p becomes the process id, %% a percent sign, and nothing else follows a %"
+#define PERCENT "%p becomes the process id, %% becomes a percent sign; nothing else may follow a %"
 
 enum { DEFAULT = TRACE_OPEN | TRACE_REFS | TRACE_END | TRACE_EOF };
 
@@ -86,7 +86,8 @@ static void refuses(const char *entry, size_t offset, const char *message) {
 }
 
 static void errors(void) {
-    refuses("CLOSETRACE_OUTPUT=", 0, "a file name is missing: stderr, or a file, %p in it the process id");
+    refuses("CLOSETRACE_OUTPUT=", 0,
+            "a file name is missing: expected stderr, or a file (%p in its name becomes the process id)");
     refuses("CLOSETRACE_OUTPUT=/tmp/%d", 5, PERCENT);
     refuses("CLOSETRACE_OUTPUT=a%%%p%", 5, PERCENT);
     refuses("CLOSETRACE_FORMAT=jsn", 0, "unknown format \"jsn\": text or json (did you mean json?)");
@@ -98,15 +99,15 @@ static void errors(void) {
     refuses("CLOSETRACE_TRACE=close", 0, "unknown event class \"close\": " CLASSES);
     refuses("CLOSETRACE_TRACE=,", 0, "unknown event class \"\": " CLASSES);
     refuses("CLOSETRACE_TRACE=end,", 4, "unknown event class \"\": " CLASSES);
-    refuses("CLOSETRACE_TRACE=end,none", 4, "none stands alone");
-    refuses("CLOSETRACE_TRACE=none,end", 0, "none stands alone");
+    refuses("CLOSETRACE_TRACE=end,none", 4, "none cannot be combined with other classes");
+    refuses("CLOSETRACE_TRACE=none,end", 0, "none cannot be combined with other classes");
     refuses("CLOSETRACE_ONLY=lport=80:rprot=1", 9,
             "unknown condition \"rprot\": lport, rport, laddr, raddr, fd, role, state, refs, sent, received, unread, "
             "idle, how, comm, call or caller (did you mean rport?)");
-    refuses("CLOSETRACE_SEED=12x", 2, "not a decimal digit; a number from 0 to 4294967295 would be right");
-    refuses("CLOSETRACE_SEED=-1", 0, "not a decimal digit; a number from 0 to 4294967295 would be right");
-    refuses("CLOSETRACE_SEED=4294967296", 0, "the number is too large; 0 to 4294967295 would be right");
-    refuses("CLOSETRACE_SEED=99999999999999999999999999", 0, "the number is too large; 0 to 4294967295 would be right");
+    refuses("CLOSETRACE_SEED=12x", 2, "not a decimal digit; expected a number from 0 to 4294967295");
+    refuses("CLOSETRACE_SEED=-1", 0, "not a decimal digit; expected a number from 0 to 4294967295");
+    refuses("CLOSETRACE_SEED=4294967296", 0, "the number is too large; expected 0 to 4294967295");
+    refuses("CLOSETRACE_SEED=99999999999999999999999999", 0, "the number is too large; expected 0 to 4294967295");
     refuses("CLOSETRACE_OUPUT=x", 11, "there is no such setting, did you mean CLOSETRACE_OUTPUT?");
     refuses("CLOSETRACE_trace=x", 11, "there is no such setting, did you mean CLOSETRACE_TRACE?");
     refuses("CLOSETRACE_=x", 11, "there is no such setting: " SETTINGS);
@@ -132,8 +133,8 @@ static void as_lines(void) {
                "closetrace: CLOSETRACE_OUPUT: there is no such setting, did you mean CLOSETRACE_OUTPUT?\n"
                "  CLOSETRACE_OUPUT=x\n"
                "             ^\n");
-    CHECK_TEXT(rendered("CLOSETRACE_OUTPUT=", 4095), "closetrace: CLOSETRACE_OUTPUT: a file name is missing: stderr, "
-                                                     "or a file, %p in it the process id\n"
+    CHECK_TEXT(rendered("CLOSETRACE_OUTPUT=", 4095), "closetrace: CLOSETRACE_OUTPUT: a file name is missing: expected "
+                                                     "stderr, or a file (%p in its name becomes the process id)\n"
                                                      "  \n"
                                                      "  ^\n");
     CHECK_TEXT(rendered("CLOSETRACE_OUTPUT=a\n\xc3\xa4\x1b%d\t", 4095), "closetrace: CLOSETRACE_OUTPUT: " PERCENT "\n"

@@ -75,7 +75,7 @@ static void nothing_to_end(void) {
     event.why = WHY_DESTROYED;
     both(&event, "no FIN: destroyed on this host", "no FIN expected: destroyed on this host");
     event.why = WHY_OVER;
-    both(&event, "no FIN: over before", "no FIN expected: over before");
+    both(&event, "no FIN: already over", "no FIN expected: already over");
     event.why = WHY_REFUSED;
     both(&event, "no FIN: refused by peer", "no FIN expected: refused by peer");
     event.why = WHY_RECEIVE_SIDE;
@@ -121,8 +121,8 @@ static void withheld(void) {
     both(&event, "FIN withheld: a copy is in flight in a unix socket",
          "FIN withheld (unverified): a copy is in flight in a unix socket");
     event = verdict(FIN_WITHHELD, WHY_HIDDEN);
-    both(&event, "FIN withheld: hidden reference (no descriptor found)",
-         "FIN withheld (unverified): hidden reference (no descriptor found)");
+    both(&event, "FIN withheld: hidden reference (no file descriptor found)",
+         "FIN withheld (unverified): hidden reference (no file descriptor found)");
     event = verdict(FIN_WITHHELD, WHY_PARKED);
     both(&event, "FIN withheld: held by a fault rule", "FIN withheld (unverified): held by a fault rule");
 }
