@@ -106,7 +106,7 @@ report() {
   mkfifo fifo
   run -125 timeout 10 "$CLOSETRACE" report trace --ignore=@fifo
   run -125 report --format=xml
-  [[ $output == *'it is text, json, junit or tap'* ]]
+  [[ $output == *'expected text, json, junit or tap'* ]]
 }
 
 @test "run --fail[=N]: where the command ended with 0 and there is a finding" {
