@@ -1,5 +1,5 @@
 #!/bin/bash
-# A relay whose backend has ended, and whose client has not: CLOSE_WAIT, and nobody in a hurry.
+# A relay whose backend has ended, but whose client has not: it stays in CLOSE_WAIT.
 . "$(dirname "$0")/lib.bash"
 
 start "exec socat TCP-LISTEN:8081,reuseaddr SYSTEM:'echo hello'"

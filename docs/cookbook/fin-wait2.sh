@@ -1,5 +1,5 @@
 #!/bin/bash
-# A client in FIN_WAIT2: it has ended, and the server has not. The server's side tells why.
+# A client in FIN_WAIT2: it has ended, but the server has not. The server's side shows why.
 . "$(dirname "$0")/lib.bash"
 
 show_start "closetrace run -o trace socat TCP-LISTEN:8080,reuseaddr EXEC:'sleep 2',nofork"

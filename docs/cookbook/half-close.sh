@@ -1,5 +1,5 @@
 #!/bin/bash
-# Does a relay forward a half-close? One that does, and gives the answer half a second.
+# Does a relay forward a half-close? This one does, but waits only half a second for the answer.
 . "$(dirname "$0")/lib.bash"
 
 start "exec socat TCP-LISTEN:8081,reuseaddr,fork SYSTEM:'cat >/dev/null; sleep 1; echo the answer',nofork"

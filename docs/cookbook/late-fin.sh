@@ -1,5 +1,5 @@
 #!/bin/bash
-# Is a test suite sensitive to a late FIN? Run it against the server, with every FIN of that four seconds late.
+# Is a test suite sensitive to a late FIN? Run it against a server whose FINs are four seconds late.
 . "$(dirname "$0")/lib.bash"
 
 echo hello >page

@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# What the recipes of the cookbook share. A recipe is a script that shows commands and what they print:
+# Shared code of the cookbook's recipes. A recipe is a script that shows commands and their output:
 #
-#   show 'COMMAND'             shows it behind a $, runs it here, its output follows; its exit status does not matter
-#   show_start 'COMMAND'       the same in the background, in a session of its own; $started is its process id
-#   start 'COMMAND'            not shown: what the recipe only needs
-#   ended PID...               waits until these have ended (what they started too, where closetrace runs them), and shows what
-#                              they have printed: not before, so that it is the same each time
-#   stop PID...                ends them, and waits likewise
-#   until_true COMMAND...      waits for it, 20 seconds at most
-#   listens PORT, connections STATE PORT      to wait for
+#   show 'COMMAND'             prints it after a $, runs it here, and prints its output; its exit status does not matter
+#   show_start 'COMMAND'       the same in the background, in its own session; $started is its process id
+#   start 'COMMAND'            like show_start, but prints nothing: for what the recipe merely needs
+#   ended PID...               waits until these processes have ended (including everything they started, if closetrace runs
+#                              them), and prints their output: only then, so that it is the same each time
+#   stop PID...                ends them, and then does the same
+#   until_true COMMAND...      waits until the command succeeds, for at most 20 seconds
+#   listens PORT, connections STATE PORT      conditions to wait for
 #
-# It all happens in a network namespace of its own, where every port is free and nobody else's traffic is seen: that needs
+# Everything happens in a private network namespace, where every port is free and nobody else's traffic is seen. This needs
 # root, or user namespaces. `closetrace` is that of this checkout.
 
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A server ends, and a client that had connected and not been served yet reads "connection reset by peer".
+# A server ends, and a client that had connected but was not yet served gets "connection reset by peer".
 . "$(dirname "$0")/lib.bash"
 
 waiting() { [ "$(ss -Htn state established sport = :8080 | wc -l)" = 2 ]; }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A daemon that ends without a word when its client has gone: SIGPIPE.
+# A daemon that dies silently when its client is gone: SIGPIPE.
 . "$(dirname "$0")/lib.bash"
 
 show_start 'closetrace run -o trace tcpsvd -l localhost 127.0.0.1 8080 vmstat -n 1'
