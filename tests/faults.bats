@@ -101,7 +101,7 @@ counts() {
 
 @test "faults: a rule that cannot be carried out has not fired, and the event says why" {
   play read:then=RST:role=client again
-  assert_event C op=read errno=EAGAIN injected=null not_injected=read:then=RST:role=client '.not_injected_why | test("succeeded")'
+  assert_event C op=read errno=EAGAIN injected=null not_injected=read:then=RST:role=client '.not_injected_why | test("the call failed")'
   play close:as=HOLD:role=client borrowed
   assert_event C op=close fin=withheld why=references not_injected=close:as=HOLD:role=client '.not_injected_why | test("vfork")'
   play close:as=HOLD:role=client sandboxed
