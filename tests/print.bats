@@ -59,7 +59,7 @@ explains() {
   closed sent last-reference ',"state_before":"CLOSE_WAIT","state_after":"LAST_ACK"' |
     explains 'server gives up descriptor 7 (close()). 2 references to the socket before the call (descriptors, in all processes), 1 after it.'
   closed sent last-reference ',"state_before":"CLOSE_WAIT","state_after":"LAST_ACK"' |
-    explains "The kernel's state went from CLOSE_WAIT to LAST_ACK: both FINs have left"
+    explains "The kernel's state went from CLOSE_WAIT to LAST_ACK: both FINs were sent"
   event shutdown '"call":"shutdown","how":"SHUT_WR","ret":0,"fin":"sent","why":"shutdown","verified":true' |
     explains 'server calls shutdown(), SHUT_WR, on descriptor 7.'
   event exit '"call":"_exit","fin":"sent","why":"last-reference","verified":false' |
@@ -96,7 +96,7 @@ explains() {
   "$CLOSETRACE" run --color=never true
   for subcommand in print report grep now run; do
     run "$CLOSETRACE" $subcommand --color=blue trace
-    [ "$output" = "closetrace $subcommand: --color=blue: auto, always or never would be right" ] || { echo "$output" && return 1; }
+    [ "$output" = "closetrace $subcommand: --color=blue: expected auto, always or never" ] || { echo "$output" && return 1; }
     [ "$status" = 125 ] || [ $subcommand = grep ]
   done
 }

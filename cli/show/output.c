@@ -31,7 +31,7 @@ bool output_choose_color(const char *subcommand, const char *when) {
     else if (strcmp(when, "never") == 0)
         color = COLOR_NEVER;
     else {
-        say("closetrace %s: --color=%s: auto, always or never would be right", subcommand, when);
+        say("closetrace %s: --color=%s: expected auto, always or never", subcommand, when);
         return false;
     }
     return true;

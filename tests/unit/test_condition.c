@@ -281,7 +281,7 @@ static void a_list_is_right_in_each_value(void) {
     refuses("lport=,80", 6, "a number is missing" NUMBERS);
     refuses("fd=1:state=CLOSE_WAIT,LISTN", 22, "unknown state \"LISTN\": " STATES " (did you mean LISTEN?)");
     refuses("raddr=[::1],x", 12, "not an address: \"x\"" ADDRESSES);
-    refuses("comm=a,,b", 7, "a word is missing, in which * stands for any characters");
+    refuses("comm=a,,b", 7, "a word is missing (* stands for any characters)");
 }
 
 static void a_text_with_a_comma(void) {
