@@ -18,7 +18,7 @@ setup() {
 }
 
 # From one seed, or from $WALK_SEED. `make stress` walks further, from new seeds: of those some still disagree with the
-# model (docs/architecture.md says which).
+# model (CONTRIBUTING.md says which).
 @test "walk: 2,000 endings, every kind" {
   tests/walk/walk.py --seed "${WALK_SEED:-101}" --count 2000
 }

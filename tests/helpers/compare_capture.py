@@ -25,7 +25,7 @@ became of the sockets of a process that a signal has ended (--killed).
 exit and exec are predictions, made before the kernel acts, and two things cannot be known then: whether a process
 holds the socket that may not be looked at (refs_partial, or no references at all where there is no /proc; such a
 claim may be one too many, counted as "doubtful", as is that of a process that was exec'd, whose role is unknown, and
-shares no memory with another that closes at the same moment: docs/architecture.md), and whether a holder lets go
+shares no memory with another that closes at the same moment: README.md, Limits), and whether a holder lets go
 before this process is gone (the FIN of one that said withheld may be claimed by the other's call, or by none; counted
 as "overtaken").
 

@@ -275,7 +275,7 @@ static void try_writes(const struct kind *kind) {
     TRY(writev(fd, two, minus_one));
     TRY(writev(fd, parts, MANY));
     /* Not on a connection with an error pending: made as a sendmsg(), a writev() of nothing takes the error off
-     * (docs/architecture.md, what is not perfect). */
+     * (README.md, Limits). */
     if (strcmp(kind->name, "reset") != 0) {
         TRY(writev(fd, parts, MANY - 1));
         TRY(writev(fd, nothing, 2));
