@@ -114,7 +114,7 @@ has_none() {
 
 @test "half-close-as-abort: merely possible where nobody gets an answer, nor is what a relay does" {
   scene sink_with_a_store
-  has '^possible half-close-as-abort ' 'nobody else got one here'
+  has '^possible half-close-as-abort ' 'no other client got one here'
   scene sink
   has '^possible half-close-as-abort ' 'no other client got one here'
   "$CLOSETRACE" report --fail trace
@@ -203,7 +203,7 @@ without() {
 }
 
 @test "port-held: by a helper, EADDRINUSE with it; possible of a copy of the server; silent on workers" {
-  with 'finding port-held' port_held 'gave the listener up; [0-9]+ sleep fd [0-9]+ holds it' \
+  with 'finding port-held' port_held 'gave up the listener; [0-9]+ sleep fd [0-9]+ holds it' \
     'python3 bind\([0-9]+\) at [0-9:.]+ failed with EADDRINUSE'
   with 'possible port-held' port_held_by_copy 'whether it is about to accept on it cannot be seen'
   without port_of_workers
