@@ -145,3 +145,20 @@ in_backquotes() {
   [[ $output == *'not ok  '*'slow # timeout after 1s'*'due to timeout'*'not ok  '*'wrong'*'why'* ]]
   [[ $output == *'left out # skip now'*'1 passed, 2 failed, 1 skipped' ]]
 }
+
+# Without root such a test would only fail, where it could be left out and counted.
+@test "tests: what makes network namespaces, captures or changes its user bears the tag root" {
+  run awk '
+    FNR == 1 { whole = tagged = inside = 0 }
+    /^# bats file_tags=(.*,)?root(,|$)/ { whole = 1 }
+    /^# bats test_tags=(.*,)?root(,|$)/ { tagged = 1 }
+    /^load helpers\/(scene|servers)/ && !whole { print FILENAME ": " $0 }
+    /^@test / { name = $0; needs = cares = 0; inside = 1 }
+    inside && /netns_create|ip netns|setpriv --reuid|capture_start/ { needs = 1 }
+    inside && /"[$]status" != 127|id -u/ { cares = 1 }
+    /^}/ && inside {
+      if (needs && !cares && !tagged && !whole) print FILENAME ": " name
+      tagged = inside = 0
+    }' tests/*.bats
+  [ "$output" = "" ] || { echo "$output" && return 1; }
+}

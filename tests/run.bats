@@ -347,6 +347,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))' "$closetrace"
   [[ $output == *"interrupted 1"* && $output != *"interrupted 2"* && $output == *"FIN"*"sent"* ]]
 }
 
+# bats test_tags=root
 @test "signals: they are passed on, and programs start, while nobody reads the trace; then all of it is there" {
   cat >full.py <<'EOF'
 import signal, sys, time
@@ -418,6 +419,7 @@ os._exit(3)' 2>trace 5>&- &
   kill -0 "${started[3]}"
 }
 
+# bats test_tags=root
 @test "stopped: a command that is stopped is waited for neither by a program that starts nor by a parked close" {
   chmod 755 . && cp pair.py "$place" && export PYTHONPATH=$place
   cat >stopped.py <<'EOF'

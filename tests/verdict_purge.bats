@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# needs: root
+# bats file_tags=root
 # Copies of a descriptor in a unix socket's queue that nobody will receive: what goes with them, and who says so.
 
 load helpers/scene

@@ -116,6 +116,7 @@ EOF
   [ "$(count '.op == "state"')" = 0 ] || show
 }
 
+# bats test_tags=root
 @test "orphans: a late byte makes an RST, and as many bytes are lost as the wire shows" {
   netns_create NETNS
   ip netns exec "$NETNS" tcpdump -Z root --immediate-mode -i lo -s 96 -U -w wire.pcap tcp 2>tcpdump.err 3>&- &

@@ -82,7 +82,7 @@ assert_as_bare() {
   local part
   for part in status out ${LOG_ON_STDERR-err}; do
     diff -u <(safety_output "bare.$part") <(safety_output "traced.$part") ||
-      { echo "the program's $part is not the same" && return 1; }
+      { echo "the program's $part is not the same" && cat "$BATS_TEST_TMPDIR"/{bare,traced}.err && return 1; }
   done
 }
 

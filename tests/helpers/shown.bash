@@ -11,8 +11,9 @@ recording() {
   sed -n "/^<!-- recording${1:+ $1} -->/,/^<!-- end/p" "$2"
 }
 
+# Beside other users' processes a count of references is a lower bound (2->1+) for everybody but root.
 essence() {
-  awk -f "$BATS_TEST_DIRNAME/helpers/essence.awk" "$@"
+  awk -f "$BATS_TEST_DIRNAME/helpers/essence.awk" "$@" | if [ "$(id -u)" = 0 ]; then cat; else sed -E 's/(refs [0-9]+->[0-9]+)[+]/\1/'; fi
 }
 
 assert_same_essence() {

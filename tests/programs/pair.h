@@ -271,15 +271,20 @@ LOCAL_HELPER void fill(int fd) {
     int flags = MUST(fcntl(fd, F_GETFL));
     MUST(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
     long quiet_since = now_ms();
-    for (long limit = now_ms() + LIMIT_MS; now_ms() - quiet_since < 50;) { /* 50 ms without a byte of room */
+    /* 50 ms without a byte of room, and tried as often as shows that this process was not merely kept waiting. */
+    int refused = 0;
+    for (long limit = now_ms() + LIMIT_MS; now_ms() - quiet_since < 50 || refused < 20;) {
         if (now_ms() > limit)
             fail("the window never closes");
-        if (send(fd, block, sizeof block, 0) > 0)
+        if (send(fd, block, sizeof block, 0) > 0) {
             quiet_since = now_ms();
-        else if (errno != EAGAIN)
+            refused = 0;
+        } else if (errno != EAGAIN) {
             fail("send");
-        else
+        } else {
+            refused++;
             pause_a_moment();
+        }
     }
     MUST(fcntl(fd, F_SETFL, flags));
     EXPECT(unsent_of(fd) > 0);
