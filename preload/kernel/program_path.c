@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "older.h"
 #include "process.h"
 #include "scratch.h"
 #include "seccomp_guard.h"
