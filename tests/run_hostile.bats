@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # run: alone
+# bats file_tags=root
 # A session in which one process is hostile. It runs as another user and writes into the memory that all share, while
 # its neighbours work: none of them may notice, the command neither; the trace may lack events, and then that is said.
 
