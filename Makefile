@@ -198,10 +198,16 @@ $(BUILD)/tests/unit-san/%: tests/unit/%.c $(PURE:%=$(BUILD)/sanitized/%.o) $(BUI
 		$(PURE:%=$(BUILD)/sanitized/%.o)
 
 # The models include the very sources; atomic operations and what stands in instead/ are the models' own.
-$(BUILD)/tests/model/%: tests/model/%.c tests/model/model.c $(BUILD)/flags
+MODEL_CC = $(CC) -Itests/model -Itests/model/instead $(COMMON) -MMD -MP -MT $@ -MF $@.d -O2 -g
+$(BUILD)/tests/model/model.o: tests/model/model.c $(BUILD)/flags
 	$(say) CC $<
 	@mkdir -p $(@D)
-	$(Q)$(CC) -Itests/model -Itests/model/instead $(COMMON) -MMD -MP -MT $@ -MF $@.d -O2 -g -o $@ $< tests/model/model.c
+	$(Q)$(MODEL_CC) -c -o $@ $<
+
+$(BUILD)/tests/model/%: tests/model/%.c $(BUILD)/tests/model/model.o $(BUILD)/flags
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(MODEL_CC) -o $@ $< $(BUILD)/tests/model/model.o
 
 $(BUILD)/sanitized/%.o: %.c $(BUILD)/flags
 	$(say) CC "$< (sanitized)"
@@ -342,6 +348,6 @@ help:
 	@echo 'commands; PREFIX, BINDIR, LIBDIR, MANDIR, BATSDIR, COMPLETIONDIR, DESTDIR; BUILD, LIB and COMMAND put the output elsewhere.'
 
 -include $(OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(LOOKING:.o=.d) $(PURE:%=$(BUILD)/command/%.d)
--include $(PROGRAMS:=.d) $(LESSONS:=.d) $(UNIT_PLAIN:=.d) $(UNIT_SAN:=.d) $(MODELS:=.d) $(FUZZERS:=.d)
+-include $(PROGRAMS:=.d) $(LESSONS:=.d) $(UNIT_PLAIN:=.d) $(UNIT_SAN:=.d) $(MODELS:=.d) $(BUILD)/tests/model/model.o.d $(FUZZERS:=.d)
 -include $(PURE:%=$(BUILD)/%.d)
 -include $(PURE:%=$(BUILD)/sanitized/%.d) $(PURE:%=$(BUILD)/fuzzed/%.d) $(MEDDLED:%=$(BUILD)/meddled/%.d)

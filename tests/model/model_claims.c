@@ -40,6 +40,9 @@ static void take(void) {
     case END_WAS_SHUT:
         shared.won++;
         break;
+    case END_WAS_DISCONNECTED: /* of another kind of end */
+        model_fail("no disconnect", __FILE__, __LINE__);
+        break;
     case END_IS_ANOTHERS:
         MODEL_CHECK(claimant.pid == claimant.fd && claimant.pid != self && claimant.losers > 0);
         break;

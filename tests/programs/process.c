@@ -90,8 +90,8 @@ static int other_user(char **arguments) {
     MUST(pipe(go));
     pid_t child = MUST(arguments[0] ? fork_unseen() : fork());
     if (child == 0) {
-        MUST(close(pair.s));
-        EXPECT(read(go[0], &byte, 1) == 1);
+        MUST(unseen(SYS_close, pair.s, 0, 0));
+        EXPECT(unseen(SYS_read, go[0], (long)&byte, 1) == 1);
         MUST(close(pair.c));
         _exit(0);
     }
