@@ -64,9 +64,10 @@ static void draw_request(struct analysis *analysis, const struct endpoint *endpo
         return;
     const bool again = done_again(endpoint, event->time_us);
     struct finding *finding = finding_add(analysis, FINDING_REQUEST_AFTER_FIN, again ? NOTE : CERTAIN, endpoint, event);
-    finding_say(analysis, finding,
-                "data was sent on a connection that the server had already ended, and was answered with an RST: a request, "
-                "or the rest of one that the server had read enough of");
+    finding_say(
+        analysis, finding,
+        "data was sent on a connection that the server had already ended, and was answered with an RST: a request, "
+        "or the rest of one that the server had read enough of");
     finding_say(analysis, finding, "the server's FIN had arrived %s earlier; %s %s", words_of_time(before),
                 words_of_call(event),
                 event->op == OP_EOF     ? "read EOF from a connection that had been reset by then"
