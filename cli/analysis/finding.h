@@ -46,7 +46,8 @@ void unread_draw(struct analysis *analysis, struct endpoint *endpoint);
 /* finding_relay.c: upload-cut; upload_is_cut(): then an RST by this end is a part of that. */
 bool upload_is_cut(const struct endpoint *endpoint);
 void relay_draw(struct analysis *analysis, struct endpoint *endpoint);
-/* finding_request.c: request-after-fin, gave-up */
+/* finding_request.c: request-after-fin, gave-up; request_is_late(): then what was refused is a part of that. */
+bool request_is_late(const struct endpoint *endpoint);
 void request_look(struct analysis *analysis, struct endpoint *endpoint, const struct event *event);
 void request_draw(struct analysis *analysis, struct endpoint *endpoint);
 /* finding_shared.c: shared-connection, port-held */

@@ -58,10 +58,14 @@ static bool done_again(const struct endpoint *endpoint, uint64_t after_us) {
     return false;
 }
 
+bool request_is_late(const struct endpoint *endpoint) {
+    const struct endpoint *peer = endpoint->peer;
+    return endpoint->raced && fin_before(endpoint, &endpoint->raced->event) > 0 && !endpoint->injected &&
+           !(peer && (peer->injected || upload_is_cut(peer)));
+}
+
 static void draw_request(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
     const uint64_t before = fin_before(endpoint, event);
-    if (before == 0 || endpoint->injected || (endpoint->peer && endpoint->peer->injected))
-        return;
     const bool again = done_again(endpoint, event->time_us);
     struct finding *finding = finding_add(analysis, FINDING_REQUEST_AFTER_FIN, again ? NOTE : CERTAIN, endpoint, event);
     finding_say(
@@ -87,7 +91,7 @@ static void draw_gave_up(struct analysis *analysis, const struct endpoint *endpo
 }
 
 void request_draw(struct analysis *analysis, struct endpoint *endpoint) {
-    if (endpoint->raced)
+    if (request_is_late(endpoint))
         draw_request(analysis, endpoint, &endpoint->raced->event);
     if (endpoint->impatient)
         draw_gave_up(analysis, endpoint, &endpoint->impatient->event);

@@ -54,10 +54,8 @@ void write_draw(struct analysis *analysis, struct endpoint *endpoint) {
         return;
     const struct event *event = &endpoint->refused->event;
     const bool own = endpoint->shut_us && endpoint->shut_us <= event->time_us + event->duration_us;
-    /* Told as request-after-fin. */
-    const bool raced = endpoint->raced && event->has & HAS_AFTER_FIN;
     const bool wrong = own || endpoint->knew_reset || endpoint->refusals > 1 || event->sigpipe == SIGPIPE_FATAL;
-    if (raced && !wrong)
+    if (!wrong && (request_is_late(endpoint) || (peer && upload_is_cut(peer))))
         return;
     struct finding *finding = finding_add(analysis, FINDING_WRITE_AFTER_END, wrong ? CERTAIN : NOTE, endpoint, event);
     finding_say(analysis, finding, "%s failed with EPIPE, after %s", words_of_call(event),
