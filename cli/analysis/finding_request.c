@@ -82,8 +82,10 @@ static void draw_request(struct analysis *analysis, const struct endpoint *endpo
 }
 
 static void draw_gave_up(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
+    /* Of a relay's side half-close-as-abort of the other tells. */
+    const bool told = endpoint->relay && endpoint->relay->aborted;
     if (endpoint->eof_us || endpoint->reset_us || !endpoint->has_traffic || endpoint->received > 0 ||
-        endpoint->sent == 0 || endpoint->injected)
+        endpoint->sent == 0 || endpoint->injected || told)
         return;
     struct finding *finding = finding_add(analysis, FINDING_GAVE_UP, NOTE, endpoint, event);
     finding_say(analysis, finding, "the client ended its request, waited %s, and closed before any answer arrived",
