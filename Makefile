@@ -57,7 +57,7 @@ MAP = preload/libclosetrace.map
 PURE := $(patsubst %.c,%,$(sort $(wildcard preload/pure/*.c cli/reader/*.c cli/analysis/*.c)))
 SOURCES := $(sort $(wildcard preload/*.c preload/*/*.c preload/arch/$(ARCH)/*.S))
 OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(SOURCES)))
-COMMAND_SOURCES := $(filter-out $(LEFT_OUT),$(sort $(wildcard cli/*.c $(addprefix cli/,$(addsuffix /*.c,input look run show symbols terminal)))))
+COMMAND_SOURCES := $(filter-out $(LEFT_OUT),$(sort $(wildcard cli/*.c $(addprefix cli/,$(addsuffix /*.c,input look run show supervise symbols terminal)))))
 COMMAND_OBJECTS := $(COMMAND_SOURCES:%.c=$(BUILD)/command/%.o)
 MANPAGES := $(sort $(wildcard docs/*.1 docs/*.3 docs/*.7))
 
@@ -106,7 +106,7 @@ $(LIB): $(OBJECTS) $(MAP) $(BUILD)/flags
 LOOKING = $(patsubst %,$(BUILD)/command/preload/%.o,kernel/clock kernel/elf_symbol kernel/memory kernel/own_fds kernel/process \
           kernel/procfs kernel/regular_file kernel/scratch kernel/seccomp_guard kernel/sock_diag kernel/stop kernel/tcp_socket kernel/thread \
           kernel/thread_call output/event_socket output/timezone refs/calls_under_way refs/end_claims refs/ledger \
-          refs/pending_releases)
+          refs/pending_releases refs/proc_search)
 $(COMMAND): $(COMMAND_OBJECTS) $(LOOKING) $(PURE:%=$(BUILD)/command/%.o) $(BUILD)/flags
 	$(say) LD $@
 	@mkdir -p $(@D)

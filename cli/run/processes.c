@@ -271,8 +271,8 @@ static bool has_other_id(int pid) {
 static void judge_unknown(struct processes *processes, const siginfo_t *child) {
     struct stat_of_process stat;
     const int pid = child->si_pid;
-    if (child->si_code == CLD_EXITED && !roster_has_heard(processes->roster, pid) && !was_heard(processes, pid) &&
-        read_stat(pid, &stat) && !stat.never_execed && !has_other_id(pid))
+    if (!processes->supervised && child->si_code == CLD_EXITED && !roster_has_heard(processes->roster, pid) &&
+        !was_heard(processes, pid) && read_stat(pid, &stat) && !stat.never_execed && !has_other_id(pid))
         note_unreached(processes, pid, REACH_UNSET, stat.name);
 }
 

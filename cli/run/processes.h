@@ -39,6 +39,7 @@ enum { UNREACHED_MAX = 1024 };
 struct processes {
     struct roster *roster;
     int epoll;
+    bool supervised; /* none of them has the library, nor needs it */
     unsigned long long changes_seen;
     unsigned next;           /* where the roster is looked at next */
     struct watched *watched; /* by the place in the roster */

@@ -168,12 +168,16 @@ static enum event_reach reach_of_file(int fd) {
     return privilege_of(fd) ? REACH_SET_UID : REACH_ENVIRONMENT;
 }
 
-enum event_reach reach_of_process(int pid) {
-    char path[32];
-    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+enum event_reach reach_of_program(const char *path) {
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     const enum event_reach reach = fd < 0 ? REACH_UNSET : reach_of_file(fd);
     if (fd >= 0)
         close(fd);
     return reach;
+}
+
+enum event_reach reach_of_process(int pid) {
+    char path[32];
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    return reach_of_program(path);
 }

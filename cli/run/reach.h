@@ -15,6 +15,8 @@ bool reach_find(const char *name, char *path, size_t size);
  * there. REACH_UNSET: nothing of the file tells.
  */
 enum event_reach reach_of_process(int pid);
+/* The same of a file; REACH_ENVIRONMENT: nothing of it is in the way. */
+enum event_reach reach_of_program(const char *path);
 
 /* NULL, or why the library cannot be in the program at path; for a script, in its interpreter (program says which). */
 const char *reach_obstacle(const char *path, char *program, size_t size);

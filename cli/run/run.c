@@ -30,13 +30,14 @@
 #include "run_options.h"
 #include "run_summary.h"
 #include "session_host.h"
+#include "supervise/supervise.h"
 #include "terminal/say.h"
 #include "waker.h"
 #include "watch.h"
 #include "endings.h"
 
 /* epoll's data: a place in the roster, or one of these. */
-enum { FROM_SIGNALS = ROSTER_SIZE, FROM_WAKER, FROM_JOIN };
+enum { FROM_SIGNALS = ROSTER_SIZE, FROM_WAKER, FROM_SUPERVISION, FROM_JOIN };
 
 struct run {
     struct inherited inherited;
@@ -47,6 +48,9 @@ struct run {
     struct processes processes;
     struct pass_on pass_on;
     struct waker waker;
+    struct supervision supervision;
+    bool supervises; /* no library in the tree: the kernel tells of its calls */
+    struct settings settings;
     int epoll, signals;
     unsigned quiet_turns; /* of the loop, in which nothing came */
 };
@@ -70,6 +74,8 @@ static const char usage[] =
     "  --no-wait         end when COMMAND ends, not when the last process of its tree does\n"
     "  --fail[=N]        exit with N (default 1) if COMMAND exited with 0 and there is a finding\n"
     "  --color=WHEN      use colours: auto (the default), always or never\n"
+    "  --reach=HOW       how to see the calls: preload (the library, in each program), supervise (the kernel tells of\n"
+    "                    calls that end connections: static programs, Go, musl), or auto, by COMMAND's file (default)\n"
     "  -f                accepted and ignored: closetrace always follows children\n"
     "\n"
     "Exits as COMMAND does: its status, 128+N for signal N, 126 and 127 as in a shell; 125 if closetrace itself\n"
@@ -134,6 +140,8 @@ static bool set_preload(struct run *run) {
 
 static bool set_environment(struct run *run) {
     struct run_options *options = &run->options;
+    if (run->supervises)
+        return true;
     run_options_set(options, "CLOSETRACE_SESSION", run->host.where);
     run_options_set(options, "CLOSETRACE_FORMAT", options->json ? "json" : "text");
     if (options->output) {
@@ -148,8 +156,17 @@ static bool set_environment(struct run *run) {
     return set_preload(run);
 }
 
+/* 0, or the status to exit with. */
+static int refuse_rules(const struct run *run, const char *program) {
+    if (!run->supervises || !run->options.rules || !run->options.rules[0])
+        return 0;
+    say("closetrace run: -e inject=%s: %s is supervised, and rules are carried out in preloaded programs only",
+        run->options.rules[0], program);
+    return EXIT_FAILED;
+}
+
 /* 0, or the status to exit with: the program is not there, or cannot be traced. */
-static int check_command(const char *name) {
+static int check_command(struct run *run, const char *name) {
     char path[PATH_MAX], program[PATH_MAX];
     if (!reach_find(name, path, sizeof path)) {
         int status = errno == ENOENT || errno == ENOTDIR ? 127 : 126;
@@ -157,8 +174,12 @@ static int check_command(const char *name) {
         return status;
     }
     const char *obstacle = reach_obstacle(path, program, sizeof program);
-    if (!obstacle)
-        return 0;
+    const enum event_reach reach = reach_of_program(program);
+    const bool can = reach != REACH_SET_UID && reach != REACH_ARCHITECTURE,
+               wants = obstacle != NULL || reach == REACH_GO || run->options.reach == SUPERVISE;
+    run->supervises = can && wants && run->options.reach != PRELOAD;
+    if (!obstacle || run->supervises)
+        return refuse_rules(run, program);
     say("closetrace run: %s cannot be traced: %s", program, obstacle);
     return EXIT_FAILED;
 }
@@ -180,7 +201,8 @@ static void become(struct run *run, int report) {
     if (run->options.program_stderr >= 0)
         dup2(run->options.program_stderr, STDERR_FILENO);
     inherited_give_back(&run->inherited);
-    execvpe(run->options.command[0], run->options.command, run->options.environment);
+    if (!run->supervises || supervise_me(&run->supervision))
+        execvpe(run->options.command[0], run->options.command, run->options.environment);
     int reason = errno;
     ssize_t unused = write(report, &reason, sizeof reason);
     (void)unused;
@@ -202,6 +224,8 @@ static int start(struct run *run) {
     waker_start(&run->waker);
     run->pass_on.waker = &run->waker;
     pass_on_begin(&run->pass_on, child);
+    if (run->supervises)
+        supervise_follow(&run->supervision);
     ssize_t got = read(report[0], &reason, sizeof reason);
     close(report[0]);
     if (got != sizeof reason)
@@ -278,6 +302,22 @@ static void tell_so_far(struct run *run) {
     run_summary_so_far(&run->drain, &run->options);
 }
 
+/* Settings are for these programs too. */
+static void take(const struct event *event, void *context) {
+    struct run *run = context;
+    if (!(event->has & HAS_SOCKET) ||
+        ((run->settings.trace & TRACE_END) && conditions_hold(&run->settings.only, event)))
+        drain_logged(&run->drain, event);
+}
+
+static void finish_supervision(struct run *run, bool alive) {
+    if (!run->supervises)
+        return;
+    if (!alive)
+        supervise_end();
+    supervise_take(&run->supervision, take, run);
+}
+
 static void follow(struct run *run) {
     enum { EVENTS = 64 };
     struct epoll_event events[EVENTS];
@@ -295,6 +335,8 @@ static void follow(struct run *run) {
                 alive = take_signals(run) && alive;
             else if (events[i].data.u64 == FROM_WAKER)
                 waker_heard(&run->waker);
+            else if (events[i].data.u64 == FROM_SUPERVISION)
+                supervise_take(&run->supervision, take, run);
             else if (join_socket_has(&run->join, events[i].data.u64))
                 join_socket_serve(&run->join, events[i].data.u64);
             else
@@ -306,6 +348,7 @@ static void follow(struct run *run) {
             alive = processes_reap(&run->processes);
     }
     drain_ring(&run->drain, &run->host.session->ring, false);
+    finish_supervision(run, alive);
     wait_for_orphans();
     parking_end();
     drain_flush(&run->drain);
@@ -367,11 +410,18 @@ static void finish_trace(struct run *run) {
     drain_finish(&run->drain, &run->host.session->ring, is_enough, run);
 }
 
+static bool begin_supervision(struct run *run) {
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = FROM_SUPERVISION};
+    run->processes.supervised = run->supervises;
+    return !run->supervises || (supervise_begin(&run->supervision) &&
+                                epoll_ctl(run->epoll, EPOLL_CTL_ADD, run->supervision.ready, &event) == 0);
+}
+
 static bool begin(struct run *run) {
     run->epoll = epoll_create1(EPOLL_CLOEXEC);
     return run->epoll >= 0 && session_host_begin(&run->host, &run->inherited) &&
-           processes_begin(&run->processes, &run->host.session->roster, run->epoll) && open_join_socket(run) &&
-           waker_begin(&run->waker, run->host.session, run->epoll, FROM_WAKER);
+           processes_begin(&run->processes, &run->host.session->roster, run->epoll) && begin_supervision(run) &&
+           open_join_socket(run) && waker_begin(&run->waker, run->host.session, run->epoll, FROM_WAKER);
 }
 
 static void note(const struct event *event) {
@@ -381,11 +431,10 @@ static void note(const struct event *event) {
 
 /* The settings were checked with the options. */
 static void begin_watching(struct run *run) {
-    static struct settings settings;
     struct settings_error error;
-    settings_read((const char *const *)run->options.environment, &settings, &error);
+    settings_read((const char *const *)run->options.environment, &run->settings, &error);
     endings_begin();
-    watch_begin(run->host.session, &run->drain, &settings);
+    watch_begin(run->host.session, &run->drain, &run->settings);
     orphans_begin(&run->drain);
     run->drain.watch = note;
     run->pass_on.before_end = watch_before_signal;
@@ -398,7 +447,7 @@ int command_run(int argc, char **argv) {
         return fputs(usage, stdout) < 0 ? EXIT_FAILED : EXIT_OK;
     if (read == OPTIONS_WRONG)
         return EXIT_FAILED;
-    int status = check_command(run.options.command[0]);
+    int status = check_command(&run, run.options.command[0]);
     if (status)
         return status;
     inherited_keep(&run.inherited);

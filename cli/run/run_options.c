@@ -30,6 +30,7 @@ enum option {
     OPTION_NO_WAIT,
     OPTION_FAIL,
     OPTION_COLOR,
+    OPTION_REACH,
     OPTION_FOLLOW,
     OPTION_HELP,
     OPTION_ATTACH,
@@ -50,7 +51,7 @@ static const struct {
     {"-ff", false, OPTION_FOLLOW},       {"--help", false, OPTION_HELP},          {"-h", false, OPTION_HELP},
     {"-p", true, OPTION_ATTACH},         {"--attach", true, OPTION_ATTACH},       {"--messages", true, OPTION_MESSAGES},
     {"-c", false, OPTION_COUNT},         {"--summary-only", false, OPTION_COUNT}, {"--fail", OPTIONAL, OPTION_FAIL},
-    {"--color", OPTIONAL, OPTION_COLOR},
+    {"--color", OPTIONAL, OPTION_COLOR}, {"--reach", true, OPTION_REACH},
 };
 
 enum { OPTIONS_KNOWN = sizeof options_known / sizeof *options_known };
@@ -243,6 +244,16 @@ static bool read_fail(struct run_options *options, const char *text) {
     return true;
 }
 
+static bool read_reach(struct run_options *options, const char *text) {
+    static const char *const names[] = {[AUTO] = "auto", [PRELOAD] = "preload", [SUPERVISE] = "supervise"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(text, names[i]) == 0) {
+            options->reach = (enum run_reach)i;
+            return true;
+        }
+    return wrong("--reach=%s: auto, preload or supervise would be right", text);
+}
+
 static bool carry_out(struct reading *reading, enum option option, const char *value) {
     struct run_options *options = reading->options;
     switch (option) {
@@ -266,6 +277,8 @@ static bool carry_out(struct reading *reading, enum option option, const char *v
         return read_fail(reading->options, value);
     case OPTION_COLOR:
         return output_choose_color("run", *value ? value : "always");
+    case OPTION_REACH:
+        return read_reach(options, value);
     case OPTION_FOLLOW:
         return true;
     case OPTION_HELP:

@@ -5,11 +5,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* How calls are seen: by COMMAND's file; by the library alone; by the kernel's notifications. */
+enum run_reach { AUTO, PRELOAD, SUPERVISE };
+
 struct run_options {
     const char *output; /* -o: absolute, or NULL */
     int program_stderr; /* --messages: the program's standard error, ours being the file; -1: they are the same */
     bool json;          /* lines of JSON, not text */
     bool no_wait;
+    enum run_reach reach;
     int fail_status; /* --fail: what to exit with where COMMAND ended with 0 and there is a finding; 0: as COMMAND did
                       */
     char **command;  /* argv */

@@ -1,0 +1,28 @@
+/*
+ * Calls that the kernel goes on with: what a process gives up by one is looked at before, and judged once it is gone.
+ */
+#ifndef CLOSETRACE_SUPERVISED_LEAVING_H
+#define CLOSETRACE_SUPERVISED_LEAVING_H
+
+#include "held.h"
+
+struct leaving {
+    struct leaving *next;
+    struct leaver who;
+    struct event event; /* what all its events have */
+    bool returned;      /* its thread has been seen again */
+    uint64_t since_us;
+    size_t count, judged;
+    struct held list[];
+};
+
+/* The process is about to give up its sockets at these numbers, or of them those that an exec closes. NULL: none of
+ * TCP. */
+struct leaving *leaving_of_range(const struct patient *patient, unsigned first, unsigned last, bool on_exec);
+
+enum left { NOT_LEFT, LEFT, STAYS };
+
+/* Whether they are gone by now; STAYS: the call has failed, it seems. */
+enum left leaving_look(struct leaving *leaving, uint64_t now_us);
+
+#endif
