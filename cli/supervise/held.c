@@ -1,12 +1,13 @@
 #define _GNU_SOURCE
 #include "held.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "kernel/sock_diag.h"
 #include "kernel/thread_call.h"
+#include "notify.h"
 #include "output/event_socket.h"
 #include "refs/end_claims.h"
 #include "refs/proc_search.h"
@@ -66,50 +67,52 @@ bool held_look_at(int copy, struct held *held) {
     return true;
 }
 
-bool held_look(const struct patient *patient, int fd, uint64_t inode, struct held *held) {
-    const int copy = patient_copy(patient, fd);
-    *held = (struct held){.fd = fd, .inode = inode, .count = 1};
-    const bool is_tcp = copy >= 0 && held_look_at(copy, held);
-    if (copy >= 0)
-        close(copy);
-    return is_tcp;
-}
-
 static bool is_held_socket(uint64_t number, void *context) {
     const struct held *held = context;
     return number == (uint64_t)held->fd;
 }
 
-/* Threads of the leaver inside a call on the number that it had. */
-static unsigned name_blocked(const struct held *held, const struct leaver *leaver, struct scratch *scratch,
-                             struct event *event) {
-    char path[PROC_PATH];
-    struct listing threads;
-    unsigned count = 0;
-    proc_path(path, sizeof path, leaver->pid, 0, "/task");
-    if (leaver->op == OP_EXIT || listing_open(&threads, path, scratch->processes) < 0)
-        return 0;
-    for (int tid; (tid = listing_next(&threads)) >= 0;) {
-        struct thread_call call;
-        const char *name = tid != leaver->tid && thread_call_of(leaver->pid, tid, scratch, &call) == THREAD_IN_CALL
-                               ? thread_call_keeps(&call, leaver->pid, is_held_socket, (void *)(uintptr_t)held)
-                               : NULL;
-        if (!name)
-            continue;
-        struct holder holder = {.pid = leaver->pid, .fd = -1, .tid = tid, .call = name};
-        proc_comm(leaver->pid, tid, holder.comm);
-        event_add_holder(event, &holder);
-        count++;
-    }
-    listing_close(&threads);
-    return count;
+/* To look at all threads of a large program costs more than a close; a call on what does not block is soon over. */
+static bool may_block(const struct patient *patient, int copy) {
+    enum { FEW = 16 };
+    char path[PROC_PATH], text[2048];
+    uint64_t threads = 0;
+    proc_path(path, sizeof path, patient->pid, 0, "/status");
+    const char *number = proc_read(path, text, sizeof text) > 0 ? text_behind(text, "\nThreads:\t") : NULL;
+    return number && parse_number(number, &threads) && threads > 1 &&
+           (threads <= FEW || !(fcntl(copy, F_GETFL) & O_NONBLOCK));
 }
 
-/* Then a thread in a call on the number may be in one on another file. */
-static bool is_used_again(const struct held *held, int pid) {
+/* A thread of the process, other than the one that gives it up, that is inside a call on it and will hold it. */
+static void find_blocked(const struct patient *patient, int tid, struct held *held) {
     char path[PROC_PATH];
-    proc_descriptor_path(path, sizeof path, pid, "/fd/", held->fd);
-    return access(path, F_OK) == 0 || errno != ENOENT;
+    struct listing threads;
+    OWN_SCRATCH *scratch = scratch_take();
+    proc_path(path, sizeof path, patient->pid, 0, "/task");
+    if (!scratch || listing_open(&threads, path, scratch->processes) < 0)
+        return;
+    for (int other; !held->blocked.tid && (other = listing_next(&threads)) >= 0;) {
+        struct thread_call call;
+        const char *name = other != tid && thread_call_of(patient->pid, other, scratch, &call) == THREAD_IN_CALL
+                               ? thread_call_keeps(&call, patient->pid, is_held_socket, held)
+                               : NULL;
+        if (!name || notify_asks(call.number))
+            continue;
+        held->blocked = (struct holder){.pid = patient->pid, .fd = -1, .tid = other, .call = name};
+        proc_comm(patient->pid, other, held->blocked.comm);
+    }
+    listing_close(&threads);
+}
+
+bool held_look(const struct patient *patient, int tid, int fd, uint64_t inode, struct held *held) {
+    const int copy = patient_copy(patient, fd);
+    *held = (struct held){.fd = fd, .inode = inode, .count = 1};
+    const bool is_tcp = copy >= 0 && held_look_at(copy, held);
+    if (is_tcp && may_block(patient, copy))
+        find_blocked(patient, tid, held);
+    if (copy >= 0)
+        close(copy);
+    return is_tcp;
 }
 
 static void name_found(const struct search_row *row, struct event *event) {
@@ -131,11 +134,9 @@ static struct remaining look_for_holders(const struct held *held, const struct l
     struct remaining remaining = {.known = search.possible, .partial = search.partial, .descriptors = row.descriptors};
     remaining.seen = row.descriptors > 0;
     name_found(&row, event);
-    if (row.descriptors > 0)
-        return remaining;
-    remaining.call_in_progress = name_blocked(held, leaver, scratch, event) > 0 && !is_used_again(held, leaver->pid);
-    if (!remaining.call_in_progress)
-        event->holder_count = event->holders_named = 0;
+    remaining.call_in_progress = row.descriptors == 0 && held->blocked.tid && leaver->op != OP_EXIT;
+    if (remaining.call_in_progress)
+        event_add_holder(event, &held->blocked);
     return remaining;
 }
 
@@ -201,13 +202,16 @@ enum judged held_judge(const struct held *held, const struct leaver *leaver, str
     const struct before *before = &held->standing.before;
     struct after after = ask(held, scratch);
     struct remaining remaining = {.known = after.asked && !after.attached};
-    if (after.attached || !after.asked || is_in_no_table(before->state))
+    const bool was_blocked = held->blocked.tid && leaver->op != OP_EXIT;
+    if (after.attached || !after.asked || is_in_no_table(before->state) || was_blocked)
         remaining = look_for_holders(held, leaver, scratch, event);
     const bool is_held = remaining.descriptors || remaining.call_in_progress,
                is_being_ended = after.found && !after.attached && after.state == STATE_CLOSE;
     if (leaver->patient && ((after.attached && !is_held) || is_being_ended))
         return NOT_YET;
     ask_peer(held, scratch, &after);
+    if (was_blocked && !after.attached)
+        after.asked = false; /* the thread has let go since, or before: what is known is that it was inside the call */
     struct verdict verdict = verdict_decide(ENDING_RELEASE, 0, before, &remaining, &after);
     *asking = (struct asking){.asked = after.asked, .contradicted = verdict.contradicted};
     unsigned losers = 0;

@@ -10,12 +10,14 @@ struct held {
     uint64_t inode;
     unsigned count; /* of its descriptors, that are given up together */
     bool can_ask;
+    struct holder blocked; /* a thread that was inside a call on it just before; tid 0: none */
     struct identity identity;
     struct standing standing;
 };
 
-/* Looks at the socket at that descriptor of the process. False: it is none of TCP, or could not be looked at. */
-bool held_look(const struct patient *patient, int fd, uint64_t inode, struct held *held);
+/* Looks at the socket at that descriptor of the process, for its thread tid. False: it is none of TCP, or could not be
+ * looked at. */
+bool held_look(const struct patient *patient, int tid, int fd, uint64_t inode, struct held *held);
 /* The same, of a copy that the caller has. */
 bool held_look_at(int copy, struct held *held);
 
@@ -27,7 +29,8 @@ void held_listens(const struct address *local);
 struct leaver {
     int pid, tid;
     enum event_op op;
-    bool patient; /* what is not clear may become clear: it is asked again later */
+    bool returned; /* the call has */
+    bool patient;  /* what is not clear may become clear: it is asked again later */
 };
 
 /* What is counted for the `end` event of its process. */

@@ -10,15 +10,16 @@ struct leaving {
     struct leaving *next;
     struct leaver who;
     struct event event; /* what all its events have */
-    bool returned;      /* its thread has been seen again */
-    uint64_t since_us;
+    int number;    /* of the call */
+    bool returned; /* its thread has been seen again */
+    uint64_t since_us, gone_us; /* gone_us: the descriptors, as far as was seen */
     size_t count, judged;
     struct held list[];
 };
 
 /* The process is about to give up its sockets at these numbers, or of them those that an exec closes. NULL: none of
  * TCP. */
-struct leaving *leaving_of_range(const struct patient *patient, unsigned first, unsigned last, bool on_exec);
+struct leaving *leaving_of_range(const struct patient *patient, int tid, unsigned first, unsigned last, bool on_exec);
 
 enum left { NOT_LEFT, LEFT, STAYS };
 

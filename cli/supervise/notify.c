@@ -46,6 +46,13 @@ static struct sock_filter filter[] = {
     GO_ON,
 };
 
+bool notify_asks(uint64_t number) {
+    for (size_t i = 0; i + 1 < sizeof filter / sizeof *filter; i++)
+        if (filter[i].k == number && BPF_CLASS(filter[i].code) == BPF_JMP && filter[i + 1].k == SECCOMP_RET_USER_NOTIF)
+            return true;
+    return false;
+}
+
 static int install(unsigned long flags) {
     const struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
     return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);

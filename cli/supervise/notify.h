@@ -22,6 +22,9 @@ struct notice {
  */
 int notify_install(void);
 
+/* Whether the filter asks about that call: a thread that seems to be inside it may be waiting for the answer. */
+bool notify_asks(uint64_t number);
+
 /* The next that waits. False: there was none, or it has gone. */
 bool notify_receive(int listener, struct notice *notice);
 

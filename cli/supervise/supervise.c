@@ -34,7 +34,7 @@ static void look_at_connecting(void) {
     struct held held;
     const uint64_t inode = patient && patient->pid == connecting.pid ? patient_socket(patient, connecting.fd) : 0;
     if (inode)
-        held_look(patient, connecting.fd, inode, &held);
+        held_look(patient, connecting.tid, connecting.fd, inode, &held);
     connecting.tid = 0;
 }
 
@@ -78,12 +78,13 @@ static void let_go(const struct notice *notice, struct patient *patient, struct 
     begin_event(notice, patient, op, call, &leaving->event);
     leaving->who = (struct leaver){.pid = patient->pid, .tid = notice->tid, .op = op};
     leaving->since_us = leaving->event.time_us;
+    leaving->number = notice->number;
     append(leaving);
 }
 
 static void closes(const struct notice *notice, struct patient *patient, unsigned first, unsigned last,
                    const char *call) {
-    struct leaving *leaving = leaving_of_range(patient, first, last, false);
+    struct leaving *leaving = leaving_of_range(patient, notice->tid, first, last, false);
     if (leaving)
         leaving->event.ret = 0;
     let_go(notice, patient, leaving, OP_CLOSE, call);
@@ -106,7 +107,7 @@ static void close_range_of(const struct notice *notice, struct patient *patient)
 }
 
 static void exits(const struct notice *notice, struct patient *patient, const char *call) {
-    struct leaving *leaving = leaving_of_range(patient, 0, ~0U, false);
+    struct leaving *leaving = leaving_of_range(patient, notice->tid, 0, ~0U, false);
     let_go(notice, patient, leaving, OP_EXIT, call);
     if (!leaving)
         return;
@@ -167,6 +168,10 @@ static bool shut_down(const struct notice *notice, struct patient *patient) {
     event.how = how;
     event_set_verdict(&event, &verdict);
     event.state_after = after.state;
+    if (verdict.why == WHY_LISTENING) {
+        event.has |= HAS_PENDING;
+        event.pending = how == SHUT_WR ? 0 : held.standing.before.pending; /* it goes on listening */
+    }
     tell(&event, &(struct asking){.asked = known, .contradicted = verdict.contradicted});
     return true;
 }
@@ -223,7 +228,7 @@ static bool look(const struct notice *notice, struct patient *patient) {
         return false;
     case SYS_execve:
     case SYS_execveat:
-        let_go(notice, patient, leaving_of_range(patient, 0, ~0U, true), OP_EXEC,
+        let_go(notice, patient, leaving_of_range(patient, notice->tid, 0, ~0U, true), OP_EXEC,
                notice->number == SYS_execve ? "execve" : "execveat");
         return false;
     case SYS_exit_group:

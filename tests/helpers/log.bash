@@ -18,6 +18,7 @@
 # (KEY=A|B: one of them; KEY=null: not there), refs=2-1 for refs_before and refs_after, or an expression of jq, which
 # begins with a dot or a parenthesis. That `local` is the address of WHO need not be said; say local=... where not.
 #
+# SUPERVISED=1: under `closetrace run --reach=supervise` instead, without the library.
 # KERNEL_ONLY=1 in the environment runs everything without the library and asserts on the capture alone: it holds
 # what the tests say about the kernel against the kernel that is running.
 
@@ -58,7 +59,9 @@ trace() {
   [ -x "$program" ] || { echo "$program is not built: make test-programs" && return 1; }
   [ -z "${NETNS-}" ] || place=(nsenter "--net=/run/netns/$NETNS")
 
-  if [ -z "${KERNEL_ONLY-}" ]; then
+  if [ -n "${SUPERVISED-}" ]; then
+    place+=("$CLOSETRACE" run "--messages=$BATS_TEST_TMPDIR/messages" --reach=supervise -o "$LOG")
+  elif [ -z "${KERNEL_ONLY-}" ]; then
     [ -e "$LIB" ] || { echo "$LIB is not built: make" && return 1; }
     settings=("LD_PRELOAD=$LIB" "CLOSETRACE_OUTPUT=$LOG" CLOSETRACE_FORMAT=json "${settings[@]}")
   fi
