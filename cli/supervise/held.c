@@ -209,6 +209,8 @@ enum judged held_judge(const struct held *held, const struct leaver *leaver, str
                is_being_ended = after.found && !after.attached && after.state == STATE_CLOSE;
     if (leaver->patient && ((after.attached && !is_held) || is_being_ended))
         return NOT_YET;
+    if (leaver->op == OP_RELEASE && after.attached)
+        return NOTHING; /* somebody else has it: his end tells */
     ask_peer(held, scratch, &after);
     if (was_blocked && !after.attached)
         after.asked = false; /* the thread has let go since, or before: what is known is that it was inside the call */
@@ -223,10 +225,12 @@ enum judged held_judge(const struct held *held, const struct leaver *leaver, str
     event->used = USED_UNSET; /* reads and writes are not notified */
     event_set_verdict(event, &verdict);
     event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
-    event->has |= HAS_REFS_BEFORE | HAS_REFS_AFTER;
-    event->refs_after = others;
-    event->refs_before = others + held->count;
-    event->refs_partial = remaining.partial;
+    if (held->count) {
+        event->has |= HAS_REFS_BEFORE | HAS_REFS_AFTER;
+        event->refs_after = others;
+        event->refs_before = others + held->count;
+        event->refs_partial = remaining.partial;
+    }
     if (verdict.why == WHY_LISTENING) {
         event->has |= HAS_PENDING;
         event->pending = others || after.attached ? 0 : before->pending;

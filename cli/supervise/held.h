@@ -30,6 +30,7 @@ struct leaver {
     int pid, tid;
     enum event_op op;
     bool returned; /* the call has */
+    bool prompt;   /* it is asked so soon after the call that nothing else is likely to have happened */
     bool patient;  /* what is not clear may become clear: it is asked again later */
 };
 

@@ -97,8 +97,11 @@ static bool has_returned(const struct leaving *leaving) {
  * socket when it has returned is something else; whether a thread that runs has, cannot be seen, but it takes moments.
  */
 enum left leaving_look(struct leaving *leaving, uint64_t now_us) {
-    static const uint64_t moment_us = 5000, long_us = 2000000;
+    static const uint64_t moment_us = 5000, prompt_us = 20000, long_us = 2000000;
     const uint64_t since_us = now_us > leaving->since_us ? now_us - leaving->since_us : 0;
+    leaving->who.prompt = leaving->who.op == OP_RELEASE || since_us < prompt_us;
+    if (leaving->who.op == OP_RELEASE)
+        return LEFT;
     for (size_t i = leaving->judged; i < leaving->count; i++)
         if (is_there(leaving, &leaving->list[i]))
             return leaving->returned || since_us > long_us ? STAYS : NOT_LEFT;
@@ -108,4 +111,24 @@ enum left leaving_look(struct leaving *leaving, uint64_t now_us) {
     leaving->who.patient =
         !leaving->who.returned && (leaving->who.op == OP_EXIT || now_us - leaving->gone_us < moment_us);
     return LEFT;
+}
+
+struct leaving *leaving_release(const struct leaving *leaving, const struct held *held) {
+    struct leaving *release = calloc(1, sizeof *release + sizeof *release->list);
+    if (!release)
+        return NULL;
+    release->who = (struct leaver){
+        .pid = held->blocked.pid, .tid = held->blocked.tid, .op = OP_RELEASE, .patient = true};
+    release->event = leaving->event;
+    release->event.op = OP_RELEASE;
+    release->event.tid = held->blocked.tid;
+    release->event.call = held->blocked.call;
+    release->event.caller_module[0] = '\0';
+    release->event.has = 0;
+    release->since_us = leaving->since_us;
+    release->count = 1;
+    release->list[0] = *held;
+    release->list[0].count = 0;
+    release->list[0].blocked.tid = 0;
+    return release;
 }

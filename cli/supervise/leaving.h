@@ -26,4 +26,7 @@ enum left { NOT_LEFT, LEFT, STAYS };
 /* Whether they are gone by now; STAYS: the call has failed, it seems. */
 enum left leaving_look(struct leaving *leaving, uint64_t now_us);
 
+/* A thread was inside a call on it, and holds it until that returns. NULL: there is no memory. */
+struct leaving *leaving_release(const struct leaving *leaving, const struct held *held);
+
 #endif

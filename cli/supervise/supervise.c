@@ -248,17 +248,27 @@ static bool look(const struct notice *notice, struct patient *patient) {
     return false;
 }
 
+static void expect_release(const struct leaving *leaving, const struct held *held) {
+    struct leaving *release = leaving_release(leaving, held);
+    if (release)
+        append(release);
+}
+
 /* In the order in which the kernel lets go of them. False: of one of them nothing can be said yet. */
 static bool judge(struct leaving *leaving) {
     OWN_SCRATCH *scratch = scratch_take();
     while (scratch && leaving->judged < leaving->count) {
         struct event event = leaving->event;
+        if (event.op == OP_RELEASE)
+            event.time_us = clock_now();
         struct asking asking = {0};
         const enum judged judged = held_judge(&leaving->list[leaving->judged], &leaving->who, scratch, &event, &asking);
         if (judged == NOT_YET)
             return false;
         if (judged == JUDGED)
             tell(&event, &asking);
+        if (judged == JUDGED && event.why == WHY_CALL_IN_PROGRESS)
+            expect_release(leaving, &leaving->list[leaving->judged]);
         leaving->judged++;
     }
     return true;
@@ -279,6 +289,13 @@ static void judge_all(void) {
 }
 
 /* Its calls before this one have returned. */
+static bool is_only_late(void) {
+    const struct leaving *leaving = under_way;
+    while (leaving && leaving->who.op == OP_RELEASE)
+        leaving = leaving->next;
+    return !leaving;
+}
+
 static void is_seen_again(int tid) {
     if (connecting.tid == tid)
         look_at_connecting();
@@ -311,12 +328,12 @@ static void look_who_has_ended(int wait_ms) {
 
 /* While calls are under way they are looked at again soon, and more slowly where they take their time. */
 static void *follow(void *context) {
-    enum { SOON = 64, SLOW_MS = 1, IDLE_MS = 1000 };
+    enum { SOON = 64, SLOW_MS = 1, LATE_MS = 20, IDLE_MS = 1000 };
     struct pollfd entry = {.fd = listener, .events = POLLIN};
     unsigned turns = 0;
     (void)context;
     for (;;) {
-        const int wait_ms = !under_way ? (connecting.tid ? SLOW_MS : IDLE_MS) : turns++ < SOON ? 0 : SLOW_MS;
+        const int wait_ms = !under_way ? (connecting.tid ? SLOW_MS : IDLE_MS) : is_only_late() ? LATE_MS : turns++ < SOON ? 0 : SLOW_MS;
         const int ready = poll(&entry, 1, wait_ms);
         if (ready > 0 && (entry.revents & POLLIN)) {
             serve();
