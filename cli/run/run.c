@@ -201,9 +201,13 @@ static void become(struct run *run, int report) {
     if (run->options.program_stderr >= 0)
         dup2(run->options.program_stderr, STDERR_FILENO);
     inherited_give_back(&run->inherited);
-    if (!run->supervises || supervise_me(&run->supervision))
+    int reason = 0;
+    if (run->supervises && !supervise_me(&run->supervision))
+        reason = -errno;
+    else
         execvpe(run->options.command[0], run->options.command, run->options.environment);
-    int reason = errno;
+    if (!reason)
+        reason = errno;
     ssize_t unused = write(report, &reason, sizeof reason);
     (void)unused;
     _exit(EXIT_FAILED);
@@ -231,6 +235,10 @@ static int start(struct run *run) {
     if (got != sizeof reason)
         return 0;
     waitpid(child, NULL, 0);
+    if (reason < 0) {
+        say("closetrace run: %s cannot be supervised: seccomp(2): %s", run->options.command[0], strerror(-reason));
+        return EXIT_FAILED;
+    }
     say("closetrace run: %s: %s", run->options.command[0], strerror(reason));
     return reason == ENOENT ? 127 : 126;
 }

@@ -177,22 +177,14 @@ static void ask_peer(const struct held *held, struct scratch *scratch, struct af
 static bool give_way(const struct held *held, const struct leaver *leaver, struct verdict *verdict, struct event *event,
                      unsigned *losers) {
     struct claimant claimant = {.pid = leaver->pid, .fd = held->fd};
-    const bool is_fin = verdict->why == WHY_LAST_REFERENCE;
-    if (verdict->fin != FIN_RESET && !is_fin)
+    if (!verdict_claims_end(verdict))
         return true;
-    switch (claims_take_end(held->identity.cookie, is_fin, &claimant)) {
-    case END_IS_OURS:
+    const enum end_is whose = claims_take_end(held->identity.cookie, verdict->why == WHY_LAST_REFERENCE, &claimant);
+    *verdict = verdict_give_way(*verdict, whose);
+    if (whose != END_IS_ANOTHERS)
         return true;
-    case END_WAS_SHUT:
-        verdict->fin = verdict->fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
-        verdict->why = WHY_AFTER_SHUTDOWN;
-        return true;
-    case END_IS_ANOTHERS:
-        break;
-    }
     struct holder holder = {.pid = claimant.pid, .fd = claimant.fd};
     event_add_holder(event, &holder);
-    *verdict = (struct verdict){.fin = FIN_WITHHELD, .why = WHY_REFERENCES};
     *losers = claimant.losers;
     return claimant.pid != leaver->pid;
 }

@@ -117,8 +117,8 @@ struct leaving *leaving_release(const struct leaving *leaving, const struct held
     struct leaving *release = calloc(1, sizeof *release + sizeof *release->list);
     if (!release)
         return NULL;
-    release->who = (struct leaver){
-        .pid = held->blocked.pid, .tid = held->blocked.tid, .op = OP_RELEASE, .patient = true};
+    release->who =
+        (struct leaver){.pid = held->blocked.pid, .tid = held->blocked.tid, .op = OP_RELEASE, .patient = true};
     release->event = leaving->event;
     release->event.op = OP_RELEASE;
     release->event.tid = held->blocked.tid;

@@ -9,9 +9,9 @@
 struct leaving {
     struct leaving *next;
     struct leaver who;
-    struct event event; /* what all its events have */
-    int number;    /* of the call */
-    bool returned; /* its thread has been seen again */
+    struct event event;         /* what all its events have */
+    int number;                 /* of the call */
+    bool returned;              /* its thread has been seen again */
     uint64_t since_us, gone_us; /* gone_us: the descriptors, as far as was seen */
     size_t count, judged;
     struct held list[];

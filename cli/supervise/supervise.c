@@ -155,10 +155,8 @@ static bool shut_down(const struct notice *notice, struct patient *patient) {
     notify_answer(listener, notice->id, error ? -1 : 0, error);
     if (!error)
         verdict = verdict_decide(ENDING_SHUTDOWN, how, &held.standing.before, &nobody, &after);
-    if (verdict.why == WHY_SHUTDOWN && !claims_take(held.identity.cookie, CLAIM_FIN, &claimant)) {
-        verdict.fin = verdict.fin == FIN_QUEUED ? FIN_QUEUED : FIN_ALREADY;
-        verdict.why = WHY_AFTER_SHUTDOWN;
-    }
+    if (verdict.why == WHY_SHUTDOWN && !claims_take(held.identity.cookie, CLAIM_FIN, &claimant))
+        verdict = verdict_give_way(verdict, END_WAS_SHUT);
     begin_event(notice, patient, OP_SHUTDOWN, "shutdown", &event);
     event_set_socket(&event, fd, &held.identity);
     event_set_result(&event, error ? -1 : 0, error);
@@ -288,7 +286,6 @@ static void judge_all(void) {
     }
 }
 
-/* Its calls before this one have returned. */
 static bool is_only_late(void) {
     const struct leaving *leaving = under_way;
     while (leaving && leaving->who.op == OP_RELEASE)
@@ -296,6 +293,7 @@ static bool is_only_late(void) {
     return !leaving;
 }
 
+/* Its calls before this one have returned. */
 static void is_seen_again(int tid) {
     if (connecting.tid == tid)
         look_at_connecting();
@@ -333,7 +331,10 @@ static void *follow(void *context) {
     unsigned turns = 0;
     (void)context;
     for (;;) {
-        const int wait_ms = !under_way ? (connecting.tid ? SLOW_MS : IDLE_MS) : is_only_late() ? LATE_MS : turns++ < SOON ? 0 : SLOW_MS;
+        const int wait_ms = !under_way       ? (connecting.tid ? SLOW_MS : IDLE_MS)
+                            : is_only_late() ? LATE_MS
+                            : turns++ < SOON ? 0
+                                             : SLOW_MS;
         const int ready = poll(&entry, 1, wait_ms);
         if (ready > 0 && (entry.revents & POLLIN)) {
             serve();

@@ -1,0 +1,167 @@
+#!/usr/bin/env bats
+# Programs that preloading cannot reach: the kernel tells closetrace run of the calls that end their connections.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+  cd "$BATS_TEST_DIRNAME/.." || return
+  local name
+  for name in supervised close shutdown references; do
+    gcc -std=gnu11 -O1 -static -pthread -Ipreload -include preload/kernel/older_functions.h \
+      -o "$BATS_FILE_TMPDIR/$name" "tests/programs/$name.c" 2>"$BATS_FILE_TMPDIR/log" || { cat "$BATS_FILE_TMPDIR/log" && return 1; }
+  done
+}
+
+load helpers/scene
+
+setup() {
+  cd "$BATS_TEST_TMPDIR" || return
+  static=$BATS_FILE_TMPDIR
+}
+
+teardown() {
+  capture_abort
+  netns_remove_all
+}
+
+run_static() {
+  timeout 60 "$CLOSETRACE" run -o trace "$@"
+}
+
+verdicts() {
+  jq -r 'select(.fin) | "\(.op) \(.fin) \(.why) \(.refs_before)-\(.refs_after)"' trace
+}
+
+# In a network namespace, captured. static_scene PROGRAM SCENE...
+static_scene() {
+  netns_create NETNS
+  capture_start "$NETNS"
+  SUPERVISED=1 scene "$static/$1" "${@:2}"
+}
+
+# bats test_tags=root
+@test "supervised: a static program's FIN, RST and half-close, as they left on the wire" {
+  static_scene close last
+  assert_event C op=close call=close fd="$(fact C_FD)" ret=0 fin=sent why=last-reference refs=1-0 state_before=ESTABLISHED role=client
+  assert_verdicts C sent
+  assert_wire C fin=1 rst=0
+  assert_event S op=close fin=sent refs=1-0 state_before=CLOSE_WAIT
+}
+
+# bats test_tags=root
+@test "supervised: unread data makes an RST" {
+  static_scene close unread
+  assert_event C op=close fin=reset why=unread-data refs=1-0
+  assert_wire C fin=0 rst=1
+}
+
+# bats test_tags=root
+@test "supervised: a shutdown sends the FIN, the close after it none" {
+  static_scene shutdown then-close SHUT_WR
+  assert_event C op=shutdown how=SHUT_WR ret=0 fin=sent why=shutdown verified=true state_before=ESTABLISHED
+  assert_event C op=close fin=already why=after-shutdown refs=1-0
+  assert_wire C fin=1 rst=0
+}
+
+# bats test_tags=root
+@test "supervised: a dup holds the connection, and is named" {
+  static_scene references duplicate
+  assert_event C op=close fin=withheld why=references refs=2-1 ".holders[0].fd == $(fact DUP)"
+  assert_event C op=close fin=sent why=last-reference refs=1-0
+  assert_wire C fin=1 rst=0
+}
+
+# bats test_tags=root
+@test "supervised: a thread inside recv() holds the connection" {
+  static_scene references blocked-thread recv 1
+  assert_event C op=close fin=withheld why=call-in-progress ".holders[0].tid == $(fact TID)"
+  assert_wire C fin=1 rst=0
+}
+
+@test "supervised: of another libc, and of glibc by --reach=supervise" {
+  command -v musl-gcc >/dev/null || skip "there is no musl-gcc"
+  musl-gcc -o musl "$ROOT/tests/programs/supervised.c"
+  run_static ./musl threads 1 3
+  [ "$(verdicts | sort | uniq -c | sed 's/^ *//')" = $'3 close none listening 1-0\n3 close sent last-reference 1-0' ] ||
+    [ "$(verdicts | grep -c 'close sent last-reference 1-0')" = 6 ]
+  jq -e 'select(.op == "start") | .reach == "supervised" and .command == ["./musl", "threads", "1", "3"]' trace
+  run_static --reach=supervise "$PROGRAMS/supervised" threads 1 3
+  [ "$(verdicts | grep -c 'close sent last-reference 1-0')" = 6 ]
+}
+
+@test "supervised: what it sees of its calls is what it would see" {
+  run_static "$static/supervised" refused
+}
+
+@test "supervised: a child that holds it is named, and its end sends the FIN" {
+  run_static "$static/supervised" holds >facts
+  local child
+  child=$(sed -n 's/^CHILD=//p' facts)
+  jq -e --argjson child "$child" 'select(.op == "close" and .fin == "withheld") | .holders[0].pid == $child and .refs_after == 1' trace
+  jq -e --argjson child "$child" 'select(.op == "exit" and .pid == $child and .role == "client") | .fin == "sent" and .status == 5' trace
+}
+
+@test "supervised: an exec that fails closes nothing; one that is made, what is close-on-exec" {
+  run_static "$static/supervised" tries "$(command -v true)"
+  [ "$(jq -s '[.[] | select(.op == "exec" and .fin == "sent")] | length' trace)" = 1 ]
+  jq -e 'select(.op == "exec" and .fin == "sent") | .role == "client" and .refs_before == 1 and .refs_after == 0' trace
+}
+
+@test "supervised: 64 threads, 6,400 connections: each end once, none lost" {
+  run_static "$static/supervised" threads 64 100
+  [ "$(jq -s '[.[] | select(.op == "close" and .fin == "sent" and .why == "last-reference")] | length' trace)" = 12800 ]
+  [ "$(jq -s '[.[] | select(.fin == "withheld" or .fin == "reset")] | length' trace)" = 0 ]
+  jq -e 'select(.op == "end") | .lost == 0 and .events == 12864' trace
+}
+
+# The program goes on as if nobody had watched, and nobody stays behind.
+@test "supervised: SIGKILL of the command leaves the program unharmed" {
+  mkfifo gate
+  "$CLOSETRACE" run -o trace "$static/supervised" goes-on <gate >said 2>&1 3>&- &
+  local command=$! program standby
+  exec 4>gate
+  until_true grep -qx here said
+  program=$(pgrep -P "$command" -x supervised)
+  standby=$(pgrep -P "$command" -x closetrace-go)
+  kill -KILL "$command"
+  wait "$command" || :
+  exec 4>&-
+  until_true grep -qx fine said
+  until_true gone "$program"
+  until_true gone "$standby"
+}
+
+gone() {
+  ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status"
+}
+
+until_true() {
+  local _
+  for _ in {1..1000}; do
+    "$@" && return
+    sleep 0.01
+  done
+  return 1
+}
+
+@test "supervised: --reach=preload refuses what it cannot reach; rules are refused by name; a wrong word is" {
+  run -125 --separate-stderr "$CLOSETRACE" run --reach=preload "$static/supervised" refused
+  [[ $stderr == *'cannot be traced: it is statically linked'* ]]
+  run -125 --separate-stderr "$CLOSETRACE" run -e inject=close:error=EIO "$static/supervised" refused
+  [[ $stderr == *"-e inject=close:error=EIO: $static/supervised is supervised"* ]]
+  run -125 --separate-stderr "$CLOSETRACE" run --reach=all true
+  [ "$stderr" = 'closetrace run: --reach=all: auto, preload or supervise would be right' ]
+}
+
+@test "supervised: exit status and signals are the program's" {
+  run -2 "$CLOSETRACE" run -o trace "$static/supervised" nothing
+  run -0 "$CLOSETRACE" run -o trace "$static/supervised" refused
+}
+
+@test "supervised: by another user than root" {
+  [ "$(id -u)" = 0 ] || skip "this is not root: all the other tests are that"
+  chmod 755 "$BATS_FILE_TMPDIR" . && chmod 777 .
+  cp "$CLOSETRACE" "$LIB" "$static/supervised" .
+  run -0 setpriv --reuid=65534 --regid=65534 --clear-groups ./closetrace run -o trace ./supervised threads 2 5
+  [ "$(jq -s '[.[] | select(.op == "close" and .fin == "sent")] | length' trace)" = 20 ]
+}
