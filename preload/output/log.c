@@ -166,6 +166,7 @@ static void write_event(struct scratch *scratch, struct counters *counters) {
 static void make_start(struct scratch *scratch, uint64_t when) {
     struct event *event = log_event(scratch, OP_START, NULL);
     event->time_us = when;
+    event->reach = REACH_PRELOAD;
     event->command = log_command;
     event->seed = log_seed;
     event->rules = log_rules;

@@ -399,6 +399,8 @@ static void start_event(struct line *line, const struct event *event) {
     const struct list command = {"command", count + event->command_more, count, command_item, seed_and_rules};
     member_unsigned(line, HEAD("schema"), 1);
     member_word(line, HEAD("version"), event->version ? event->version : CLOSETRACE_VERSION);
+    if (event->reach)
+        member_plain(line, HEAD("reach"), reach_name(event->reach));
     if (event->command)
         member_list(line, event, &command);
     seed_and_rules(line, event);
