@@ -99,6 +99,7 @@ Port 8002
 Listen 127.0.0.1
 Timeout 10
 MaxClients 10
+$([[ $(tinyproxy -v) != *1.10.* ]] || printf '%s\n' 'StartServers 1' 'MinSpareServers 1' 'MaxSpareServers 5')
 Allow 127.0.0.1
 LogFile "$PLACE/tinyproxy.log"
 END

@@ -6,6 +6,8 @@ bats_require_minimum_version 1.5.0
 CLOSETRACE=${CLOSETRACE:-$BATS_TEST_DIRNAME/../closetrace}
 LIB=${LIB:-$BATS_TEST_DIRNAME/../libclosetrace.so}
 
+load helpers/libc
+
 setup() {
   cd "$BATS_TEST_TMPDIR" || return
 }
@@ -30,6 +32,10 @@ scene() {
 has() {
   local pattern
   for pattern in "$@"; do
+    if ! callers_are_known; then
+      pattern=${pattern%called from*}
+      pattern=${pattern%'; '}
+    fi
     [ "$(grep -cE -e "$pattern" <<<"$found")" = 1 ] || { echo "not one \"$pattern\" in: $found" && show; }
   done
   [ "$(wc -l <<<"$found")" = 1 ] || { echo "more than one: $found" && show; }

@@ -69,6 +69,7 @@ report_show() {
 
 # A stream proxy before a server that answers when it has read all. The client half-closes after its request.
 nginx_stream() {
+  [[ $(/usr/sbin/nginx -v 2>&1) != */1.1* ]] || skip "proxy_half_close came with nginx 1.21.4"
   cat >"$WORK/conf" <<END
 load_module modules/ngx_stream_module.so;
 daemon off;

@@ -21,7 +21,8 @@ neutral() {
       -e 's/pid [0-9]+/pid N/; s/-bg-[0-9]+/-bg-N/; s/^[0-9]+:signal-handler \([0-9]+\)/signal:/' -e 's/127\.0\.0\.1:[0-9]+/CLIENT/' ;;
     dump.out) sed '/^\\\(un\)\?restrict/d' ;;
     bench.* | reconnect.* | threads.*)
-      tr '\r' '\n' | sed -E -e 's/[0-9.]+ requests per second, p50=[0-9.]+ msec/OK/' -e '/rps=/d; /^ *$/d' \
+      tr '\r' '\n' | sed -E -e 's/[0-9.]+ requests per second(, p50=[0-9.]+ msec)?/OK/' \
+        -e '/rps=|: (-nan|[0-9.]+)$/d; /^ *$/d' \
         -e 's/[0-9]+\.[0-9]+ s\>/N s/g' ;;
     *) cat ;;
   esac

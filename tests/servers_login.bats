@@ -82,7 +82,10 @@ commands() {
   cmp "$WORK/file" "$WORK/copy"
   ask back scp -q -F "$WORK/ssh" "there:$WORK/copy" "$WORK/again"
   cmp "$WORK/file" "$WORK/again"
-  ask old scp -O -q -F "$WORK/ssh" "$WORK/file" "there:$WORK/copy2"
+  # Where there is no -O (before OpenSSH 8.7) the old way is the only one.
+  local option=-O
+  [[ $(scp -O 2>&1) != *'option -- O'* ]] || option=-q
+  ask old scp $option -q -F "$WORK/ssh" "$WORK/file" "there:$WORK/copy2"
   cmp "$WORK/file" "$WORK/copy2"
   until_true has_no_children sshd
   stop sshd TERM

@@ -122,6 +122,6 @@ assert_logged() {
 build_library() {
   local name=$1 path=$BATS_TEST_TMPDIR/$1.so
   shift
-  "${CC:-gcc}" -std=gnu11 -Wall -Wextra -Werror -fPIC -shared -Wl,-z,lazy "$@" -o "$path" \
-    "$ROOT/tests/libraries/$name.c" && echo "$path"
+  "${CC:-gcc}" -std=gnu11 -Wall -Wextra -Werror -fPIC -shared -Wl,-z,lazy -I "$ROOT/preload" \
+    -include kernel/older_functions.h "$@" -o "$path" "$ROOT/tests/libraries/$name.c" && echo "$path"
 }
