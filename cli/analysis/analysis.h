@@ -115,6 +115,7 @@ enum finding_kind {
 
 /* A note is no finding: worth knowing, and nobody's fault. Possible: the trace cannot tell. */
 enum certainty { CERTAIN, POSSIBLE, NOTE };
+const char *certainty_name(enum certainty certainty); /* "finding", "possible", "note" */
 
 enum { EVIDENCE_MAX = 8 };
 

@@ -76,6 +76,11 @@ static const char *caller_text(struct analysis *analysis, const struct event *ev
     return store_text(analysis, text, (size_t)length);
 }
 
+const char *certainty_name(enum certainty certainty) {
+    static const char *const ranks[] = {[CERTAIN] = "finding", [POSSIBLE] = "possible", [NOTE] = "note"};
+    return ranks[certainty];
+}
+
 struct finding *finding_add(struct analysis *analysis, enum finding_kind kind, enum certainty certainty,
                             const struct endpoint *endpoint, const struct event *event) {
     struct finding *finding = store_take(analysis, sizeof *finding);

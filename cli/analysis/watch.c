@@ -7,6 +7,7 @@
 #include "analysis/findings.h"
 #include "analysis/relays.h"
 #include "analysis/store.h"
+#include "pure/verdict.h"
 
 struct analysis *analysis_new(void) {
     struct analysis *analysis = calloc(1, sizeof *analysis);
@@ -87,13 +88,9 @@ static void see_socket(struct endpoint *endpoint, const struct event *event) {
         endpoint->max_refs = event->refs_after;
 }
 
-static bool is_under_way(const struct event *event) {
-    return event->error == EINPROGRESS || event->error == EALREADY || event->error == EINTR;
-}
-
 static void see_opening(struct analysis *analysis, struct endpoint *endpoint, const struct event *event) {
     const bool refused = event->has & HAS_ERRNO && event->error != EISCONN;
-    if (event->op == OP_CONNECT && refused && !is_under_way(event)) {
+    if (event->op == OP_CONNECT && refused && !verdict_connect_goes_on(event->error)) {
         endpoint->failed = !endpoint->established;
         endpoint->failed_why = event->why;
         return;

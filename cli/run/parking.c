@@ -190,13 +190,9 @@ static void release_where(bool (*is_due)(const struct held *held, int pid), int 
 
 static bool peer_ended_it(const struct held *held) {
     struct pollfd ready = {.fd = held->fd, .events = POLLRDHUP};
-    enum tcp_state state;
     if (!held->request.ask_state && poll(&ready, 1, 0) < 1)
         return false;
-    state = socket_state(held->fd);
-    if (state == STATE_CLOSE || state == STATE_TIME_WAIT)
-        return true;
-    return !held->request.limited && !held->was_over && socket_peer_has_closed(state);
+    return socket_hold_is_over(socket_state(held->fd), !held->request.limited && !held->was_over);
 }
 
 static bool is_over(const struct held *held, int pid) {

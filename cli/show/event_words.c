@@ -39,23 +39,10 @@ static const char *const reasons[WHY_COUNT] = {
     [WHY_REFUSED] = "because the peer refused the connection",
 };
 
-static const char *const unseen[REACH_COUNT] = {
-    [REACH_STATIC] = "statically linked",
-    [REACH_GO] = "a Go program",
-    [REACH_OTHER_LIBC] = "another libc",
-    [REACH_SET_UID] = "it ran with elevated privileges",
-    [REACH_ENVIRONMENT] = "its environment had no LD_PRELOAD",
-    [REACH_ARCHITECTURE] = "another architecture",
-};
-
 const char *state_words(enum tcp_state state) {
     return (unsigned)state < STATE_COUNT ? states[state] : NULL;
 }
 
 const char *because(enum event_why why) {
     return (unsigned)why < WHY_COUNT ? reasons[why] : NULL;
-}
-
-const char *why_unseen(enum event_reach reach) {
-    return (unsigned)reach < REACH_COUNT ? unseen[reach] : NULL;
 }

@@ -10,7 +10,4 @@ const char *state_words(enum tcp_state state);
 /* "because bytes had arrived that nobody had read" */
 const char *because(enum event_why why);
 
-/* "statically linked": why a process's calls are not in the trace */
-const char *why_unseen(enum event_reach reach);
-
 #endif

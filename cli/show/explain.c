@@ -298,9 +298,9 @@ static void not_seen(struct line *line, const struct event *event) {
     line_text(line, ", process ");
     line_signed(line, event->pid);
     line_text(line, ", is part of the tree, and what it did is not in the trace");
-    if (why_unseen(event->reach)) {
+    if (reach_reason(event->reach)) {
         line_text(line, ": ");
-        line_text(line, why_unseen(event->reach));
+        line_text(line, reach_reason(event->reach));
     }
     full_stop(line);
 }

@@ -43,7 +43,7 @@ static void junit_case(const struct finding *finding, FILE *out) {
         xml_print(finding->evidence_count ? finding->evidence[0] : name, out);
         fputs("\">", out);
     } else
-        fputs(finding->certainty == POSSIBLE ? "possible: " : "note: ", out);
+        fprintf(out, "%s: ", certainty_name(finding->certainty));
     for (unsigned i = 0; i < finding->evidence_count; i++) {
         finding_sentence(finding, i, sentence);
         xml_print(sentence, out);

@@ -160,15 +160,11 @@ static void connection(const struct endpoint *endpoint, FILE *out) {
     finish(&object, out);
 }
 
-static const char *rank_of(const struct finding *finding) {
-    return finding->certainty == CERTAIN ? "finding" : finding->certainty == POSSIBLE ? "possible" : "note";
-}
-
 static void finding_line(const struct finding *finding, FILE *out) {
     struct object object;
     begin(&object, "finding");
     say_text(&object, "finding", finding_name(finding->kind));
-    say_text(&object, "rank", rank_of(finding));
+    say_text(&object, "rank", certainty_name(finding->certainty));
     say_seconds(&object, "time", finding->time_us);
     if (finding->pid > 0)
         say_number(&object, "pid", (uint64_t)finding->pid);

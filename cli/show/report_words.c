@@ -1,7 +1,7 @@
 #include "report_words.h"
 
 #include "clock_text.h"
-#include "event_words.h"
+#include "pure/names.h"
 #include "wrapped.h"
 
 #include <stdlib.h>
@@ -113,7 +113,7 @@ void unseen_print(const struct analysis *analysis, FILE *out) {
         snprintf(comm, sizeof comm, "%.*s", COMM_SIZE, unseen->comm);
         fputs("not seen: ", out);
         print_safely(out, comm, 0);
-        const char *why = why_unseen(unseen->reach);
+        const char *why = reach_reason(unseen->reach);
         fprintf(out, ", process %d%s%s%s: what it did is not in the trace\n", unseen->pid, why ? " (" : "",
                 why ? why : "", why ? ")" : "");
     }

@@ -125,7 +125,7 @@ void accepted(bool tcp, int listener, int fd, const struct sockaddr *peer, sockl
 }
 
 static bool connect_is_under_way(long result, int error) {
-    return result == 0 || error == EINPROGRESS || error == EINTR || error == EALREADY || error == EISCONN;
+    return result == 0 || verdict_connect_goes_on(error) || error == EISCONN;
 }
 
 /* The kernel had, when it said so. */
@@ -135,7 +135,7 @@ static bool has_read_address(int error) {
 
 /* Not where it was connected, or being so, already. */
 static bool connect_begins(long result, int error) {
-    return result == 0 || error == EINPROGRESS || error == EINTR;
+    return result == 0 || (verdict_connect_goes_on(error) && error != EALREADY);
 }
 
 void connected(int fd, const struct sockaddr *address, socklen_t length, long result, int error,

@@ -186,10 +186,7 @@ static int collect(size_t *count) {
 }
 
 static bool is_over(const struct record *record, int fd) {
-    enum tcp_state state = socket_state(fd);
-    if (state == STATE_CLOSE || state == STATE_TIME_WAIT)
-        return true;
-    return !rule_has(record->rule, PART_HOLD) && !record->was_over && socket_peer_has_closed(state);
+    return socket_hold_is_over(socket_state(fd), !rule_has(record->rule, PART_HOLD) && !record->was_over);
 }
 
 static void release_those_due(void) {

@@ -214,6 +214,10 @@ bool socket_peer_has_closed(enum tcp_state state) {
            state == STATE_TIME_WAIT;
 }
 
+bool socket_hold_is_over(enum tcp_state state, bool until_peer_closes) {
+    return state == STATE_CLOSE || state == STATE_TIME_WAIT || (until_peer_closes && socket_peer_has_closed(state));
+}
+
 bool socket_closes_on_exec(int fd) {
     long flags = probe(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0);
     return flags >= 0 && (flags & FD_CLOEXEC);

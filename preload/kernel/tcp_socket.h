@@ -74,6 +74,9 @@ enum tcp_state socket_state(int fd);
 /* In that state the peer's FIN has come, or nothing will come any more. */
 bool socket_peer_has_closed(enum tcp_state state);
 
+/* Nothing will come any more on a connection that is parked, or it was to be kept until its peer closes. */
+bool socket_hold_is_over(enum tcp_state state, bool until_peer_closes);
+
 /* connect() with AF_UNSPEC: an RST, however many refer to the connection. False: the kernel refuses. */
 bool socket_disconnect(int fd);
 

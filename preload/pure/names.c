@@ -84,6 +84,15 @@ static const char *const reach_names[REACH_COUNT] = {
     [REACH_ENVIRONMENT] = "environment", [REACH_ARCHITECTURE] = "architecture",
 };
 
+static const char *const reach_reasons[REACH_COUNT] = {
+    [REACH_STATIC] = "it is statically linked",
+    [REACH_GO] = "it is a Go program, which makes its system calls itself",
+    [REACH_OTHER_LIBC] = "its libc is not glibc",
+    [REACH_SET_UID] = "it runs with elevated privileges",
+    [REACH_ENVIRONMENT] = "its environment had no LD_PRELOAD",
+    [REACH_ARCHITECTURE] = "it is for another architecture",
+};
+
 static const char *const last_names[LAST_COUNT] = {[LAST_READ] = "read", [LAST_WRITE] = "write"};
 
 /* EWOULDBLOCK, EDEADLOCK and ENOTSUP are other names of numbers in this list. */
@@ -265,6 +274,10 @@ const char *sigpipe_name(enum event_sigpipe sigpipe) {
 
 const char *reach_name(enum event_reach reach) {
     return NAME_AT(reach_names, reach);
+}
+
+const char *reach_reason(enum event_reach reach) {
+    return NAME_AT(reach_reasons, reach);
 }
 
 const char *last_name(enum event_last last) {

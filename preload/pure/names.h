@@ -16,6 +16,7 @@ const char *how_name(int how);                        /* "SHUT_WR" */
 const char *sigpipe_name(enum event_sigpipe sigpipe); /* "fatal" */
 const char *last_name(enum event_last last);          /* "read" */
 const char *reach_name(enum event_reach reach);       /* "environment" */
+const char *reach_reason(enum event_reach reach);     /* "its environment had no LD_PRELOAD"; NULL: it is reached */
 const char *errno_name(int error);                    /* "EPIPE"; NULL where Linux has none of that number */
 const char *signal_name(int signal);                  /* "SIGPIPE"; NULL where unknown, "SIGRT" for real-time ones */
 

@@ -506,28 +506,12 @@ static void end_words(struct line *line, const struct event *event) {
     line_text(line, " +++");
 }
 
-static const char *why_unseen(enum event_reach reach) {
-    switch (reach) {
-    case REACH_STATIC:
-        return ": it is statically linked";
-    case REACH_GO:
-        return ": it is a Go program, which makes its system calls itself";
-    case REACH_OTHER_LIBC:
-        return ": its libc is not glibc";
-    case REACH_SET_UID:
-        return ": it runs with elevated privileges";
-    case REACH_ENVIRONMENT:
-        return ": its environment had no LD_PRELOAD";
-    case REACH_ARCHITECTURE:
-        return ": it is for another architecture";
-    default:
-        return "";
-    }
-}
-
 static void unseen_words(struct line *line, const struct event *event) {
     line_text(line, "+++ what it does is not in the trace");
-    line_text(line, why_unseen(event->reach));
+    if (reach_reason(event->reach)) {
+        line_text(line, ": ");
+        line_text(line, reach_reason(event->reach));
+    }
     line_text(line, " +++");
 }
 

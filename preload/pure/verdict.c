@@ -169,6 +169,10 @@ enum event_why verdict_death(int error, bool connected) {
     }
 }
 
+bool verdict_connect_goes_on(int error) {
+    return error == EINPROGRESS || error == EINTR || error == EALREADY;
+}
+
 /* States that a connection only comes to by a FIN of its own. */
 static bool proves_fin(enum tcp_state state) {
     return state == STATE_FIN_WAIT1 || state == STATE_FIN_WAIT2 || state == STATE_CLOSING || state == STATE_LAST_ACK ||

@@ -112,6 +112,9 @@ struct verdict verdict_give_way(struct verdict verdict, enum end_is whose);
 /* Whether it says that the connection ended by this, so that it has to be asked. */
 bool verdict_claims_end(const struct verdict *verdict);
 
+/* connect() has failed so, and the handshake goes on. */
+bool verdict_connect_goes_on(int error);
+
 /* The prediction alone: verdict_decide() with a kernel that was not asked. */
 struct verdict verdict_predict(enum ending ending, int how, const struct before *before,
                                const struct remaining *remaining);
