@@ -23,6 +23,11 @@ assert_lines() {
   assert_wire C fin=1 rst=0
 }
 
+@test "ledger: who has ended is not taken for another process that has come to his id" {
+  trace ledger id-again
+  assert_event C op=close fin=withheld why=references verified=true "$(held_by "$(fact CHILD)" "$(fact C_FD)")"
+}
+
 @test "ledger: a forked holder is named, and its death by SIGKILL lets the FIN go" {
   scene ledger holder-lives
   assert_event C op=close fin=withheld why=references verified=true refs=2-1 \

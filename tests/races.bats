@@ -195,3 +195,10 @@ together() {
   assert_event C op=send_fd refs=1-2
   assert_event C op=recv_fd refs=2-2
 }
+
+@test "races: who has it and is unknown may have ended it before the kernel was asked: the claim is not verified" {
+  rm -f "$STOPS_FILE" "$LOG"
+  trace races stranger-ends
+  assert_event C op=close pid="$(fact PID)" fin=sent verified=false '.asked_after >= 0.001'
+  assert_event C op=exit fin=sent verified=false
+}

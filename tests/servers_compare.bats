@@ -77,6 +77,16 @@ reset=('"fin": "reset"' '"why": "unread-data"' '"verified": true' '"refs_after":
   says '1 FIN on the wire, 2 claimed'
 }
 
+@test "compare: of two claims that of a late answer goes, where it is not verified" {
+  local exit=('"role": "unknown"' '"fin": "sent"' '"why": "last-reference"' '"verified": false')
+  event 5.0 2 exit "${exit[@]}"
+  event 5.001 1 close "${sent[@]/true/false}" '"asked_after": 0.005'
+  segment 5.005 F.
+  agrees
+  sed -i 's/, "asked_after": 0.005//' "$LOG"
+  says 'left 0.003000 s after the call'
+}
+
 @test "compare: a claim, and nothing on the wire" {
   event 5.0 1 close "${sent[@]}"
   says '0 FIN on the wire, 1 claimed'

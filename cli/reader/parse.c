@@ -450,6 +450,7 @@ static const struct field fields[] = {
     {"rule", read_string, IN(rule), 0, NULL},
     {"events", read_u64, IN(events), 0, NULL},
     {"after_fin", read_seconds, IN(after_fin_us), HAS_AFTER_FIN, NULL},
+    {"asked_after", read_seconds, IN(asked_after_us), HAS_ASKED_AFTER, NULL},
     {"asked", read_u64, IN(asked), HAS_ASKED, NULL},
     {"contradicted", read_u64, IN(contradicted), 0, NULL},
 };

@@ -415,6 +415,22 @@ static void expect_releases(const struct closing *closing, const struct referenc
         release_expect(&what, &references->call[i]);
 }
 
+/* Whether a program may have it that shares nothing with this one: it came from there, or went there. */
+static bool strangers_may_have(const struct identity *identity) {
+    return identity->role == ROLE_UNKNOWN || flight_met_strangers();
+}
+
+/* Above a millisecond a stranger may have ended the connection since the call returned. */
+static void note_delay(const struct closing *closing, bool all_known, uint64_t answer_us, struct event *event) {
+    enum { LONG_US = 1000 };
+    const bool ended = event->fin == FIN_RESET || event->why == WHY_LAST_REFERENCE;
+    if (answer_us <= closing->call.done + LONG_US)
+        return;
+    event->has |= HAS_ASKED_AFTER;
+    event->asked_after_us = answer_us - closing->call.done;
+    event->verified = event->verified && (all_known || !ended || !strangers_may_have(&closing->identity));
+}
+
 static void report_close(struct closing *closing, enum event_op op, long result, int error, struct scratch *scratch) {
     struct diag_answer answer;
     struct references references;
@@ -424,8 +440,11 @@ static void report_close(struct closing *closing, enum event_op op, long result,
     session_expect_event();
     STOP("closing: closed, not asked");
     ask_kernel(closing, scratch, &answer);
+    uint64_t answer_us = clock_now();
     STOP("closing: asked, not counted");
     find_references(closing, ours, scratch, &answer, &references);
+    if (!is_attached(&answer))
+        answer_us = clock_now(); /* it may have been asked again */
     bool ledger_wrong = correct_ledger(closing, &expected, &answer, &references);
     struct after after = after_of(&answer);
     ask_again(closing, scratch, &after);
@@ -437,6 +456,8 @@ static void report_close(struct closing *closing, enum event_op op, long result,
     }
     struct event *event = close_event(closing, op, &verdict, result, error, scratch);
     event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
+    if (after.asked)
+        note_delay(closing, expected.answered, answer_us, event);
     /* The parked one takes its place. */
     references_note(&references, closing->parked.place >= 0 ? 0 : (int)closing->gives_up, event);
     if (verdict.why == WHY_LISTENING) {

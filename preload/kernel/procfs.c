@@ -133,19 +133,30 @@ bool proc_says_gone(long error) {
     return error == -ENOENT || error == -ESRCH;
 }
 
-/* Behind a name that may hold anything but ends in ')': the state, and the flags six fields on (PF_EXITING). */
-bool proc_is_ending(int pid) {
-    enum { FIELDS = 6, PF_EXITING = 4 };
+/*
+ * A number of /proc/PID/stat; the second field is a name that may hold anything but ends in ')'. Above 0: it is there;
+ * below: why it cannot be read.
+ */
+static long stat_field(int pid, int field, uint64_t *number) {
     char path[PROC_PATH], text[256];
-    uint64_t flags = 0;
     proc_path(path, sizeof path, pid, 0, "/stat");
     long length = proc_read(path, text, sizeof text);
     const char *at = length > 0 ? strrchr(text, ')') : NULL;
-    if (!at)
-        return length > 0 || proc_says_gone(length);
-    for (int field = 0; field <= FIELDS && at; field++)
+    for (int i = 2; i < field && at; i++)
         at = strchr(at + 1, ' ');
-    return at && parse_number(at + 1, &flags) && (flags & PF_EXITING);
+    return at && parse_number(at + 1, number) ? 1 : length < 0 ? length : 0;
+}
+
+bool proc_is_ending(int pid) {
+    enum { FLAGS = 9, PF_EXITING = 4 };
+    uint64_t flags = 0;
+    long there = stat_field(pid, FLAGS, &flags);
+    return there < 0 ? proc_says_gone(there) : (flags & PF_EXITING) != 0;
+}
+
+bool proc_started_at(int pid, uint64_t *ticks) {
+    enum { STARTTIME = 22 };
+    return stat_field(pid, STARTTIME, ticks) > 0;
 }
 
 /* The parent's id: the fourth field of /proc/PID/stat, behind a name that may hold anything but ends in ')'. */

@@ -48,6 +48,9 @@ bool proc_says_gone(long error);
 /* Whether the process is dying, or dead: it has let go of its descriptors, or does so now. */
 bool proc_is_ending(int pid);
 
+/* In hundredths of a second since the machine was started. False: it cannot be read. */
+bool proc_started_at(int pid, uint64_t *ticks);
+
 /* The inode in what a link says, "socket:[12345]", or 0. */
 uint64_t proc_inode_in(char link[PROC_LINK], long length);
 

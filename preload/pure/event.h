@@ -156,6 +156,7 @@ enum event_has {
     HAS_EXPIRES = 1 << 19,
     HAS_ASKED = 1 << 20,
     HAS_AFTER_FIN = 1 << 21,
+    HAS_ASKED_AFTER = 1 << 22,
 };
 
 struct event {
@@ -192,10 +193,11 @@ struct event {
     enum tcp_state state_before, state_after;
     uint64_t unread, unsent;
     uint64_t sent, received, unacked;
-    uint64_t idle_us;      /* how long no data had been sent or received, just before */
-    uint64_t in_state_us;  /* how long it has been in this state, at least */
-    uint64_t after_fin_us; /* of a reset: for how long the peer's FIN had been here when the last bytes were sent */
-    uint64_t expires_us;   /* of an orphan: until the kernel tries again, or forgets it */
+    uint64_t idle_us;        /* how long no data had been sent or received, just before */
+    uint64_t in_state_us;    /* how long it has been in this state, at least */
+    uint64_t after_fin_us;   /* of a reset: for how long the peer's FIN had been here when the last bytes were sent */
+    uint64_t asked_after_us; /* how long after the call's return the kernel answered, where that is long */
+    uint64_t expires_us;     /* of an orphan: until the kernel tries again, or forgets it */
     enum event_sigpipe sigpipe;
     enum event_used used;
     enum event_last last;

@@ -26,7 +26,7 @@ struct packed {
     uint64_t cookie;
     struct address local, remote;
     uint32_t refs_before, refs_after, holder_count, pending;
-    uint64_t unread, unsent, sent, received, unacked, idle_us, asked, after_fin_us;
+    uint64_t unread, unsent, sent, received, unacked, idle_us, asked, after_fin_us, asked_after_us;
     int32_t child;
     uint32_t shared;
     uint64_t caller_offset;
@@ -122,6 +122,7 @@ static uint8_t parts_of(const struct event *event) {
     FIELD(idle_us)        \
     FIELD(asked)          \
     FIELD(after_fin_us)   \
+    FIELD(asked_after_us) \
     FIELD(child)          \
     FIELD(shared)         \
     FIELD(caller_offset)

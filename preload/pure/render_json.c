@@ -329,6 +329,8 @@ static void connection_members(struct line *line, const struct event *event) {
     member_plain(line, HEAD("last"), last_name(event->last));
     if (event->has & HAS_AFTER_FIN)
         member_seconds(line, HEAD("after_fin"), event->after_fin_us);
+    if (event->has & HAS_ASKED_AFTER)
+        member_seconds(line, HEAD("asked_after"), event->asked_after_us);
     if (event->has & HAS_ASKED)
         member_unsigned(line, HEAD("asked"), event->asked);
     member_plain(line, HEAD("peer_state"), state_name(event->peer_state));

@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <time.h>
 
+#include "kernel/clock.h"
 #include "kernel/process.h"
+#include "kernel/procfs.h"
 #include "kernel/seccomp_guard.h"
 #include "kernel/thread.h"
 #include "pure/session_size.h"
@@ -53,6 +56,8 @@ enum { PLACES = CLOSETRACE_LEDGER_PLACES, PLACE_BITS = 13 };
 
 struct ledger {
     _Atomic uint64_t places[PLACES]; /* turn << 32 | pid; pid 0: free */
+    _Atomic uint32_t
+        left_at[PLACES]; /* when it last said that it is leaving, or some of what it has: see ticks_now() */
     struct bucket buckets[BUCKETS];
 };
 
@@ -153,6 +158,7 @@ static bool put_into(struct bucket *bucket, uint64_t cookie, uint64_t holder) {
 /* Below: who is alive. */
 static int pid_of_who(uint32_t who);
 static bool is_ending(uint32_t who);
+static void note_leaving(uint32_t who);
 static void forget_dead_in(uint64_t cookie);
 static void forget_ended_in(uint64_t cookie);
 
@@ -218,6 +224,8 @@ void ledger_mark_leaving(uint64_t cookie, int fd, bool leaving) {
         return;
     uint64_t stays = holder_of(self_who, fd), leaves = stays | LEAVING;
     unsigned distance;
+    if (leaving)
+        note_leaving(self_who);
     struct record *record = find_record(cookie, leaving ? stays : leaves, &distance);
     if (record && exchange_record(record, cookie, leaving ? stays : leaves, cookie, leaving ? leaves : stays))
         changed(cookie);
@@ -275,6 +283,7 @@ bool ledger_next(uint64_t cookie, struct ledger_cursor *cursor, struct ledger_re
         *reference = (struct ledger_reference){
             .pid = pid,
             .fd = fd_of(walk.holder),
+            .place = (uint32_t)(walk.holder >> 32) & (PLACES - 1),
             .leaving = (walk.holder & LEAVING) || is_ending((uint32_t)(walk.holder >> 32)),
         };
         return true;
@@ -338,9 +347,33 @@ static bool is_ending(uint32_t who) {
     return who_at(who & (PLACES - 1), entry) == who && ((uint32_t)entry & ENDING);
 }
 
+/* As /proc says when a process was started. 0: not known. */
+static uint32_t ticks_now(void) {
+    struct timespec now = {0};
+    probe(SYS_clock_gettime, CLOCK_BOOTTIME, (long)&now, 0, 0, 0, 0);
+    return (uint32_t)(now.tv_sec * 100 + now.tv_nsec / (CLOCK_SECOND / 100));
+}
+
+static void note_leaving(uint32_t who) {
+    atomic_store(&ledger->left_at[who & (PLACES - 1)], ticks_now());
+}
+
+/*
+ * Who said that he is leaving has left, and was not looked for since: his id has come to be another process's, or he is
+ * another program by now. To leave takes moments.
+ */
+static bool has_left_long_ago(uint32_t place, int pid) {
+    enum { LONG = 10 * 100 };
+    const uint32_t left = atomic_load(&ledger->left_at[place]), now = ticks_now();
+    uint64_t started;
+    if (!left || !now)
+        return false;
+    return now - left > LONG || (proc_started_at(pid, &started) && (int32_t)((uint32_t)started - left) > 0);
+}
+
 bool ledger_is_ending(int pid) {
     for (uint32_t place = 1; ledger && place < PLACES; place++)
-        if ((uint32_t)atomic_load(&ledger->places[place]) == ((uint32_t)pid | ENDING))
+        if ((uint32_t)atomic_load(&ledger->places[place]) == ((uint32_t)pid | ENDING) && !has_left_long_ago(place, pid))
             return true;
     return false;
 }
@@ -348,9 +381,12 @@ bool ledger_is_ending(int pid) {
 bool ledger_is_leaving(uint64_t cookie, int pid, int fd) {
     struct ledger_cursor cursor = {0};
     struct ledger_reference it = {0};
-    while (ledger_next(cookie, &cursor, &it))
-        if (it.pid == pid && it.fd == fd)
+    while (ledger_next(cookie, &cursor, &it)) {
+        if (it.pid != pid || it.fd != fd)
+            continue;
+        if (!it.leaving || !has_left_long_ago(it.place, pid))
             return it.leaving;
+    }
     return ledger_is_ending(pid);
 }
 
@@ -493,6 +529,8 @@ void ledger_enter(void (*descriptors)(uint32_t who)) {
 }
 
 void ledger_end(bool ending) {
+    if (ledger && ending)
+        note_leaving(self_who);
     if (ledger)
         mark_place(self_who, ending);
 }

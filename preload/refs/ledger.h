@@ -48,7 +48,8 @@ void ledger_over(uint64_t cookie);
 struct ledger_reference {
     int pid; /* -1: of a child that is being made */
     int fd;
-    bool leaving; /* it is about to be given up */
+    uint32_t place; /* of its process, in the ledger */
+    bool leaving;   /* it is about to be given up */
 };
 
 /*

@@ -171,8 +171,14 @@ class Comparison:
         return overtaken
 
     def without_doubtful(self, claims, wanted):
-        """Leaves out predictions made with a lower bound for the references, or by a process that knows of nobody's
-        claims, where there are too many claims."""
+        """Leaves out, where there are too many claims, those of a close that asked the kernel late and cannot know who
+        else may have had the socket, and predictions made with a lower bound for the references, or by a process that
+        knows of nobody's claims."""
+        for event in list(claims):
+            if len(claims) > wanted and event["op"] == "close" and event.get("verified") is False \
+                    and "asked_after" in event:
+                claims.remove(event)
+                self.counts["doubtful"] += 1
         for event in list(claims):
             certain = "refs_after" in event and not event.get("refs_partial") and event.get("role") != "unknown"
             if len(claims) > wanted and event["op"] in BEFORE_IT_HAPPENS and not certain:

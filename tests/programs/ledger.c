@@ -3,8 +3,10 @@
  * sockets, no memory, no /proc.
  */
 #include "pair.h"
+#include "unseen.h"
 
 #include <grp.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -31,6 +33,41 @@ static pid_t child_that_stays(void) {
     MUST(close(ready[0]));
     MUST(close(ready[1]));
     return child;
+}
+
+/*
+ * A child has ended with the connection, and told of that. Its id comes to be another program's, which nobody here has
+ * seen begin, and which has the connection by the same number.
+ */
+static int id_again(char **arguments) {
+    (void)arguments;
+    int end[2];
+    struct pair pair = make_pair();
+    MUST(pipe2(end, O_CLOEXEC));
+    pid_t child = MUST(fork());
+    if (child == 0)
+        _exit(0);
+    wait_until_gone(child);
+    do
+        pause_a_moment();
+    while (getpgid(child) >= 0);
+    struct clone_args again = {.exit_signal = SIGCHLD, .set_tid = (uint64_t)(uintptr_t)&child, .set_tid_size = 1};
+    long made = unseen(SYS_clone3, (long)&again, sizeof again, 0);
+    if (made == 0) {
+        char *words[] = {"cat", NULL}, *none[] = {NULL};
+        unseen(SYS_dup2, end[0], STDIN_FILENO, 0);
+        unseen(SYS_execve, (long)"/bin/cat", (long)words, (long)none);
+    }
+    if (made < 0)
+        skip("no process can be given a number here");
+    EXPECT(made == child);
+    tell("CHILD=%d", (int)child);
+    MUST(close(pair.c));
+    EXPECT(!ended(pair.s));
+    MUST(close(end[1]));
+    wait_until_gone(child);
+    tell_end(pair.s);
+    return 0;
 }
 
 static int holder_killed(char **arguments) {
@@ -272,6 +309,7 @@ static int plain(char **arguments) {
 }
 
 static const struct scene scenes[] = {
+    {"id-again", id_again},
     {"holder-killed", holder_killed},
     {"holder-lives", holder_lives},
     {"holder-without-hooks", holder_without_hooks},

@@ -578,9 +578,37 @@ static int play_received_meanwhile(char **arguments) {
     return 0;
 }
 
+/* A child has been exec'd with the connection, and shares nothing with us. It ends when our close has returned. */
+static int play_stranger_ends(char **arguments) {
+    pthread_t closer;
+    int go[2];
+    (void)arguments;
+    MUST(pipe2(go, O_CLOEXEC));
+    pair = make_pair();
+    pid_t stranger = MUST(fork());
+    if (stranger == 0) {
+        MUST(dup2(go[0], STDIN_FILENO));
+        MUST(close(pair.s));
+        execl("/bin/cat", "cat", (char *)NULL);
+        fail("exec");
+    }
+    MUST(close(go[0]));
+    stops_open();
+    struct stop *stop = stop_arm("closing: closed, not asked", "A");
+    EXPECT(pthread_create(&closer, NULL, play_thread, "close") == 0);
+    stop_await(stop);
+    MUST(close(go[1]));
+    EXPECT(waitpid(stranger, NULL, 0) == stranger);
+    pause_a_moment();
+    stop_open(stop);
+    EXPECT(pthread_join(closer, NULL) == 0);
+    tell_end(pair.s);
+    return 0;
+}
+
 SCENES({"processes", play_processes}, {"threads", play_threads}, {"number-again", play_number_again},
        {"anothers-number", play_anothers_number}, {"writes-meanwhile", play_writes_meanwhile},
        {"first-events", play_first_events}, {"claim-was-wrong", play_claim_was_wrong},
        {"claim-was-right", play_claim_was_right}, {"end-meanwhile", play_end_meanwhile}, {"two-ends", play_two_ends},
        {"call-returns", play_call_returns}, {"call-starved", play_call_starved},
-       {"received-meanwhile", play_received_meanwhile})
+       {"received-meanwhile", play_received_meanwhile}, {"stranger-ends", play_stranger_ends})

@@ -62,6 +62,8 @@ static void bytes(void) {
     event.has |= HAS_ASKED;
     event.asked = 70000;
     event.peer_state = STATE_FIN_WAIT2;
+    event.has |= HAS_ASKED_AFTER;
+    event.asked_after_us = 4698;
     check_again(&event);
     event.has |= HAS_LOST | HAS_IN_STATE | HAS_BACKLOG | HAS_EXPIRES;
     event.lost = 3000000;

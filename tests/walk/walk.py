@@ -183,7 +183,8 @@ class Want:
         if self.calls and event.get("call") not in self.calls:
             yield f"call {event.get('call')}"
         if self.verified is not None and "fin" in event and event.get("verified") is not self.verified:
-            if event["fin"] != "none" and event.get("why") != "linger2":  # its RST waits for the answer to the FIN
+            late = self.claims(event) and "asked_after" in event  # a stranger may have ended it since
+            if event["fin"] != "none" and event.get("why") != "linger2" and not late:  # its RST waits for an answer
                 yield f"verified is {event.get('verified')}"
         if self.holders is not None and last and event.get("fin") == "withheld":
             holders = {(holder.get("pid"), holder.get("fd")) for holder in event.get("holders", []) if "fd" in holder}
