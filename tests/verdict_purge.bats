@@ -91,6 +91,12 @@ play() {
   assert_wire C fin=0 rst=1
 }
 
+@test "purge: whether its linger time was 0 nobody could see: not verified" {
+  scene purge lingers
+  assert_event C op=release call=close verified=false refs=1-0
+  assert_wire C fin=0 rst=1
+}
+
 @test "purge: what the kernel's collector ends is nobody's call: nothing is said of it" {
   scene purge collected
   assert_verdicts C withheld

@@ -57,6 +57,12 @@ blocked() {
   assert_wire C fin=1 rst=0
 }
 
+@test "references: who was killed inside a call holds nothing" {
+  scene references killed-in-call
+  assert_event C op=exit pid="$(fact PID)" fin=sent why=last-reference refs=1-0
+  assert_wire C fin=1 rst=0
+}
+
 @test "references: a dup that was closed unseen does not hold it" {
   scene references unseen-close
   assert_event C op=close fd="$(fact C_FD)" fin=sent why=last-reference verified=true refs_after=0

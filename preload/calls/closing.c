@@ -368,6 +368,11 @@ static bool claims_the_end(const struct closing *closing, const struct reference
     return verdict_claims_end(verdict);
 }
 
+/* Of a socket without a descriptor nobody sees whether its linger time is 0: what left may have been an RST. */
+static bool may_linger_unseen(const struct closing *closing, const struct after *after) {
+    return closing->fd < 0 && !after->found && atomic_load(socket_odd_options);
+}
+
 /* What a fault rule made of it: it was shut down, or reset; or nothing but a close. */
 static struct verdict decide(const struct closing *closing, struct remaining *remaining, struct after *after) {
     const struct before *before = &closing->standing.before;
@@ -450,6 +455,7 @@ static void report_close(struct closing *closing, enum event_op op, long result,
     ask_again(closing, scratch, &after);
     struct remaining remaining = references_remaining(&references);
     struct verdict verdict = decide(closing, &remaining, &after);
+    verdict.verified = verdict.verified && !may_linger_unseen(closing, &after);
     if (claims_the_end(closing, &references, &after, &verdict)) {
         STOP("closing: judged, not claimed");
         end_give_way(closing->fd, closing->identity.cookie, &references, &verdict);

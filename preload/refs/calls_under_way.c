@@ -54,6 +54,7 @@ static struct call_under_way *row_at(int tid, unsigned i) {
     return &rows[((uint32_t)tid * 2654435761U / 65536 + i) % ROWS];
 }
 
+/* Who was killed inside a call leaves his row behind. */
 static bool has_no_thread(uint64_t who) {
     return probe(SYS_tgkill, (long)(who >> 32), (long)(uint32_t)who, 0, 0, 0, 0) == -ESRCH;
 }
@@ -141,7 +142,7 @@ bool call_under_way_next(uint64_t cookie, unsigned *at, struct holder *holder) {
         const struct call_under_way *row = &rows[(*at)++];
         const char *name;
         if (who && copy_row(row, who, &letters, &of, &call) && of == cookie &&
-            (name = name_of_descriptor_call(letters))) {
+            (name = name_of_descriptor_call(letters)) && !has_no_thread(who)) {
             fill_holder(who, name, holder);
             return true;
         }
@@ -161,7 +162,8 @@ bool call_under_way_next_on_set(int pid, int fd, unsigned *at, struct holder *ho
         const struct call_under_way *row = &rows[(*at)++];
         const char *name;
         if ((int)(who >> 32) == pid && who && copy_row(row, who, &letters, &of, &call) &&
-            (name = name_of_set_call(letters, &call)) && thread_call_keeps(&call, pid, is_number, &wanted)) {
+            (name = name_of_set_call(letters, &call)) && thread_call_keeps(&call, pid, is_number, &wanted) &&
+            !has_no_thread(who)) {
             fill_holder(who, name, holder);
             return true;
         }

@@ -7,7 +7,7 @@
 /* The thread's system call number as the kernel tells it, or -1 while it is none (or the thread runs). */
 LOCAL_HELPER long syscall_of(int tid) {
     char path[64], text[32];
-    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
+    snprintf(path, sizeof path, "/proc/%d/syscall", tid);
     int fd = MUST(open(path, O_RDONLY | O_CLOEXEC));
     ssize_t length = read(fd, text, sizeof text - 1);
     MUST(close(fd));

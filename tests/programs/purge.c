@@ -230,6 +230,22 @@ static int stranger(char **arguments) {
     return 0;
 }
 
+/* In CLOSE_WAIT, its linger time 0: what leaves when the queue goes nobody can see. */
+static int lingers(char **arguments) {
+    struct pair pair = make_pair();
+    int ends[2];
+    (void)arguments;
+    channel_of(NULL, ends);
+    MUST(setsockopt(pair.c, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger)));
+    MUST(shutdown(pair.s, SHUT_WR));
+    WAIT_UNTIL(state_of(pair.c) == TCP_CLOSE_WAIT);
+    send_copy(ends[0], pair.c, 1);
+    MUST(close(pair.c));
+    MUST(close(ends[1]));
+    EXPECT(!read_to_end(pair.s));
+    return 0;
+}
+
 /* Each end's copy is in the other's queue, and both are closed: only the kernel's garbage collector ends that. */
 static int collected(char **arguments) {
     struct pair pair = make_pair();
@@ -254,5 +270,5 @@ static int collected(char **arguments) {
 
 SCENES({"own-queue", own_queue}, {"only-queue", only_queue}, {"childs-queue", childs_queue},
        {"close-queue", close_queue}, {"close-queue-held", close_queue_held}, {"close-queue-open", close_queue_open},
-       {"no-room", no_room}, {"unread", unread}, {"stranger", stranger}, {"receive", receive_from},
-       {"collected", collected})
+       {"no-room", no_room}, {"unread", unread}, {"lingers", lingers}, {"stranger", stranger},
+       {"receive", receive_from}, {"collected", collected})

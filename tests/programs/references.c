@@ -8,6 +8,7 @@
 
 #include <linux/io_uring.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/select.h>
@@ -238,6 +239,27 @@ static int blocked_and_unseen(char **arguments) {
     MUST(close(copy));
     tell_end(pair.s);
     return 0;
+}
+
+/* A thread of another process was killed inside a call on C; then this one ends with C. */
+static int killed_in_call(char **arguments) {
+    (void)arguments;
+    int ready[2];
+    char byte;
+    struct pair pair = make_pair();
+    MUST(pipe2(ready, O_CLOEXEC));
+    pid_t child = MUST(fork());
+    if (child == 0) {
+        struct blocked blocked;
+        block_in(&blocked, "recv", pair.c);
+        EXPECT(write(ready[1], "", 1) == 1);
+        for (;;)
+            pause();
+    }
+    EXPECT(read(ready[0], &byte, 1) == 1);
+    MUST(kill(child, SIGKILL));
+    EXPECT(waitpid(child, NULL, 0) == child);
+    _exit(0);
 }
 
 /* It blocks because the window is closed; S makes room by reading. */
@@ -553,7 +575,7 @@ SCENES({"duplicate", duplicate}, {"duplicate-many", duplicate_many}, {"duplicate
        {"unseen-duplicate", unseen_duplicate}, {"unseen-close", unseen_close}, {"blocked-thread", blocked_thread},
        {"blocked-thread-served", blocked_thread_served}, {"blocked-threads-reset", blocked_threads_reset},
        {"in-flight-another", in_flight_another}, {"blocked-sender", blocked_sender},
-       {"blocked-and-unseen", blocked_and_unseen}, {"number-again", number_again}, {"busy-call", busy_call},
+       {"blocked-and-unseen", blocked_and_unseen}, {"killed-in-call", killed_in_call}, {"number-again", number_again}, {"busy-call", busy_call},
        {"epoll-waiter", epoll_waiter}, {"in-flight-received", in_flight_received},
        {"in-flight-unseen", in_flight_unseen}, {"in-flight-purged", in_flight_purged},
        {"in-flight-cycle", in_flight_cycle}, {"in-flight-other-process", in_flight_other_process}, {"ring", ring})
