@@ -91,6 +91,12 @@ play() {
   assert_wire C fin=0 rst=1
 }
 
+@test "purge: what is received beside what is dropped is one copy less, and no other" {
+  play no-room-beside
+  assert_event C op=recv_fd ret="$(fact CAME)" refs=3-3 .refs_partial==null
+  assert_event C op=close fd="$(fact CAME)" refs=3-2 .refs_partial==null
+}
+
 @test "purge: whether its linger time was 0 nobody could see: not verified" {
   scene purge lingers
   assert_event C op=release call=close verified=false refs=1-0

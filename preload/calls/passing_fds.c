@@ -164,10 +164,9 @@ static void emit_sent(int fd, struct sent_count *count, const struct identity *i
 }
 
 /* The kernel has taken, or given, all at once: first all are counted, then each is told of. */
-static void tell_of_rights(int channel, const struct msghdr *message, enum event_op op, bool peeked,
-                           const struct call *call, const struct sending *sending) {
+static void count_rights(int channel, const struct msghdr *message, enum event_op op, bool peeked) {
     uint64_t receiver = rights_of(message).header ? receiver_at(channel, op == OP_SEND_FD) : 0;
-    int fd, taken = op == OP_SEND_FD || peeked ? 1 : 0;
+    int fd;
     for (struct rights rights = rights_of(message); rights_next(&rights, &fd);) {
         /* One that is sent may have come unseen, and the ledger must answer for its socket no more. */
         if (op == OP_RECV_FD || table_kind(fd) == SLOT_OTHER)
@@ -179,6 +178,11 @@ static void tell_of_rights(int channel, const struct msghdr *message, enum event
         } else if (!peeked)
             flight_received(cookie_at(fd), receiver);
     }
+}
+
+static void tell_of_rights(const struct msghdr *message, enum event_op op, bool peeked, const struct call *call,
+                           const struct sending *sending) {
+    int fd, taken = op == OP_SEND_FD || peeked ? 1 : 0;
     for (struct rights rights = rights_of(message); rights_next(&rights, &fd);) {
         struct identity identity;
         if (!table_maybe_tcp(fd) || !table_find(fd, true, &identity))
@@ -202,9 +206,14 @@ unsigned rights_received(const struct msghdr *message, uint64_t cookie) {
 
 void sent_message(int channel, const struct msghdr *message, const struct call *call, const struct sending *sending) {
     STOP("sending: sent, not told");
-    tell_of_rights(channel, message, OP_SEND_FD, false, call, sending);
+    count_rights(channel, message, OP_SEND_FD, false);
+    tell_of_rights(message, OP_SEND_FD, false, call, sending);
 }
 
-void received_message(int channel, const struct msghdr *message, int flags, const struct call *call) {
-    tell_of_rights(channel, message, OP_RECV_FD, flags & MSG_PEEK, call, NULL);
+void received_rights(int channel, const struct msghdr *message, int flags) {
+    count_rights(channel, message, OP_RECV_FD, flags & MSG_PEEK);
+}
+
+void received_message(const struct msghdr *message, int flags, const struct call *call) {
+    tell_of_rights(message, OP_RECV_FD, flags & MSG_PEEK, call, NULL);
 }

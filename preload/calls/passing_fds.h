@@ -30,7 +30,10 @@ void sending_ends(struct sending *sending);
  * that was only peeked at (MSG_PEEK) is still under way, and its descriptors have come all the same.
  */
 void sent_message(int channel, const struct msghdr *message, const struct call *call, const struct sending *sending);
-void received_message(int channel, const struct msghdr *message, int flags, const struct call *call);
+/* First they are descriptors, and copies no more; when what was dropped beside them has been told of, they are told of.
+ */
+void received_rights(int channel, const struct msghdr *message, int flags);
+void received_message(const struct msghdr *message, int flags, const struct call *call);
 
 /* How many descriptors of the connection have come with the message. */
 unsigned rights_received(const struct msghdr *message, uint64_t cookie);

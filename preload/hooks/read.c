@@ -97,12 +97,15 @@ HOOKED ssize_t __recvfrom_chk(int fd, void *buffer, size_t count, size_t size, i
 }
 
 /* Not TCP, but it may bring descriptors that are. */
-static void look_for_descriptors(int channel, const struct msghdr *message, int flags, const char *name,
-                                 const void *caller) {
-    if (!table_on || !message->msg_controllen)
+static bool may_bring_descriptors(const struct msghdr *message) {
+    return table_on && message->msg_controllen;
+}
+
+static void tell_of_descriptors(const struct msghdr *message, int flags, const char *name, const void *caller) {
+    if (!may_bring_descriptors(message))
         return;
     struct call call = call_entering(name, caller);
-    received_message(channel, message, flags, &call);
+    received_message(message, flags, &call);
 }
 
 /* The result's fields are the program's message's, whatever parts it was received into. */
@@ -134,9 +137,11 @@ HOOKED ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     struct purge purge;
     purge_entering(&purge, fd, false, "recvmsg", CALLER);
     ssize_t result = REAL(recvmsg)(fd, message, flags);
+    if (result >= 0 && may_bring_descriptors(message))
+        received_rights(fd, message, flags);
     purge_exiting(&purge, result >= 0 ? message : NULL);
     if (result >= 0)
-        look_for_descriptors(fd, message, flags, "recvmsg", CALLER);
+        tell_of_descriptors(message, flags, "recvmsg", CALLER);
     return result;
 }
 
@@ -154,8 +159,11 @@ HOOKED int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
         bool ended = result > 0 && messages[result - 1].msg_len == 0;
         transfer_read(&traffic, ended ? 0 : result, 1);
     } else {
-        for (int i = 0; i < result; i++)
-            look_for_descriptors(fd, &messages[i].msg_hdr, flags, "recvmmsg", CALLER);
+        for (int i = 0; i < result; i++) {
+            if (may_bring_descriptors(&messages[i].msg_hdr))
+                received_rights(fd, &messages[i].msg_hdr, flags);
+            tell_of_descriptors(&messages[i].msg_hdr, flags, "recvmmsg", CALLER);
+        }
     }
     return result;
 }

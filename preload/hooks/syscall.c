@@ -206,7 +206,8 @@ static long raw_receive(const long arguments[6], const void *caller) {
     long result = call_real(SYS_recvmsg, arguments);
     if (result >= 0 && message->msg_controllen) {
         struct call call = call_entering(name, caller);
-        received_message(fd, message, (int)arguments[2], &call);
+        received_rights(fd, message, (int)arguments[2]);
+        received_message(message, (int)arguments[2], &call);
     }
     return result;
 }

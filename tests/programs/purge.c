@@ -6,7 +6,7 @@
 
 #include <sys/un.h>
 
-static void send_copy(int channel, int fd, int copies) {
+static void send_copies(int channel, const int *fds, int copies) {
     char byte = 'x', control[CMSG_SPACE(4 * sizeof(int))] = {0};
     struct iovec piece = {.iov_base = &byte, .iov_len = 1};
     struct msghdr message = {.msg_iov = &piece,
@@ -17,9 +17,13 @@ static void send_copy(int channel, int fd, int copies) {
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN((size_t)copies * sizeof(int));
-    for (int i = 0; i < copies; i++)
-        memcpy(CMSG_DATA(header) + (size_t)i * sizeof(int), &fd, sizeof fd);
+    memcpy(CMSG_DATA(header), fds, (size_t)copies * sizeof *fds);
     EXPECT(sendmsg(channel, &message, 0) == 1);
+}
+
+static void send_copy(int channel, int fd, int copies) {
+    int fds[4] = {fd, fd, fd, fd};
+    send_copies(channel, fds, copies);
 }
 
 /* With room for so many descriptors (and perhaps one more, by the alignment); how many came. */
@@ -230,6 +234,26 @@ static int stranger(char **arguments) {
     return 0;
 }
 
+/* A copy of C is received, and two of S beside it find no room; another copy of C waits behind. */
+static int no_room_beside(char **arguments) {
+    struct pair pair = make_pair();
+    int ends[2], fds[4];
+    (void)arguments;
+    channel_of(NULL, ends);
+    int mixed[3] = {pair.c, pair.s, pair.s};
+    send_copies(ends[0], mixed, 3);
+    send_copy(ends[0], pair.c, 1);
+    MUST(close(pair.s));
+    EXPECT(receive(ends[1], 1, fds) == 2); /* one more than asked for, by the alignment */
+    MUST(close(fds[1]));
+    tell("CAME=%d", fds[0]);
+    MUST(close(fds[0]));
+    EXPECT(receive(ends[1], 1, fds) == 1);
+    MUST(close(fds[0]));
+    MUST(close(pair.c));
+    return 0;
+}
+
 /* In CLOSE_WAIT, its linger time 0: what leaves when the queue goes nobody can see. */
 static int lingers(char **arguments) {
     struct pair pair = make_pair();
@@ -270,5 +294,5 @@ static int collected(char **arguments) {
 
 SCENES({"own-queue", own_queue}, {"only-queue", only_queue}, {"childs-queue", childs_queue},
        {"close-queue", close_queue}, {"close-queue-held", close_queue_held}, {"close-queue-open", close_queue_open},
-       {"no-room", no_room}, {"unread", unread}, {"lingers", lingers}, {"stranger", stranger},
-       {"receive", receive_from}, {"collected", collected})
+       {"no-room", no_room}, {"unread", unread}, {"lingers", lingers}, {"no-room-beside", no_room_beside},
+       {"stranger", stranger}, {"receive", receive_from}, {"collected", collected})
