@@ -202,3 +202,10 @@ together() {
   assert_event C op=close pid="$(fact PID)" fin=sent verified=false '.asked_after >= 0.001'
   assert_event C op=exit fin=sent verified=false
 }
+
+@test "races: an event for which there is no workspace is counted as lost" {
+  rm -f "$STOPS_FILE" "$LOG"
+  run trace races no-workspace
+  [[ $output == 'events were lost'* ]]
+  [ "$(jq 'select(.op == "end") | .lost' "$LOG")" = 1 ]
+}

@@ -515,7 +515,7 @@ static void live_on(struct closing *closing) {
 }
 
 static void tell_of_close(struct closing *closing, long result, int error) {
-    OWN_SCRATCH *scratch = scratch_take();
+    OWN_SCRATCH *scratch = log_scratch();
     if (!scratch)
         return;
     if (closing->stays)
@@ -578,7 +578,7 @@ void closing_release(int fd, const struct identity *identity, const struct call 
     look_before(&closing);
     long result = probe(SYS_close, fd, 0, 0, 0, 0, 0);
     closing.call.done = clock_now();
-    OWN_SCRATCH *scratch = scratch_take();
+    OWN_SCRATCH *scratch = log_scratch();
     if (scratch) {
         report_close(&closing, OP_RELEASE, result, 0, scratch);
     }
@@ -602,7 +602,7 @@ void closing_of_no_descriptor(struct closing *closing, const struct identity *id
 }
 
 void closing_released(struct closing *closing, unsigned references) {
-    OWN_SCRATCH *scratch = scratch_take();
+    OWN_SCRATCH *scratch = log_scratch();
     closing->gives_up = references;
     closing->call.done = clock_now();
     if (scratch)

@@ -39,7 +39,7 @@ static bool identify_accepted(int listener, int fd, const struct sockaddr *peer,
 
 static void emit_open(enum event_op op, int fd, long result, int error, const struct identity *identity,
                       const struct call *call) {
-    OWN_SCRATCH *scratch = log_wants_of(call, TRACE_OPEN) ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = log_wants_of(call, TRACE_OPEN) ? log_scratch() : NULL;
     if (!scratch)
         return;
     struct call ended = call_ended(call);

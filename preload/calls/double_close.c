@@ -65,7 +65,7 @@ void double_close_flush(void) {
     if (!last || !last->keeps)
         return;
     last->keeps = false;
-    OWN_SCRATCH *scratch = scratch_take();
+    OWN_SCRATCH *scratch = log_scratch();
     if (!scratch)
         return;
     struct event *event = log_event(scratch, OP_CLOSE, &last->kept.call);

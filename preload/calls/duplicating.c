@@ -9,7 +9,7 @@
 void reference_emit(enum event_op op, int fd, long result, int taken, unsigned later, const struct identity *identity,
                     const struct call *call) {
     struct references references;
-    OWN_SCRATCH *scratch = log_wants_of(call, TRACE_REFS) ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = log_wants_of(call, TRACE_REFS) ? log_scratch() : NULL;
     if (!scratch)
         return;
     int open_fd = op == OP_SEND_FD ? fd : (int)result;

@@ -10,7 +10,7 @@ unsigned forking(void) {
 }
 
 void forked(unsigned shared, int child, const struct call *call) {
-    OWN_SCRATCH *scratch = (shared && log_wants(TRACE_REFS)) || call->rule ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = (shared && log_wants(TRACE_REFS)) || call->rule ? log_scratch() : NULL;
     if (scratch) {
         struct call ended = call_ended(call);
         struct event *event = log_event(scratch, OP_FORK, &ended);

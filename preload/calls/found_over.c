@@ -42,7 +42,7 @@ static unsigned mark_of(enum event_why death) {
 }
 
 static void tell_of_death(struct traffic *traffic, enum event_op op, long result, int error, enum event_why death) {
-    OWN_SCRATCH *scratch = scratch_take();
+    OWN_SCRATCH *scratch = log_scratch();
     if (!scratch)
         return;
     struct event *event = transfer_event(traffic, op, result, error, scratch);

@@ -77,7 +77,7 @@ static bool is_anothers_to_tell(const struct pending_release *pending) {
 
 static void report_release(const struct pending_release *pending, const struct call *call, long result, bool dead) {
     struct diag_answer answer;
-    OWN_SCRATCH *scratch = scratch_take();
+    OWN_SCRATCH *scratch = log_scratch();
     if (!scratch)
         return;
     diag_look_up(&pending->identity, scratch, &answer);
@@ -113,7 +113,7 @@ static void foresee_release(const struct pending_release *pending, enum event_op
     struct diag_answer answer;
     struct references references;
     struct remaining nobody = {.known = true};
-    OWN_SCRATCH *scratch = scratch_take();
+    OWN_SCRATCH *scratch = log_scratch();
     if (!scratch)
         return;
     diag_look_up(&pending->identity, scratch, &answer);
@@ -147,7 +147,7 @@ void release_take_back(uint64_t cookie) {
 void release_threads_stay(const struct call *call, int error) {
     struct pending_release pending;
     for (unsigned at = 0; release_next_of(process_id(), process_thread_id(), &at, &pending, false);) {
-        OWN_SCRATCH *scratch = scratch_take();
+        OWN_SCRATCH *scratch = log_scratch();
         release_take_back(pending.identity.cookie);
         if (!scratch)
             return;

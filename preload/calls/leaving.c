@@ -310,6 +310,8 @@ static void report_leaving(bool exec, const struct call *call, int status) {
     if (!log_wants_of(call, exec ? TRACE_END | TRACE_REFS : TRACE_END) || !gather(&sweep, exec ? CLOSED_ON_EXEC : ALL))
         return;
     OWN_SCRATCH *scratch = sweep.count ? scratch_take() : NULL;
+    if (!scratch)
+        log_lost((unsigned)sweep.count);
     if (scratch) {
         struct search search = search_of(&sweep);
         STOP("leaving: left, not counted");
@@ -362,7 +364,7 @@ void leaving_exec_failed(const struct call *call, int error) {
     leave_on_exec(false);
     park_goes_on(call, error);
     if (log_wants(TRACE_END | TRACE_REFS) && gather(&sweep, CLOSED_ON_EXEC)) {
-        OWN_SCRATCH *scratch = scratch_take();
+        OWN_SCRATCH *scratch = log_scratch();
         for (size_t i = 0; scratch && i < sweep.count; i++) {
             struct event *event = leaving_event(&sweep.sockets[i], OP_EXEC, call, -1, scratch);
             event_set_result(event, -1, error);

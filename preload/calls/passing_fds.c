@@ -147,7 +147,7 @@ void sending_ends(struct sending *sending) {
 
 /* Copies are told of one after the other: each adds one. */
 static void emit_sent(int fd, struct sent_count *count, const struct identity *identity, const struct call *call) {
-    OWN_SCRATCH *scratch = log_wants_of(call, TRACE_REFS) ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = log_wants_of(call, TRACE_REFS) ? log_scratch() : NULL;
     if (!scratch)
         return;
     struct call ended = call_ended(call);

@@ -285,7 +285,7 @@ static bool was_closed(const struct ending_call *ending) {
 }
 
 static void report_ended(struct ending_call *ending, long result, int error) {
-    OWN_SCRATCH *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = log_wants_of(&ending->call, TRACE_END) ? log_scratch() : NULL;
     if (!scratch)
         return;
     if (was_reset(ending))
@@ -331,7 +331,7 @@ void shutting_reset(struct ending_call *ending, int fd, const struct call *call)
     can_ask(ending);
     bool reset = socket_disconnect(fd);
     ending->call.done = clock_now();
-    OWN_SCRATCH *scratch = log_wants_of(&ending->call, TRACE_END) ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = log_wants_of(&ending->call, TRACE_END) ? log_scratch() : NULL;
     if (scratch) {
         report_disconnect(ending, OP_SHUTDOWN, reset ? 0 : -1, reset ? 0 : EPERM, scratch);
     }
@@ -348,7 +348,7 @@ bool disconnect_entering(struct ending_call *ending, int fd, const struct call *
 
 void disconnect_exiting(struct ending_call *ending, long result, int error) {
     ending->call.done = clock_now();
-    OWN_SCRATCH *scratch = log_wants_of(&ending->call, TRACE_END) && result == 0 ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = log_wants_of(&ending->call, TRACE_END) && result == 0 ? log_scratch() : NULL;
     if (scratch) {
         report_disconnect(ending, OP_CONNECT, result, error, scratch);
     }

@@ -18,7 +18,7 @@
 
 static void emit(struct traffic *traffic, enum event_op op, long result, int error, enum tcp_state state,
                  enum event_sigpipe sigpipe) {
-    OWN_SCRATCH *scratch = scratch_take();
+    OWN_SCRATCH *scratch = log_scratch();
     if (!scratch)
         return;
     struct event *event = transfer_event(traffic, op, result, error, scratch);

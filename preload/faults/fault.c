@@ -214,7 +214,7 @@ static enum event_op op_of(enum rule_family family) {
 
 /* The event of a call that is not made. */
 static void tell(const struct fault_subject *subject, bool returns) {
-    OWN_SCRATCH *scratch = scratch_take();
+    OWN_SCRATCH *scratch = log_scratch();
     if (!scratch)
         return;
     struct call ended = call_ended(subject->call);

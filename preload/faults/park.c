@@ -250,7 +250,7 @@ void park_ends(const struct call *call) {
         return;
     let_keeper_finish();
     for (int place = 0, end = own_guests_end(); place < end; place++) {
-        OWN_SCRATCH *scratch = claim_record(&records[place]) ? scratch_take() : NULL;
+        OWN_SCRATCH *scratch = claim_record(&records[place]) ? log_scratch() : NULL;
         if (!scratch)
             continue;
         foresee(place, call, scratch);
@@ -258,7 +258,7 @@ void park_ends(const struct call *call) {
 }
 
 static void take_back(int place, const struct call *call, int error) {
-    OWN_SCRATCH *scratch = error ? scratch_take() : NULL;
+    OWN_SCRATCH *scratch = error ? log_scratch() : NULL;
     if (!scratch)
         return;
     struct event *event = log_event(scratch, OP_RELEASE, call);

@@ -163,6 +163,17 @@ static void write_event(struct scratch *scratch, struct counters *counters) {
     atomic_fetch_sub(&counters->writing, 1);
 }
 
+void log_lost(unsigned count) {
+    atomic_fetch_add(&process_counters()->lost, count);
+}
+
+struct scratch *log_scratch(void) {
+    struct scratch *scratch = scratch_take();
+    if (!scratch)
+        log_lost(1);
+    return scratch;
+}
+
 static void make_start(struct scratch *scratch, uint64_t when) {
     struct event *event = log_event(scratch, OP_START, NULL);
     event->time_us = when;

@@ -30,6 +30,12 @@ static inline bool log_wants_of(const struct call *call, unsigned trace_class) {
     return (log_settings.trace & trace_class) != 0 || call->rule;
 }
 
+/* Events that cannot be made are counted in `lost`. */
+void log_lost(unsigned count);
+
+/* A workspace for an event. NULL: there is no memory at all, and the event is counted as lost. */
+struct scratch *log_scratch(void);
+
 /* An empty event in the workspace, of that call. */
 struct event *log_event(struct scratch *scratch, enum event_op op, const struct call *call);
 

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -578,6 +579,40 @@ static int play_received_meanwhile(char **arguments) {
     return 0;
 }
 
+enum { WORKSPACES = 8 };
+
+static void *close_fd(void *fd) {
+    MUST(close(*(int *)fd));
+    return NULL;
+}
+
+/* All workspaces are in use, and there is no memory for one more: C is closed. */
+static int play_no_workspace(char **arguments) {
+    pthread_t closers[WORKSPACES];
+    struct pair others[WORKSPACES];
+    struct stop *held[WORKSPACES];
+    struct rlimit before;
+    (void)arguments;
+    pair = make_pair();
+    for (int i = 0; i < WORKSPACES; i++)
+        others[i] = make_pair();
+    stops_open();
+    for (int i = 0; i < WORKSPACES; i++) {
+        held[i] = stop_arm("closing: closed, not asked", NULL);
+        EXPECT(pthread_create(&closers[i], NULL, close_fd, &others[i].c) == 0);
+        stop_await(held[i]);
+    }
+    MUST(getrlimit(RLIMIT_AS, &before));
+    MUST(setrlimit(RLIMIT_AS, &(struct rlimit){.rlim_cur = 4096, .rlim_max = before.rlim_max}));
+    MUST(close(pair.c));
+    MUST(setrlimit(RLIMIT_AS, &before));
+    for (int i = 0; i < WORKSPACES; i++) {
+        stop_open(held[i]);
+        EXPECT(pthread_join(closers[i], NULL) == 0);
+    }
+    return 0;
+}
+
 /* A child has been exec'd with the connection, and shares nothing with us. It ends when our close has returned. */
 static int play_stranger_ends(char **arguments) {
     pthread_t closer;
@@ -611,4 +646,5 @@ SCENES({"processes", play_processes}, {"threads", play_threads}, {"number-again"
        {"first-events", play_first_events}, {"claim-was-wrong", play_claim_was_wrong},
        {"claim-was-right", play_claim_was_right}, {"end-meanwhile", play_end_meanwhile}, {"two-ends", play_two_ends},
        {"call-returns", play_call_returns}, {"call-starved", play_call_starved},
-       {"received-meanwhile", play_received_meanwhile}, {"stranger-ends", play_stranger_ends})
+       {"received-meanwhile", play_received_meanwhile}, {"stranger-ends", play_stranger_ends},
+       {"no-workspace", play_no_workspace})

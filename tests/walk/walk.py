@@ -1252,7 +1252,8 @@ class Walk:
         """The end of a process or of its program: its calls in progress end as well."""
         stuck = [call.sock for call in process.calls if not call.sock.refs]
         for sock in {sock.id: sock for sock in stuck}.values():
-            self.want(process.pid, {op, "release"}, sock, least=0, verdicts={("sent", "last-reference")})
+            self.want(process.pid, {op, "release"}, sock, least=0,
+                      verdicts=self.model.predicted(sock) or self.model.ended(sock))
         held = [call for call in process.calls if call.sock not in stuck]
         self.model.drop([call for call in process.calls if call.sock in stuck], "may" if claim == "must" else claim,
                         process.pid)
