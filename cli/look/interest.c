@@ -100,16 +100,47 @@ bool same_program(int pid, int other) {
     return program_of(pid, &one) && program_of(other, &two) && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
 }
 
-const char *command_line(int pid, char text[COMMAND_LINE_SIZE]) {
+/* As it stands in its memory: false where there is none. */
+static bool read_command_line(int pid, char text[COMMAND_LINE_SIZE]) {
     char path[PROC_PATH];
     proc_path(path, sizeof path, pid, 0, "/cmdline");
     long length = proc_read(path, text, COMMAND_LINE_SIZE);
-    while (length > 0 && text[length - 1] == '\0')
+    while (length > 0 && (text[length - 1] == '\0' || text[length - 1] == ' '))
         length--;
     for (long i = 0; i < length; i++)
         if (text[i] == '\0')
             text[i] = ' ';
-    if (length == COMMAND_LINE_SIZE - 1)
+    text[length > 0 ? length : 0] = '\0';
+    if (length >= COMMAND_LINE_SIZE - 2)
         memcpy(text + length - 3, "...", 3);
+    return length > 0;
+}
+
+/* "postgres: walwriter", "nginx: worker process": what a program has put there for ps(1). */
+static bool is_title(const char *text) {
+    const size_t word = strcspn(text, " ");
+    return word > 1 && text[word - 1] == ':';
+}
+
+/* nginx's says in its title what it was started with. */
+static bool has_command_line(char text[COMMAND_LINE_SIZE]) {
+    static const char master[] = ": master process ";
+    const char *found = strstr(text, master);
+    if (found)
+        memmove(text, found + sizeof master - 1, strlen(found + sizeof master - 1) + 1);
+    return !is_title(text);
+}
+
+/* Who bears a title has one who started it and bears none: its parent, or that one's, as long as they run one program.
+ */
+const char *command_line(int pid, char text[COMMAND_LINE_SIZE]) {
+    enum { GENERATIONS = 4 };
+    char path[PROC_PATH];
+    for (int i = 0, at = pid; i < GENERATIONS && at > 1 && same_program(at, pid); i++, at = process_parent(at))
+        if (read_command_line(at, text) && has_command_line(text))
+            return text;
+    proc_path(path, sizeof path, pid, 0, "/exe");
+    const ssize_t length = readlink(path, text, COMMAND_LINE_SIZE - 1);
+    text[length > 0 ? length : 0] = '\0';
     return length > 0 ? text : "COMMAND";
 }

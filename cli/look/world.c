@@ -47,16 +47,26 @@ static void index_by_tuple(struct world *world) {
         put(world, i);
 }
 
-/* Who listens where that address is: on it, or on all of them. */
-static int32_t find_listener(const struct world *world, const struct address *address) {
-    struct address here = *address, nowhere = {.family = address->family};
-    for (int turn = 0; turn < 3; turn++) {
-        int32_t found = find_tuple(world, &here, &nowhere);
+/* A listener of IPv6 on an address of IPv4 (::ffff:127.0.0.1) has no peer of IPv6. */
+static int32_t find_at(const struct world *world, const struct address *place) {
+    const struct address nobodies[] = {{.family = place->family}, {.family = ADDRESS_V6}};
+    for (size_t i = 0; i < sizeof nobodies / sizeof *nobodies; i++) {
+        const int32_t found = find_tuple(world, place, &nobodies[i]);
         if (found != NOBODY && world->list[found].state == STATE_LISTEN)
             return found;
-        memset(here.ip, 0, sizeof here.ip);
-        if (turn == 1)
-            here.family = nowhere.family = ADDRESS_V6;
+    }
+    return NOBODY;
+}
+
+/* Who listens where that address is: on it, or on all of them. */
+static int32_t find_listener(const struct world *world, const struct address *address) {
+    const struct address any = {.family = address->family, .port = address->port};
+    const struct address any_v6 = {.family = ADDRESS_V6, .port = address->port};
+    const struct address *const places[] = {address, &any, &any_v6};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const int32_t found = find_at(world, places[i]);
+        if (found != NOBODY)
+            return found;
     }
     return NOBODY;
 }

@@ -21,6 +21,7 @@ struct claim {
     const struct sighting *sighting;
     int pid;       /* who is to do something about it; 0: not known */
     uint16_t port; /* of the server's end, as far as that is known */
+    bool probed;   /* keepalive probes hide for how long it has been in its state */
     bool strange;  /* who holds it does not wait for anything on it, and came by it by an exec */
     unsigned more;
     uint64_t youngest_ms;
@@ -82,10 +83,20 @@ static uint16_t port_of(const struct sighting *sighting) {
     return sighting->role == ROLE_CLIENT ? sighting->remote.port : sighting->local.port;
 }
 
+/*
+ * Each answer to a probe moves the time from which the kernel would tell. The end may have come only now: a moment is
+ * left to who holds it.
+ */
+static bool is_probed(const struct sighting *sighting) {
+    enum { MOMENT_MS = 100 };
+    return sighting->has_info && sighting->timer == TIMER_KEEPALIVE && sighting_idle_ms(sighting) >= long_ms &&
+           sighting_in_state_ms(sighting) >= MOMENT_MS && sighting_in_state_ms(sighting) < long_ms;
+}
+
 static bool is_alike(const struct claim *claim, const struct claim *other) {
     return claim->kind == other->kind && claim->certainty == other->certainty && claim->pid == other->pid &&
            claim->port == other->port && claim->sighting->role == other->sighting->role &&
-           claim->strange == other->strange &&
+           claim->strange == other->strange && claim->probed == other->probed &&
            sighting_in_queue(claim->sighting) == sighting_in_queue(other->sighting) &&
            sighting_end_unread(claim->sighting) == sighting_end_unread(other->sighting);
 }
@@ -93,6 +104,7 @@ static bool is_alike(const struct claim *claim, const struct claim *other) {
 static void claim_of(struct wrong *wrong, enum finding_kind kind, enum certainty certainty,
                      const struct sighting *sighting, int pid, bool strange) {
     const struct claim new = {.strange = strange,
+                              .probed = is_probed(sighting),
                               .kind = kind,
                               .certainty = certainty,
                               .sighting = sighting,
@@ -211,11 +223,12 @@ static bool is_strangers(struct wrong *wrong, const struct sighting *sighting) {
 static void look_at_close_wait(struct wrong *wrong, const struct sighting *sighting) {
     const struct onlooker *process = holder_process(wrong->world, sighting);
     bool maybe = false;
-    if (sighting->state != STATE_CLOSE_WAIT || !has_stood_long(sighting))
+    const bool probed = is_probed(sighting);
+    if (sighting->state != STATE_CLOSE_WAIT || !(has_stood_long(sighting) || probed))
         return;
     if (process && is_passed_on(wrong, sighting, &maybe))
         return;
-    claim_of(wrong, FINDING_CLOSE_WAIT, maybe ? POSSIBLE : CERTAIN, sighting,
+    claim_of(wrong, FINDING_CLOSE_WAIT, maybe || probed ? POSSIBLE : CERTAIN, sighting,
              process ? process->pid : listener_pid(wrong->world, sighting), process && is_strangers(wrong, sighting));
 }
 
@@ -333,7 +346,10 @@ static void say_close_wait(struct telling *telling) {
             (unsigned long long)sighting_unread(sighting));
     else
         SAY(telling, "the program has not read as far as the end: it is not looking at this connection");
-    if (telling->claim->certainty == POSSIBLE)
+    if (telling->claim->probed)
+        SAY(telling, "keepalive probes hide for how long: no data has moved for long, but the peer may have ended only "
+                     "just now; look again, or use closetrace now -f");
+    else if (telling->claim->certainty == POSSIBLE)
         SAY(telling,
             "the process has half-closed connections of its own; whether it is waiting there on behalf of this "
             "one cannot be seen");

@@ -56,9 +56,10 @@ static bool is_among(const struct sockets *sockets, uint64_t inode) {
 
 /*
  * The table of its network namespace: proc(5), /proc/net/tcp; of a line the fourth word is the state, the tenth the
- * inode. Connections count: of a listener there is no event until it ends.
+ * inode. Connections count: of a listener there is no event until it ends, but of a program that is never seen it will
+ * not come at all.
  */
-static bool are_in_table(int pid, const char *table, const struct sockets *sockets) {
+static bool are_in_table(int pid, const char *table, const struct sockets *sockets, bool listeners) {
     char path[PROC_PATH], line[512];
     bool found = false;
     proc_path(path, sizeof path, pid, 0, table);
@@ -67,17 +68,18 @@ static bool are_in_table(int pid, const char *table, const struct sockets *socke
         unsigned long long inode = 0;
         unsigned state = 0;
         found = sscanf(line, "%*s %*s %*s %x %*s %*s %*s %*s %*s %llu", &state, &inode) == 2 && inode > 0 &&
-                state != STATE_LISTEN && is_among(sockets, inode);
+                (listeners || state != STATE_LISTEN) && is_among(sockets, inode);
     }
     if (file)
         fclose(file);
     return found;
 }
 
-static bool has_tcp(int pid) {
+static bool has_tcp(int pid, bool listeners) {
     struct sockets sockets;
     find_sockets(pid, &sockets);
-    return sockets.count > 0 && (are_in_table(pid, "/net/tcp", &sockets) || are_in_table(pid, "/net/tcp6", &sockets));
+    return sockets.count > 0 &&
+           (are_in_table(pid, "/net/tcp", &sockets, listeners) || are_in_table(pid, "/net/tcp6", &sockets, listeners));
 }
 
 static void look_at(struct program *program, uint64_t now_us) {
@@ -90,7 +92,7 @@ static void look_at(struct program *program, uint64_t now_us) {
     for (unsigned i = 0; i < ROSTER_NAME; i++)
         program->name[i] = i < COMM_SIZE ? comm[i] : '\0';
     program->reach = reach_of_process(program->pid) == REACH_GO ? REACH_GO : REACH_UNSET;
-    program->had_tcp = has_tcp(program->pid);
+    program->had_tcp = has_tcp(program->pid, program->reach == REACH_GO);
     program->wait_us = program->had_tcp ? 0 : program->wait_us < last_us ? program->wait_us * 4 : last_us;
     program->due_us = now_us + program->wait_us;
 }

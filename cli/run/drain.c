@@ -133,6 +133,20 @@ void drain_event(struct drain *drain, const struct event *event) {
     drain->filling.length += drain->json ? render_json(event, line, RENDER_LINE_MAX) : as_text(drain, event, line);
 }
 
+/* A last line without its end is none. */
+void drain_words(struct drain *drain, const char *text, size_t length) {
+    const char *newline;
+    while ((newline = length > 0 ? memchr(text, '\n', length) : NULL)) {
+        const size_t line = (size_t)(newline + 1 - text);
+        if (drain->failed || line > RENDER_LINE_MAX || (!has_room(drain) && !make_room(&drain->filling)))
+            return;
+        memcpy(drain->filling.text + drain->filling.length, text, line);
+        drain->filling.length += line;
+        text += line;
+        length -= line;
+    }
+}
+
 void drain_logged(struct drain *drain, const struct event *event) {
     if (drain->watch)
         drain->watch(event);
@@ -223,15 +237,17 @@ static void give_up(struct drain *drain) {
 
 /* Who writes on though nobody reads any more is not listened to for ever. */
 void drain_finish(struct drain *drain, struct ring *ring, bool (*is_enough)(void *context), void *context) {
-    enum { MOMENT_MS = 20 };
+    enum { MOMENT_MS = 20, MOMENTS = 10 };
     size_t came, most = (size_t)2 * RING_SIZE;
+    unsigned in_vain = 0; /* moments for which a piece has not left */
     do {
         came = drain_ring(drain, ring, true);
         most -= came < most ? came : most;
-        if (!drain->failed && is_enough(context))
-            give_up(drain);
         if (came == 0 && !is_done(drain))
             writer_await(&drain->writer, MOMENT_MS);
+        in_vain = has_left(drain) ? 0 : in_vain + 1;
+        if (!drain->failed && in_vain >= MOMENTS && is_enough(context))
+            give_up(drain);
         drain_flush(drain);
     } while (most > 0 && (came > 0 || !is_done(drain)));
 }

@@ -45,6 +45,9 @@ void drain_logged(struct drain *drain, const struct event *event);
 /* One event more, of the command's own. */
 void drain_event(struct drain *drain, const struct event *event);
 
+/* Lines of text that are no events, between those of the trace. */
+void drain_words(struct drain *drain, const char *text, size_t length);
+
 /* What there is begins to leave, if nothing else is leaving. Nobody waits. */
 void drain_flush(struct drain *drain);
 

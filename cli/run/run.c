@@ -37,7 +37,7 @@
 #include "endings.h"
 
 /* epoll's data: a place in the roster, or one of these. */
-enum { FROM_SIGNALS = ROSTER_SIZE, FROM_WAKER, FROM_SUPERVISION, FROM_JOIN };
+enum { FROM_SIGNALS = ROSTER_SIZE, FROM_WAKER, FROM_TELLER, FROM_SUPERVISION, FROM_JOIN };
 
 struct run {
     struct inherited inherited;
@@ -307,7 +307,7 @@ static void tell_so_far(struct run *run) {
     drain_ring(&run->drain, &run->host.session->ring, false);
     if (run->drain.writes)
         writer_await(&run->drain.writer, MOMENT_MS);
-    run_summary_so_far(&run->drain, &run->options);
+    run_summary_so_far(&run->drain, &run->options, run->epoll, FROM_TELLER);
 }
 
 /* Settings are for these programs too. */
@@ -345,6 +345,8 @@ static void follow(struct run *run) {
                 waker_heard(&run->waker);
             else if (events[i].data.u64 == FROM_SUPERVISION)
                 supervise_take(&run->supervision, take, run);
+            else if (events[i].data.u64 == FROM_TELLER)
+                run_summary_hear(&run->drain);
             else if (join_socket_has(&run->join, events[i].data.u64))
                 join_socket_serve(&run->join, events[i].data.u64);
             else

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -130,18 +131,63 @@ static void say_in_child(struct drain *drain, const struct run_options *options,
     _exit(0);
 }
 
-void run_summary_so_far(struct drain *drain, const struct run_options *options) {
+/* What such a process says comes this way where the trace goes to standard error as well. */
+static struct {
+    int fd;
+    size_t length;
+    char text[1 << 16];
+} heard = {.fd = -1};
+
+static bool listen_to(int fd, int epoll, uint64_t tag) {
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = tag};
+    heard.fd = fd;
+    heard.length = 0;
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void run_summary_hear(struct drain *drain) {
+    ssize_t got = -1;
+    while (heard.fd >= 0 && (got = read(heard.fd, heard.text + heard.length, sizeof heard.text - heard.length)) > 0)
+        heard.length += (size_t)got;
+    if (heard.fd < 0 || (got < 0 && errno == EAGAIN))
+        return;
+    close(heard.fd);
+    heard.fd = -1;
+    drain_words(drain, heard.text, heard.length);
+}
+
+/* The child has closed what it does not need when this returns. */
+static bool start_child(struct drain *drain, const struct run_options *options, int to) {
     char none;
     int closed[2];
     if (pipe2(closed, O_CLOEXEC) != 0)
-        return;
+        return false;
     const pid_t child = fork();
-    if (child == 0)
+    if (child == 0) {
+        if (to >= 0)
+            dup2(to, STDERR_FILENO);
         say_in_child(drain, options, closed[1]);
+    }
     close(closed[1]);
-    if (child > 0 && read(closed[0], &none, 1) != 0)
-        say("closetrace: what is known so far cannot be said: %s", strerror(errno));
+    const bool started = child > 0 && read(closed[0], &none, 1) == 0;
     close(closed[0]);
+    return started;
+}
+
+void run_summary_so_far(struct drain *drain, const struct run_options *options, int epoll, uint64_t tag) {
+    int said[2] = {-1, -1};
+    bool started = false;
+    if (heard.fd >= 0)
+        return; /* it is about to be said */
+    if (drain->fd != STDERR_FILENO)
+        started = start_child(drain, options, -1);
+    else if (pipe2(said, O_CLOEXEC | O_NONBLOCK) == 0 && listen_to(said[0], epoll, tag)) {
+        fcntl(said[1], F_SETFL, 0);
+        started = start_child(drain, options, said[1]);
+        close(said[1]);
+    }
+    if (!started)
+        say("closetrace: what is known so far cannot be said: %s", strerror(errno));
 }
 
 bool run_summary_end(struct drain *drain, const struct run_options *options, const struct processes *processes) {

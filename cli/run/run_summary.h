@@ -12,8 +12,12 @@
  */
 void run_summary_begin(struct drain *drain, const struct run_options *options);
 
-/* What is known so far, on standard error. Nobody waits until it is said. */
-void run_summary_so_far(struct drain *drain, const struct run_options *options);
+/*
+ * What is known so far, on standard error; nobody waits until it is said. Where that has the trace too it goes between
+ * its lines: what comes with the tag is for run_summary_hear().
+ */
+void run_summary_so_far(struct drain *drain, const struct run_options *options, int epoll, uint64_t tag);
+void run_summary_hear(struct drain *drain);
 
 /* On standard error, a line each; findings go into the trace as well. Returns whether there are any that are certain.
  */

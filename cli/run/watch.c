@@ -43,6 +43,13 @@ static uint64_t monotonic(void) {
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+/* Of this thread: what a look costs is not what it had to wait for. */
+static uint64_t processor_ms(void) {
+    struct timespec spent;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+    return (uint64_t)spent.tv_sec * 1000 + (uint64_t)spent.tv_nsec / 1000000;
+}
+
 void watch_begin(struct session *session, struct drain *drain, const struct settings *settings) {
     watch.session = session;
     watch.drain = drain;
@@ -195,6 +202,7 @@ static void tell(const struct world *world, const struct sighting *sighting) {
 
 /* Who holds those that are due is searched for in one pass. */
 static void tell_due(uint64_t now_us) {
+    const uint64_t begun_ms = processor_ms();
     struct world world = {0};
     if (now_us / 1000 < watch.holders_due_ms)
         return;
@@ -217,14 +225,13 @@ static void tell_due(uint64_t now_us) {
             tell(&world, &world.list[i]);
     world_free(&world);
     drain_flush(watch.drain);
-    const uint64_t cost_ms = (monotonic() - now_us) / 1000;
-    watch.holders_due_ms = now_us / 1000 + SHARE * cost_ms;
+    watch.holders_due_ms = now_us / 1000 + SHARE * (processor_ms() - begun_ms);
 }
 
 int watch_look(void) {
     static const unsigned standing = STATE_BIT(STATE_CLOSE_WAIT) | STATE_BIT(STATE_FIN_WAIT1) |
                                      STATE_BIT(STATE_FIN_WAIT2) | STATE_BIT(STATE_LAST_ACK) | STATE_BIT(STATE_CLOSING);
-    const uint64_t now_us = monotonic();
+    const uint64_t now_us = monotonic(), begun_ms = processor_ms();
     struct world world = {0};
     if (!watch.anything || now_us / 1000 < watch.due_ms)
         return watch.anything ? (int)(watch.due_ms - now_us / 1000) : TICK_MS;
@@ -235,7 +242,7 @@ int watch_look(void) {
                 see(&world.list[i], now_us);
     see_withheld(now_us);
     world_free(&world);
-    const uint64_t cost_ms = (monotonic() - now_us) / 1000;
+    const uint64_t cost_ms = processor_ms() - begun_ms;
     if (watch.settings->trace & TRACE_END)
         tell_due(now_us);
     forget();
