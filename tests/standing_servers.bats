@@ -169,7 +169,7 @@ named() {
   # The one who has it, as the kernel shows it.
   nsenter "--net=/run/netns/$NETNS" ss -Htanp state close-wait "sport = :$1" | grep -q "pid=$pid,fd=$fd"
   said=$(nsenter "--net=/run/netns/$NETNS" "$CLOSETRACE" now | grep -E "^${RANK:-finding} close-wait .*:$1: ") || :
-  [[ $said != *$'\n'* && $said == *" waits for a close by $pid $2 fd $fd; "* && $said =~ $3 ]] && return
+  [[ $said != *$'\n'* && $said == *" for a close by $pid $2 fd $fd; "* && $said =~ $3 ]] && return
   echo "$object"
   nsenter "--net=/run/netns/$NETNS" "$CLOSETRACE" now
   return 1
