@@ -215,6 +215,28 @@ without() {
   without port_of_workers
 }
 
+# held_by PID: a listener that process 10 closes is held by a program of another name, to the end of the trace.
+held_by() {
+  printf '{"time":100,"pid":10,"tid":10,"comm":"server","op":"close","call":"close","fd":7,"ret":0,"socket":"1",%s}\n' \
+    '"local":"127.0.0.1:80","role":"unknown","fin":"none","why":"listening","holders":[{"pid":'"$1"',"comm":"other","fd":7}]'
+  printf '{"time":105,"pid":20,"tid":20,"comm":"later","op":"end","events":1,"lost":0,"asked":0,"contradicted":0}\n'
+}
+
+forked() {
+  printf '{"time":90,"pid":%d,"tid":%d,"comm":"server","op":"fork","call":"fork","ret":%d,"child":%d,"shared":1}\n' "$1" "$1" "$2" "$2"
+}
+
+@test "port-held: silent where the holder's child accepts, where the holder is the parent or another worker" {
+  judged < <(held_by 11)
+  has '^finding port-held .*11 other fd 7 holds it'
+  judged < <(forked 11 12 && event 99.0 accept '"call":"accept"' | sed 's/"pid":10,"tid":10/"pid":12,"tid":12/; s/"socket":"1"/"socket":"2"/' && held_by 11)
+  has_none
+  judged < <(forked 9 10 && held_by 9)
+  has_none
+  judged < <(forked 9 10 && forked 9 11 && held_by 11)
+  has_none
+}
+
 @test "port-held: clients whom nobody accepted" {
   local open='"op":"connect","call":"connect","fd":3,"ret":0,"local":"127.0.0.1:%d","remote":"127.0.0.1:80","role":"client"}\n'
   judged < <(
@@ -224,6 +246,58 @@ without() {
     for i in 1 2; do printf '{"time":10%d,"pid":12,"tid":12,"comm":"client","socket":"2%d",'"$open" "$i" "$i" "$((5000 + i))"; done
   )
   has '^finding port-held .*meanwhile 2 clients connected, and nobody accepted them'
+}
+
+released() {
+  event "$1" release '"fin":"reset","why":"after-close","verified":'"$2"',"lost":5000'
+}
+
+@test "answer-cut: possible where the reset may have been the peer's" {
+  judged < <(closed 100.0 1.0 ESTABLISHED && released 101.0 true)
+  has '^finding answer-cut .*lost the last 5000 bytes'
+  judged < <(closed 100.0 1.0 ESTABLISHED && released 101.0 false)
+  has "^possible answer-cut .*whether the reset was the peer's own cannot be seen"
+}
+
+@test "short-write: a note after a long wait for room, possible of a client" {
+  judged < <(closed 100.0 1.0 ESTABLISHED | sed 's/"idle"/"asked":9000,&/')
+  has '^finding short-write '
+  judged < <(closed 100.0 6.0 ESTABLISHED | sed 's/"idle"/"asked":9000,&/')
+  has '^note short-write .*waited 6.000 s'
+  judged < <(closed 100.0 1.0 ESTABLISHED | sed 's/"idle"/"asked":9000,&/; s/"role":"server"/"role":"client"/')
+  has '^possible short-write '
+}
+
+@test "upload-cut: also after a shutdown; not of one whose peer had ended" {
+  local state back='"socket":"2","local":"127.0.0.1:6000","remote":"127.0.0.1:81","role":"client"'
+  for state in FIN_WAIT2 CLOSE_WAIT; do
+    judged < <(
+      event 99.0 accept '"call":"accept"'
+      printf '{"time":99.1,"pid":10,"tid":10,"comm":"server","op":"connect","call":"connect","fd":8,"ret":0,%s}\n' "$back"
+      printf '{"time":99.9,"pid":10,"tid":10,"comm":"server","op":"eof","call":"read","fd":8,"ret":0,%s,"state_after":"CLOSE_WAIT"}\n' "$back"
+      closed 100.0 0.1 $state | sed 's/"fin":"sent","why":"last-reference"/"fin":"reset","why":"unread-data"/; s/"unread":0/"unread":3/'
+      closed 100.1 0.1 CLOSE_WAIT | sed "s/\"socket\":.*\"role\":\"server\"/$back/"
+    )
+    case $state in
+      FIN_WAIT2) has '^finding upload-cut ' ;;
+      *) has '^note reset-on-close ' ;;
+    esac
+  done
+}
+
+@test "upload-cut: not of a proxy that makes one connection after the other for one client" {
+  local number
+  judged < <(
+    event 99.0 accept '"call":"accept"'
+    for number in 2 3; do
+      local back='"socket":"'$number'","local":"127.0.0.1:600'$number'","remote":"127.0.0.1:81","role":"client"'
+      printf '{"time":99.%d,"pid":10,"tid":10,"comm":"server","op":"connect","call":"connect","fd":8,"ret":0,%s}\n' "$number" "$back"
+      printf '{"time":99.%d,"pid":10,"tid":10,"comm":"server","op":"eof","call":"read","fd":8,"ret":0,%s,"state_after":"CLOSE_WAIT"}\n' "$((number + 2))" "$back"
+      closed "99.$((number + 4))" 0.1 CLOSE_WAIT | sed "s/\"socket\":.*\"role\":\"server\"/$back/"
+    done
+    closed 100.0 0.1 ESTABLISHED | sed 's/"fin":"sent","why":"last-reference"/"fin":"reset","why":"unread-data"/; s/"unread":0/"unread":3/'
+  )
+  has '^note reset-on-close '
 }
 
 @test "closed-anothers: a number closed twice was another thread's by then" {
@@ -240,7 +314,7 @@ without() {
 @test "gave-up: a note; silent where it was answered" {
   with 'note gave-up' gives_up 'closed before any answer arrived'
   with 'note gave-up' gives_up_by_shutdown 'closed before any answer arrived'
-  without is_answered
+  without is_answered gives_up_in_the_middle
 }
 
 # Times are what these are about: the traces are written by hand.

@@ -44,12 +44,15 @@ static void draw_cut(struct analysis *analysis, const struct endpoint *endpoint)
     const struct event here = event_of_end(endpoint);
     if (lost == 0 || endpoint->injected || (endpoint->peer && endpoint->peer->injected))
         return;
-    struct finding *finding = finding_add(analysis, FINDING_ANSWER_CUT, CERTAIN, endpoint, cut ? cut : &here);
+    const enum certainty certainty = missing || cut->verified ? CERTAIN : POSSIBLE;
+    struct finding *finding = finding_add(analysis, FINDING_ANSWER_CUT, certainty, endpoint, cut ? cut : &here);
     finding_say(analysis, finding, "the peer lost the last %llu bytes of what it was sent", number(lost));
     finding_say(analysis, finding,
                 "%d %.*s closed in order while bytes were still on their way; then the connection was reset, because "
                 "the peer had sent something to a socket that nobody reads any more",
                 endpoint->end_pid, COMM_SIZE, endpoint->end_comm);
+    if (certainty == POSSIBLE)
+        finding_say(analysis, finding, "whether the reset was the peer's own cannot be seen");
     if (missing)
         finding_say(analysis, finding, "it had written %llu bytes; %llu had arrived when the peer saw the reset",
                     number(endpoint->written), number(endpoint->peer->received));

@@ -84,13 +84,14 @@ static void draw_twice(struct analysis *analysis, const struct endpoint *endpoin
  * The number that this thread closed twice had been given to another thread in between, whose connection the first of
  * the two took away: the second thread finds it gone.
  */
-static bool was_anothers(const struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
+static bool was_anothers(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
     enum { LOOKED_AT = 10000 };
     if (endpoint->opener_tid != event->tid || endpoint->gone_tid == event->tid || endpoint->gone_pid != event->pid ||
         endpoint->opened_as != event->fd)
         return false;
     const struct endpoint *before = analysis->first;
-    for (unsigned i = 0; before && before != endpoint && i < LOOKED_AT; i++, before = before->next)
+    for (unsigned i = 0; before && before != endpoint && i < LOOKED_AT && store_may_look(analysis);
+         i++, before = before->next)
         if (before->gone_pid == event->pid && before->gone_tid == endpoint->gone_tid && before->gone_fd == event->fd &&
             before->gone_us && before->gone_us <= endpoint->first_us)
             return true;

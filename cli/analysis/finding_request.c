@@ -48,10 +48,10 @@ static uint64_t fin_before(const struct endpoint *endpoint, const struct event *
 }
 
 /* It was done again, with success: another connection of that process to the same address, made later. */
-static bool done_again(const struct endpoint *endpoint, uint64_t after_us) {
+static bool done_again(struct analysis *analysis, const struct endpoint *endpoint, uint64_t after_us) {
     enum { LOOKED_AT = 1000 };
     const struct endpoint *other = endpoint->next;
-    for (unsigned i = 0; other && i < LOOKED_AT; i++, other = other->next)
+    for (unsigned i = 0; other && i < LOOKED_AT && store_may_look(analysis); i++, other = other->next)
         if (other->opener == endpoint->opener && other->role == ROLE_CLIENT && other->received > 0 &&
             other->last_us >= after_us && address_equal(&other->remote, &endpoint->remote))
             return true;
@@ -66,7 +66,7 @@ bool request_is_late(const struct endpoint *endpoint) {
 
 static void draw_request(struct analysis *analysis, const struct endpoint *endpoint, const struct event *event) {
     const uint64_t before = fin_before(endpoint, event);
-    const bool again = done_again(endpoint, event->time_us);
+    const bool again = done_again(analysis, endpoint, event->time_us);
     struct finding *finding = finding_add(analysis, FINDING_REQUEST_AFTER_FIN, again ? NOTE : CERTAIN, endpoint, event);
     finding_say(
         analysis, finding,

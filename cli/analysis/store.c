@@ -42,6 +42,11 @@ void *store_take(struct analysis *analysis, size_t size) {
     return memory;
 }
 
+bool store_may_look(struct analysis *analysis) {
+    enum { ALL_LOOKS = 5000000 };
+    return analysis->looks++ < ALL_LOOKS;
+}
+
 char *store_text(struct analysis *analysis, const char *text, size_t length) {
     char *copy = store_take(analysis, length + 1);
     memcpy(copy, text, length);

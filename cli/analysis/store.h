@@ -44,8 +44,12 @@ struct analysis {
     struct finding *findings;
     struct unseen *unseen, **last_unseen;
     struct totals totals;
+    uint64_t looks; /* at other connections, for some findings: together no more than store_may_look() allows */
     bool source_goes_on;
 };
+
+/* A search among connections looks at one more. False: all have looked at so many that it would take too long. */
+bool store_may_look(struct analysis *analysis);
 
 /* Zeroed, aligned; lives as long as the analysis. */
 void *store_take(struct analysis *analysis, size_t size);

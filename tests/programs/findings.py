@@ -630,6 +630,18 @@ def answered(client, server):
     assert client.recv(100) == b"answer"
 
 
+def gives_up_in_the_middle():
+    """It had enough of the answer."""
+    client, server = pair()
+    client.sendall(b"request")
+    client.shutdown(socket.SHUT_WR)
+    read_all(server)
+    server.sendall(b"answer")
+    assert client.recv(100) == b"answer"
+    client.close()
+    server.close()
+
+
 def gives_up_by_shutdown():
     client, server = pair()
     client.sendall(b"request")
@@ -686,6 +698,7 @@ SCENES = {
     "shared_writers": lambda: share(lambda c: c.sendall(b"one"), lambda c, s: c.sendall(b"two")),
     "writer_and_reader": lambda: share(lambda c: c.sendall(b"one"), answered),
     "gives_up": lambda: gives_up(False),
+    "gives_up_in_the_middle": gives_up_in_the_middle,
     "gives_up_by_shutdown": gives_up_by_shutdown,
     "request_refused": request_refused,
     "next_request_is_late": next_request_is_late,
