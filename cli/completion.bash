@@ -181,11 +181,13 @@ _closetrace() {
       case $before in
         --format=) _closetrace_offer "$(_closetrace_list formats)" "$cur" && return ;;
         --color=) _closetrace_offer "$_closetrace_colors" "$cur" && return ;;
+        --output=) _closetrace_files "$cur" && return ;;
         --only=*) _closetrace_last_of_list "$(_closetrace_list findings)" "${before#--only=}$cur" && return ;;
         --ignore=) _closetrace_offer "$(_closetrace_list findings)" "$cur" && return ;;
         --connection=*) _closetrace_address "${before#--connection=}" "$cur" && return ;;
       esac
       case $previous in
+        -o | --output) _closetrace_files "$cur" ;;
         --format) _closetrace_offer "$(_closetrace_list formats)" "$cur" ;;
         --only) _closetrace_last_of_list "$(_closetrace_list findings)" "$before$cur" ;;
         --ignore) _closetrace_offer "$(_closetrace_list findings)" "$cur" ;;

@@ -1,4 +1,5 @@
 /* closetrace report: what became of every connection, and what is wrong. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "kernel/clock.h"
 #include "show/ladder.h"
 #include "show/report_cases.h"
+#include "show/report_html.h"
 #include "show/report_json.h"
 #include "show/output.h"
 #include "show/report_words.h"
@@ -31,9 +33,12 @@ static const char help[] =
     "  --all           show each finding and each connection separately\n"
     "  --fail[=possible]\n"
     "                  exit 1 if there is a finding (notes do not count; possible findings count with =possible)\n"
-    "  --format=text|json|junit|tap\n"
+    "  --format=text|json|junit|tap|html\n"
     "                  json: one object per line: a summary, findings, connections; junit, tap: each finding is a\n"
-    "                  failed case\n"
+    "                  failed case; html: one page with everything, and a ladder of each connection that a finding "
+    "names\n"
+    "  -o, --output=FILE\n"
+    "                  write the report to FILE\n"
     "  --only=FINDING[,FINDING...]\n"
     "                  report only these findings\n"
     "  --ignore=FINDING[:KEY=VALUE...], --ignore=@FILE\n"
@@ -61,9 +66,9 @@ struct source {
     bool goes_on; /* the session that writes it */
 };
 
-enum report_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_JUNIT, FORMAT_TAP, FORMAT_COUNT };
+enum report_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_JUNIT, FORMAT_TAP, FORMAT_HTML, FORMAT_COUNT };
 
-static const char *const formats[FORMAT_COUNT] = {"text", "json", "junit", "tap"};
+static const char *const formats[FORMAT_COUNT] = {"text", "json", "junit", "tap", "html"};
 
 const char *report_format_name(unsigned i) {
     return i < FORMAT_COUNT ? formats[i] : NULL;
@@ -72,7 +77,7 @@ const char *report_format_name(unsigned i) {
 struct job {
     const char **names;
     unsigned count;
-    const char *connection;
+    const char *connection, *output;
     enum report_format format;
     struct choice *choice;
     bool fail, fail_possible, all;
@@ -95,14 +100,24 @@ static struct source *earliest(struct source *sources, unsigned count) {
     return best;
 }
 
-static bool open_all(struct source *sources, struct job *job) {
+/* A page is made of a second reading, in which what is wrong with a trace has been said. */
+static bool can_be_read_twice(const struct trace *trace, const char *name, struct job *job) {
+    if (job->format != FORMAT_HTML || (trace_is_regular(trace) && strcmp(name, "-") != 0))
+        return true;
+    say("closetrace report: --format=html reads a trace twice: %s is not a regular file by name", name);
+    return false;
+}
+
+static bool open_all(struct source *sources, struct job *job, bool again) {
     for (unsigned i = 0; i < job->count; i++) {
         sources[i].trace = trace_open(job->names[i]);
-        if (!sources[i].trace) {
+        if (!sources[i].trace || !can_be_read_twice(sources[i].trace, job->names[i], job)) {
             job->broken = true;
             return false;
         }
         sources[i].goes_on = trace_goes_on(sources[i].trace);
+        if (again)
+            trace_hush(sources[i].trace);
         advance(&sources[i], job);
     }
     return true;
@@ -122,8 +137,15 @@ static void tell_progress(const struct source *sources, const struct job *job, u
     progress_tell("report", events, done, is_known ? total : 0);
 }
 
-/* All events of all files, in the order of their times, into the one or the other. */
-static void read_all(struct job *job, struct analysis *analysis, struct ladder *ladder) {
+/* Who is given the events of a reading, and which of the files each is from. */
+struct taker {
+    void (*take)(void *context, const struct source *source, unsigned number);
+    void *context;
+    bool again;
+};
+
+/* All events of all files, in the order of their times. */
+static void read_all(struct job *job, const struct taker *taker) {
     enum { BETWEEN = 1000 };
     struct source *sources = calloc(job->count, sizeof *sources);
     uint64_t events = 0;
@@ -131,24 +153,39 @@ static void read_all(struct job *job, struct analysis *analysis, struct ladder *
         job->broken = true;
         return;
     }
-    const uint64_t now_us = clock_now();
-    if (open_all(sources, job))
+    if (open_all(sources, job, taker->again))
         for (struct source *source; (source = earliest(sources, job->count)); advance(source, job)) {
             if (events++ % BETWEEN == 0 || !trace_is_regular(source->trace))
                 tell_progress(sources, job, events);
-            if (ladder) {
-                ladder_event(ladder, &source->event);
-                continue;
-            }
-            callers_learn(&source->event);
-            analysis_source(analysis, source->goes_on ? now_us : 0);
-            analysis_event(analysis, &source->event);
+            taker->take(taker->context, source, (unsigned)(source - sources));
         }
     progress_end();
     for (unsigned i = 0; i < job->count; i++)
         if (sources[i].trace && !trace_close(sources[i].trace))
             job->damaged = true;
     free(sources);
+}
+
+struct analysing {
+    struct analysis *analysis;
+    uint64_t now_us;
+};
+
+static void analyse(void *context, const struct source *source, unsigned number) {
+    const struct analysing *analysing = context;
+    (void)number;
+    callers_learn(&source->event);
+    analysis_source(analysing->analysis, source->goes_on ? analysing->now_us : 0);
+    analysis_event(analysing->analysis, &source->event);
+}
+
+static void add_to_ladder(void *ladder, const struct source *source, unsigned number) {
+    (void)number;
+    ladder_event(ladder, &source->event);
+}
+
+static void add_to_page(void *html, const struct source *source, unsigned number) {
+    html_event(html, &source->event, number);
 }
 
 static int status_of(const struct job *job, bool found) {
@@ -171,8 +208,24 @@ static void show_text(const struct analysis *analysis, const struct report_style
         puts("\n(closetrace report --legend explains this)");
 }
 
-static void show(const struct analysis *analysis, enum report_format format, const struct report_style *style) {
-    switch (format) {
+static void show_html(struct job *job, const struct analysis *analysis) {
+    struct html *html = html_new(analysis);
+    read_all(job, &(struct taker){add_to_page, html, true});
+    html_print(html, job->names, job->count, stdout);
+    html_free(html);
+}
+
+/* From here on standard output is the file. */
+static bool begin_output(struct job *job) {
+    if (!job->output || freopen(job->output, "w", stdout))
+        return true;
+    say("closetrace report: -o %s: %s", job->output, strerror(errno));
+    job->broken = true;
+    return false;
+}
+
+static void show(struct job *job, const struct analysis *analysis, const struct report_style *style) {
+    switch (job->format) {
     case FORMAT_JSON:
         report_json(analysis, stdout);
         break;
@@ -182,6 +235,9 @@ static void show(const struct analysis *analysis, enum report_format format, con
     case FORMAT_TAP:
         report_tap(analysis, stdout);
         break;
+    case FORMAT_HTML:
+        show_html(job, analysis);
+        break;
     default:
         show_text(analysis, style);
     }
@@ -189,13 +245,14 @@ static void show(const struct analysis *analysis, enum report_format format, con
 
 static int report(struct job *job, const struct report_style *style) {
     struct analysis *analysis = analysis_new();
-    read_all(job, analysis, NULL);
+    struct analysing analysing = {analysis, clock_now()};
+    read_all(job, &(struct taker){analyse, &analysing, false});
     analysis_end(analysis);
     choice_apply(job->choice, analysis);
     const struct totals totals = analysis_totals(analysis);
-    if (!job->broken) {
+    if (!job->broken && begin_output(job)) {
         callers_find(analysis);
-        show(analysis, job->format, style);
+        show(job, analysis, style);
         callers_forget();
     }
     analysis_free(analysis);
@@ -206,8 +263,8 @@ static int draw(struct job *job, const struct report_style *style) {
     struct ladder *ladder = ladder_new(job->connection);
     if (!ladder)
         return EXIT_FAILED;
-    read_all(job, NULL, ladder);
-    if (!job->broken && ladder_print(ladder, stdout, style) == 0) {
+    read_all(job, &(struct taker){add_to_ladder, ladder, false});
+    if (!job->broken && begin_output(job) && ladder_print(ladder, stdout, style) == 0) {
         say("closetrace report: no connection has the address %s (ADDRESS:PORT, as in 127.0.0.1:80 or [::1]:80)",
             job->connection);
         job->broken = true;
@@ -269,7 +326,7 @@ static bool read_format(const char *word, struct job *job) {
             job->format = (enum report_format)i;
             return true;
         }
-    say("closetrace report: --format=%s: expected text, json, junit or tap", word);
+    say("closetrace report: --format=%s: expected text, json, junit, tap or html", word);
     return false;
 }
 
@@ -279,6 +336,10 @@ static bool read_valued(int argc, char **argv, int *i, struct job *job, bool *is
     const char *value;
     if ((value = value_of("--connection", argc, argv, i, &is_wrong)))
         job->connection = value;
+    else if (!is_wrong && (value = value_of("--output", argc, argv, i, &is_wrong)))
+        job->output = value;
+    else if (!is_wrong && (value = value_of("-o", argc, argv, i, &is_wrong)))
+        job->output = value;
     else if (!is_wrong && (value = value_of("--format", argc, argv, i, &is_wrong)))
         is_wrong = !read_format(value, job);
     else if (!is_wrong && (value = value_of("--only", argc, argv, i, &is_wrong)))
@@ -323,8 +384,9 @@ static bool read_arguments(int argc, char **argv, struct job *job) {
 static int report_or_draw(int argc, char **argv, struct job *job) {
     if (!read_arguments(argc, argv, job))
         return EXIT_FAILED;
-    const struct report_style style = {
-        .color = output_in_color(STDOUT_FILENO), .width = output_width(), .all = job->all};
+    const struct report_style style = {.color = !job->output && output_in_color(STDOUT_FILENO),
+                                       .width = job->output ? 0 : output_width(),
+                                       .all = job->all};
     return job->connection ? draw(job, &style) : report(job, &style);
 }
 

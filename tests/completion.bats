@@ -95,6 +95,7 @@ setup() {
 
 @test "completion: a report's formats and findings, colours" {
   offers 'json junit' report trace.jsonl --format=j
+  offers 'trace.jsonl' report trace.jsonl -o tr
   offers 'close-wait,port-held' report trace.jsonl --only=close-wait,po
   offers 'close-wait' report trace.jsonl --ignore=close-
   offers 'always auto' print trace.jsonl --color=a

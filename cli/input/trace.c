@@ -21,7 +21,7 @@ enum {
 struct trace {
     const char *name;
     int fd;
-    bool regular, in_long_line, failed;
+    bool regular, in_long_line, failed, hushed;
     size_t start, end; /* of what is in the buffer and not yet taken */
     uint64_t line_number, events, wrong;
     struct event_wrong kept[TOLD_MAX]; /* while no event has been seen: it may be no trace at all */
@@ -60,6 +60,10 @@ struct trace *trace_open(const char *name) {
     trace->store.size = EVENT_STORE_SIZE(LINE_MAX_SIZE);
     trace->store.memory = allocate(trace->store.size);
     return trace;
+}
+
+void trace_hush(struct trace *trace) {
+    trace->hushed = true;
 }
 
 bool trace_is_regular(const struct trace *trace) {
@@ -123,6 +127,8 @@ static bool fill(struct trace *trace, bool follow) {
 }
 
 static void tell(struct trace *trace, uint64_t line, const struct event_wrong *wrong) {
+    if (trace->hushed)
+        return;
     say("closetrace: %s:%llu: %s, at character %zu", trace->name, (unsigned long long)line, wrong->message,
         wrong->offset + 1);
 }
@@ -148,6 +154,8 @@ static bool is_time_of_day(const char *text, size_t length) {
 }
 
 static void say_no_trace(struct trace *trace) {
+    if (trace->hushed)
+        return;
     if (trace->looks_like_text)
         say("closetrace: %s: text lines; only JSON lines can be read (CLOSETRACE_FORMAT=json writes them)",
             trace->name);
@@ -242,7 +250,7 @@ enum trace_result trace_next(struct trace *trace, bool follow, struct event *eve
 
 bool trace_close(struct trace *trace) {
     const bool whole = trace->wrong == 0 && !trace->failed;
-    if (!trace->failed && trace->wrong > TOLD_MAX)
+    if (!trace->failed && !trace->hushed && trace->wrong > TOLD_MAX)
         say("closetrace: %s: %llu more such lines", trace->name, (unsigned long long)(trace->wrong - TOLD_MAX));
     if (trace->fd != STDIN_FILENO)
         close(trace->fd);

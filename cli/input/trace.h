@@ -27,6 +27,9 @@ struct trace *trace_open(const char *name);
  */
 enum trace_result trace_next(struct trace *trace, bool follow, struct event *event, struct json_text *line);
 
+/* What is wrong with it is not said: it has been, at an earlier reading. */
+void trace_hush(struct trace *trace);
+
 /* A regular file, which is read to its end at once; else what comes, comes bit by bit. */
 bool trace_is_regular(const struct trace *trace);
 

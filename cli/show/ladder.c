@@ -50,7 +50,7 @@ static bool is(const struct ladder *ladder, const struct address *address) {
 
 void ladder_event(struct ladder *ladder, const struct event *event) {
     if (event->has & HAS_SOCKET && (is(ladder, &event->local) || is(ladder, &event->remote)))
-        rungs_add(&ladder->rungs, event);
+        rungs_add(&ladder->rungs, event, 0);
 }
 
 static void print_padded(FILE *out, const char *text, size_t length, unsigned width) {

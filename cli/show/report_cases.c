@@ -2,25 +2,9 @@
 
 #include <string.h>
 
-#include "pure/utf8.h"
+#include "markup.h"
 #include "report_words.h"
 #include "terminal/say.h"
-
-/* What XML has a meaning for is escaped; what it does not allow is replaced. */
-static void xml_print(const char *text, FILE *out) {
-    const size_t length = strlen(text);
-    for (size_t at = 0; at < length;) {
-        uint32_t code;
-        const size_t size = utf8_next(text + at, length - at, &code);
-        if (code == UTF8_INVALID || utf8_is_control(code) || code == 0xFFFE || code == 0xFFFF)
-            fputs("\xEF\xBF\xBD", out);
-        else if (code == '<' || code == '>' || code == '&' || code == '"')
-            fprintf(out, "&#%u;", (unsigned)code);
-        else
-            fwrite(text + at, 1, size, out);
-        at += size;
-    }
-}
 
 static void case_name(const struct finding *finding, char text[CONNECTION_TEXT_SIZE + 64]) {
     char connection[CONNECTION_TEXT_SIZE];
@@ -33,20 +17,20 @@ static void junit_case(const struct finding *finding, FILE *out) {
     case_name(finding, name);
     snprintf(comm, sizeof comm, "%.*s", COMM_SIZE, finding->comm);
     fputs("  <testcase classname=\"closetrace.", out);
-    xml_print(comm, out);
+    markup_print(out, comm);
     fputs("\" name=\"", out);
-    xml_print(name, out);
+    markup_print(out, name);
     fputs("\">\n", out);
     const bool failed = finding->certainty == CERTAIN;
     fprintf(out, failed ? "    <failure type=\"%s\" message=\"" : "    <system-out>", finding_name(finding->kind));
     if (failed) {
-        xml_print(finding->evidence_count ? finding->evidence[0] : name, out);
+        markup_print(out, finding->evidence_count ? finding->evidence[0] : name);
         fputs("\">", out);
     } else
         fprintf(out, "%s: ", certainty_name(finding->certainty));
     for (unsigned i = 0; i < finding->evidence_count; i++) {
         finding_sentence(finding, i, sentence);
-        xml_print(sentence, out);
+        markup_print(out, sentence);
         putc('\n', out);
     }
     fputs(failed ? "</failure>\n  </testcase>\n" : "</system-out>\n  </testcase>\n", out);

@@ -4,23 +4,10 @@
 #include <string.h>
 
 #include "exit_status.h"
-#include "connection_cells.h"
 #include "terminal/say.h"
 #include "reader/hash.h"
 
 enum { TEXT_SIZE = 5 * CELL_SIZE, SHOWN_MAX = 20 };
-
-struct kind {
-    uint64_t count;
-    const struct endpoint *example;
-    char ends[2][CELL_SIZE], first[CELL_SIZE], who[CELL_SIZE];
-};
-
-struct kinds {
-    struct kind *kinds;
-    size_t count, room;
-    size_t *index; /* of 2 * room; 0: empty, else one more than the kind's number */
-};
 
 static const char *name_of(const struct endpoint *endpoint) {
     if (!endpoint)
@@ -62,19 +49,24 @@ static size_t place_of(const struct kinds *all, const struct kind *kind) {
     return at;
 }
 
+static void index_again(struct kinds *all) {
+    memset(all->index, 0, 2 * all->room * sizeof *all->index);
+    for (size_t i = 0; i < all->count; i++)
+        all->index[place_of(all, &all->kinds[i])] = i + 1;
+}
+
 static void grow(struct kinds *all) {
     const size_t room = all->room ? 2 * all->room : 64;
     struct kind *kinds = realloc(all->kinds, room * sizeof *kinds);
     free(all->index);
-    all->index = calloc(2 * room, sizeof *all->index);
+    all->index = malloc(2 * room * sizeof *all->index);
     if (!kinds || !all->index) {
         say("closetrace: out of memory");
         exit(EXIT_FAILED);
     }
     all->kinds = kinds;
     all->room = room;
-    for (size_t i = 0; i < all->count; i++)
-        all->index[place_of(all, &all->kinds[i])] = i + 1;
+    index_again(all);
 }
 
 static void count_one(struct kinds *all, const struct endpoint *endpoint) {
@@ -124,14 +116,31 @@ static void print_kinds(const struct kinds *all, FILE *out, const struct report_
     fputs("        (--all: a row for each connection)\n", out);
 }
 
-void kinds_print(const struct endpoint *first, FILE *out, const struct report_style *style) {
+struct kinds kinds_of(const struct endpoint *first) {
     struct kinds all = {0};
     for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next)
         if (connection_has_row(endpoint))
             count_one(&all, endpoint);
-    if (all.count > 0)
+    if (all.count > 0) {
         qsort(all.kinds, all.count, sizeof *all.kinds, by_count);
+        index_again(&all);
+    }
+    return all;
+}
+
+size_t kinds_number(const struct kinds *all, const struct endpoint *endpoint) {
+    struct kind kind;
+    describe(&kind, endpoint);
+    return all->index[place_of(all, &kind)] - 1;
+}
+
+void kinds_free(struct kinds *all) {
+    free(all->kinds);
+    free(all->index);
+}
+
+void kinds_print(const struct endpoint *first, FILE *out, const struct report_style *style) {
+    struct kinds all = kinds_of(first);
     print_kinds(&all, out, style);
-    free(all.kinds);
-    free(all.index);
+    kinds_free(&all);
 }

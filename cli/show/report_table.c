@@ -6,18 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connection_cells.h"
 #include "report_kinds.h"
+#include "report_table.h"
 #include "report_words.h"
 #include "terminal/say.h"
 
-enum column { CONNECTION, CLIENT_END, SERVER_END, FIRST, LIFE, TO_SERVER, TO_CLIENT, REFERENCES, COLUMNS };
-
-struct row {
-    char cells[COLUMNS][CELL_SIZE];
-};
-
-static const struct row heads = {
+const struct row row_heads = {
     {"CONNECTION", "CLIENT END", "SERVER END", "CLOSED FIRST", "LIFE", "SENT", "RECEIVED", "REFERENCES"}};
 
 static void first_cell(char cell[CELL_SIZE], const struct pair *pair) {
@@ -42,7 +36,7 @@ static void connection_cell(char cell[CELL_SIZE], const struct endpoint *endpoin
     snprintf(cell, CELL_SIZE, ":%u -> %s", client->port, server);
 }
 
-static void fill(struct row *row, const struct endpoint *endpoint, bool is_short) {
+void row_fill(struct row *row, const struct endpoint *endpoint, bool is_short) {
     const struct pair pair = pair_of(endpoint);
     connection_cell(row->cells[CONNECTION], endpoint, is_short);
     life_cell(row->cells[LIFE], &pair);
@@ -104,18 +98,18 @@ static unsigned room_for_connection(const struct report_style *style, const unsi
 static void print_each(const struct endpoint *first, FILE *out, const struct report_style *style) {
     unsigned widths[COLUMNS] = {0};
     struct row row;
-    widen(widths, heads.cells);
+    widen(widths, row_heads.cells);
     for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next)
         if (connection_has_row(endpoint)) {
-            fill(&row, endpoint, style->width > 0);
+            row_fill(&row, endpoint, style->width > 0);
             widen(widths, (const char(*)[CELL_SIZE])row.cells);
         }
     const unsigned most = style->width > 0 ? room_for_connection(style, widths) : CELL_SIZE;
     widths[CONNECTION] = widths[CONNECTION] < most ? widths[CONNECTION] : most;
-    print_row(out, heads.cells, widths, style);
+    print_row(out, row_heads.cells, widths, style);
     for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next)
         if (connection_has_row(endpoint)) {
-            fill(&row, endpoint, style->width > 0);
+            row_fill(&row, endpoint, style->width > 0);
             narrow(row.cells[CONNECTION], most);
             print_row(out, (const char(*)[CELL_SIZE])row.cells, widths, style);
         }

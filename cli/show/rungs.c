@@ -28,9 +28,13 @@ static const char *wire_of(const struct event *event) {
 static void call_cell(char cell[RUNG_CELL_SIZE], const struct event *event) {
     const char *name = event->call ? event->call : op_name(event->op);
     const char *how = event->has & HAS_HOW && how_name(event->how) ? how_name(event->how) : "";
-    const int fd = event->op == OP_ACCEPT ? (int)event->ret : event->fd;
-    snprintf(cell, RUNG_CELL_SIZE, "%d %.*s %s(%d%s%s)", event->pid, COMM_SIZE, event->comm, name, fd, *how ? ", " : "",
-             how);
+    const bool has_fd = event->op == OP_ACCEPT || (event->has & HAS_FD && event->fd >= 0);
+    char fd[24] = "";
+    if (has_fd)
+        snprintf(fd, sizeof fd, "%d%s", event->op == OP_ACCEPT ? (int)event->ret : event->fd, *how ? ", " : "");
+    const bool is_call = has_fd || *how;
+    snprintf(cell, RUNG_CELL_SIZE, "%d %.*s %s%s%s%s%s", event->pid, COMM_SIZE, event->comm, name, is_call ? "(" : "",
+             fd, how, is_call ? ")" : "");
 }
 
 static void state_cell(char cell[RUNG_CELL_SIZE], const struct event *event) {
@@ -59,6 +63,11 @@ static bool is_servers(const struct event *event) {
     return event->local.port < event->remote.port;
 }
 
+static enum tcp_state state_then(const struct event *event) {
+    const bool opened = event->has & HAS_RET && event->ret >= 0 && (event->op == OP_ACCEPT || event->op == OP_CONNECT);
+    return opened && !event->state_after ? STATE_ESTABLISHED : event->state_after;
+}
+
 static void grow(struct rungs *rungs) {
     const size_t room = rungs->room > 0 ? 2 * rungs->room : 64;
     rungs->list = realloc(rungs->list, room * sizeof *rungs->list);
@@ -69,7 +78,7 @@ static void grow(struct rungs *rungs) {
     rungs->room = room;
 }
 
-void rungs_add(struct rungs *rungs, const struct event *event) {
+void rungs_add(struct rungs *rungs, const struct event *event, unsigned source) {
     if (!(event->has & HAS_SOCKET) || event->op == OP_FINDING || address_is_unspecified(&event->remote))
         return;
     if (rungs->count == rungs->room)
@@ -79,6 +88,10 @@ void rungs_add(struct rungs *rungs, const struct event *event) {
     rung->order = rungs->count++;
     rung->time_us = event_happened_at(event);
     rung->cookie = event->cookie;
+    rung->pid = event->pid;
+    rung->after = state_then(event);
+    rung->moved = event->fin == FIN_SENT || event->fin == FIN_RESET || event->fin == FIN_QUEUED;
+    rung->source = source;
     rung->right = is_servers(event);
     rung->client = rung->right ? event->remote : event->local;
     rung->server = rung->right ? event->local : event->remote;
