@@ -13,14 +13,16 @@
 #include "show/report_html.h"
 #include "show/report_json.h"
 #include "show/output.h"
+#include "show/report_perfetto.h"
 #include "show/report_words.h"
 #include "symbols/callers.h"
 #include "terminal/progress.h"
 #include "terminal/say.h"
 #include "input/trace.h"
 
-const char *const report_options[] = {"--all",   "--fail",   "--format", "--only", "--ignore", "--connection",
-                                      "--color", "--legend", "--help",   "-h",     NULL};
+const char *const report_options[] = {"--all",        "--fail",  "--format", "--only", "--ignore",
+                                      "--connection", "--color", "--output", "-o",     "--legend",
+                                      "--help",       "-h",      NULL};
 
 static const char help[] =
     "Usage: closetrace report FILE... [OPTION...]\n"
@@ -33,7 +35,7 @@ static const char help[] =
     "  --all           show each finding and each connection separately\n"
     "  --fail[=possible]\n"
     "                  exit 1 if there is a finding (notes do not count; possible findings count with =possible)\n"
-    "  --format=text|json|junit|tap|html\n"
+    "  --format=text|json|junit|tap|html|perfetto\n"
     "                  json: one object per line: a summary, findings, connections; junit, tap: each finding is a\n"
     "                  failed case; html: one page with everything, and a ladder of each connection that a finding "
     "names\n"
@@ -66,9 +68,9 @@ struct source {
     bool goes_on; /* the session that writes it */
 };
 
-enum report_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_JUNIT, FORMAT_TAP, FORMAT_HTML, FORMAT_COUNT };
+enum report_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_JUNIT, FORMAT_TAP, FORMAT_HTML, FORMAT_PERFETTO, FORMAT_COUNT };
 
-static const char *const formats[FORMAT_COUNT] = {"text", "json", "junit", "tap", "html"};
+static const char *const formats[FORMAT_COUNT] = {"text", "json", "junit", "tap", "html", "perfetto"};
 
 const char *report_format_name(unsigned i) {
     return i < FORMAT_COUNT ? formats[i] : NULL;
@@ -235,6 +237,9 @@ static void show(struct job *job, const struct analysis *analysis, const struct 
     case FORMAT_TAP:
         report_tap(analysis, stdout);
         break;
+    case FORMAT_PERFETTO:
+        report_perfetto(analysis, stdout);
+        break;
     case FORMAT_HTML:
         show_html(job, analysis);
         break;
@@ -326,7 +331,7 @@ static bool read_format(const char *word, struct job *job) {
             job->format = (enum report_format)i;
             return true;
         }
-    say("closetrace report: --format=%s: expected text, json, junit, tap or html", word);
+    say("closetrace report: --format=%s: expected text, json, junit, tap, html or perfetto", word);
     return false;
 }
 
@@ -336,9 +341,8 @@ static bool read_valued(int argc, char **argv, int *i, struct job *job, bool *is
     const char *value;
     if ((value = value_of("--connection", argc, argv, i, &is_wrong)))
         job->connection = value;
-    else if (!is_wrong && (value = value_of("--output", argc, argv, i, &is_wrong)))
-        job->output = value;
-    else if (!is_wrong && (value = value_of("-o", argc, argv, i, &is_wrong)))
+    else if (!is_wrong && ((value = value_of("--output", argc, argv, i, &is_wrong)) ||
+                           (!is_wrong && (value = value_of("-o", argc, argv, i, &is_wrong)))))
         job->output = value;
     else if (!is_wrong && (value = value_of("--format", argc, argv, i, &is_wrong)))
         is_wrong = !read_format(value, job);

@@ -106,7 +106,7 @@ report() {
   mkfifo fifo
   run -125 timeout 10 "$CLOSETRACE" report trace --ignore=@fifo
   run -125 report --format=xml
-  [[ $output == *'expected text, json, junit or tap'* ]]
+  [[ $output == *'expected text, json, junit, tap, html or perfetto'* ]]
 }
 
 @test "run --fail[=N]: where the command ended with 0 and there is a finding" {
@@ -117,4 +117,19 @@ report() {
   run -5 "$CLOSETRACE" run --fail -o t /bin/sh -c "/usr/bin/python3 '$program' queue; exit 5" 3>&-
   run -125 "$CLOSETRACE" run --fail=0 true
   run -125 "$CLOSETRACE" run --fail=x true
+}
+
+@test "perfetto: Chrome trace events: a slice from each opening to its end, findings as instants, names of processes" {
+  some
+  "$CLOSETRACE" report --format=perfetto trace >out
+  # The format's own rules: a phase, a time, ids of processes, and of asynchronous slices a category and an id each.
+  jq -e '.traceEvents | length > 3 and all(has("ph") and has("pid") and has("tid") and (.ts | type == "number") and
+    (.name | type == "string"))' out
+  jq -e '[.traceEvents[] | select(.ph | IN("b", "n", "e"))] | all(has("cat") and (.id | type == "string"))' out
+  jq -e '[.traceEvents[] | select(.ph == "i")] | all(.s | IN("g", "p", "t"))' out
+  # Each slice ends, not before it began.
+  jq -e '[.traceEvents[] | select(.ph | IN("b", "e"))] | group_by(.id) | length > 0 and
+    all(length == 2 and .[0].ph == "b" and .[1].ph == "e" and .[0].ts <= .[1].ts and .[0].pid == .[1].pid)' out
+  jq -e '[.traceEvents[] | select(.ph == "M" and .name == "process_name") | .args.name] | index("web") != null' out
+  jq -e '[.traceEvents[] | select(.cat == "finding")] | length == 4 and all(.args.evidence | length > 0)' out
 }

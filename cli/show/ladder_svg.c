@@ -156,11 +156,15 @@ static void draw_rung(struct picture *picture, const struct rung *rung) {
     picture->y += lines * LINE + RUNG_GAP;
 }
 
+static unsigned side_x(bool right) {
+    return right ? SERVER_X : CLIENT_X;
+}
+
 static void draw_lines(struct picture *picture, const unsigned *ys) {
     const unsigned bottom = picture->y;
     for (unsigned side = 0; side < 2; side++)
-        fprintf(picture->out, "<line x1=\"%u\" y1=\"%u\" x2=\"%u\" y2=\"%u\" class=\"life\"/>\n",
-                side ? SERVER_X : CLIENT_X, TOP - 16, side ? SERVER_X : CLIENT_X, bottom);
+        fprintf(picture->out, "<line x1=\"%u\" y1=\"%u\" x2=\"%u\" y2=\"%u\" class=\"life\"/>\n", side_x(side),
+                TOP - 16U, side_x(side), bottom);
     for (size_t i = 0; i < picture->count; i++)
         state_line(picture, ys, i, bottom);
     for (unsigned i = 0; i < picture->lane_count; i++) {
