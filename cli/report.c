@@ -198,7 +198,7 @@ static int status_of(const struct job *job, bool found) {
 
 static void show_text(const struct analysis *analysis, const struct report_style *style) {
     const struct totals totals = analysis_totals(analysis);
-    summary_print(analysis, stdout);
+    summary_print(analysis, stdout, style->width);
     unseen_print(analysis, stdout);
     if (analysis_findings(analysis))
         putchar('\n');

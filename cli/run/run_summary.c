@@ -102,7 +102,7 @@ static bool say_what_is_known(const struct analysis *analysis, bool all_is_in_fi
         say("closetrace: %llu more findings of other kinds%s", (unsigned long long)more,
             all_is_in_file ? ": closetrace report has them all" : "");
     fputs("closetrace: ", stderr);
-    summary_print(analysis, stderr);
+    summary_print(analysis, stderr, 0);
     return true;
 }
 

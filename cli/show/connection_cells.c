@@ -1,6 +1,7 @@
 #include "connection_cells.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "pure/names.h"
 
@@ -113,4 +114,13 @@ void references_cell(char cell[CELL_SIZE], const struct pair *pair) {
 
 bool connection_has_row(const struct endpoint *endpoint) {
     return endpoint_stands(endpoint) || endpoint_is_failed_connect(endpoint);
+}
+
+void cell_narrow(char cell[CELL_SIZE], unsigned most) {
+    const size_t length = strlen(cell);
+    const size_t head = most / 2 - 1, tail = most - head - 2;
+    if (length <= most)
+        return;
+    cell[head] = cell[head + 1] = '.';
+    memmove(cell + head + 2, cell + length - tail, tail + 1);
 }

@@ -25,6 +25,9 @@ const char *closed_first(const struct pair *pair, const struct endpoint **end);
 void end_cell(char cell[CELL_SIZE], const struct endpoint *endpoint, const struct endpoint *other);
 void references_cell(char cell[CELL_SIZE], const struct pair *pair);
 
+/* What is longer than that loses its middle. most: 4 or more */
+void cell_narrow(char cell[CELL_SIZE], unsigned most);
+
 /* Whether it has a row: of two ends in the trace one stands for both. */
 bool connection_has_row(const struct endpoint *endpoint);
 

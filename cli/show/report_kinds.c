@@ -99,18 +99,48 @@ static void print_kind(const struct kind *kind, const unsigned widths[3], FILE *
     putc('\n', out);
 }
 
-static void print_kinds(const struct kinds *all, FILE *out, const struct report_style *style) {
-    struct kind head = {.ends = {"CLIENT END", "SERVER END"}, .first = "CLOSED FIRST", .who = "CONNECTIONS"};
-    unsigned widths[3] = {10, 10, 12};
-    const size_t shown = all->count < SHOWN_MAX ? all->count : SHOWN_MAX;
-    for (size_t i = 0; i < shown; i++) {
-        const char *const texts[3] = {all->kinds[i].ends[0], all->kinds[i].ends[1], all->kinds[i].first};
+struct shape {
+    unsigned widths[3], whole; /* of the columns but the last, and of the longest line */
+};
+
+static struct shape shape_of(const struct kind *kinds, size_t count) {
+    enum { BETWEEN = 7 + 4 * 2 };
+    struct shape shape = {{10, 10, 12}, 0};
+    unsigned who = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *const texts[3] = {kinds[i].ends[0], kinds[i].ends[1], kinds[i].first};
         for (unsigned c = 0; c < 3; c++)
-            widths[c] = strlen(texts[c]) > widths[c] ? (unsigned)strlen(texts[c]) : widths[c];
+            shape.widths[c] = strlen(texts[c]) > shape.widths[c] ? (unsigned)strlen(texts[c]) : shape.widths[c];
+        who = strlen(kinds[i].who) > who ? (unsigned)strlen(kinds[i].who) : who;
     }
-    print_kind(&head, widths, out, style);
+    shape.whole = BETWEEN + shape.widths[0] + shape.widths[1] + shape.widths[2] + who;
+    return shape;
+}
+
+/* Who closed first is named in the last column too; then the middle of that one is cut out. */
+static struct shape fit(struct kind *kinds, size_t count, unsigned width) {
+    enum { LEAST = 16 };
+    struct shape shape = shape_of(kinds, count);
+    if (width == 0 || shape.whole <= width)
+        return shape;
+    for (size_t i = 0; i < count; i++)
+        kinds[i].first[strcspn(kinds[i].first, ":")] = '\0';
+    shape = shape_of(kinds, count);
+    if (shape.whole <= width)
+        return shape;
+    const unsigned ends = shape.widths[0] + shape.widths[1] + shape.widths[2] + 15;
+    for (size_t i = 0; i < count; i++)
+        cell_narrow(kinds[i].who, width > ends + LEAST ? width - ends : LEAST);
+    return shape;
+}
+
+static void print_kinds(struct kinds *all, FILE *out, const struct report_style *style) {
+    const struct kind head = {.ends = {"CLIENT END", "SERVER END"}, .first = "CLOSED FIRST", .who = "CONNECTIONS"};
+    const size_t shown = all->count < SHOWN_MAX ? all->count : SHOWN_MAX;
+    const struct shape shape = fit(all->kinds, shown, style->width);
+    print_kind(&head, shape.widths, out, style);
     for (size_t i = 0; i < shown; i++)
-        print_kind(&all->kinds[i], widths, out, style);
+        print_kind(&all->kinds[i], shape.widths, out, style);
     if (shown < all->count)
         fprintf(out, "        and %zu kinds more\n", all->count - shown);
     fputs("        (--all: a row for each connection)\n", out);

@@ -79,16 +79,6 @@ static void print_row(FILE *out, const char cells[COLUMNS][CELL_SIZE], const uns
     putc('\n', out);
 }
 
-/* So much of a connection's text leaves room for the two ends in the line; the rest is cut out of its middle. */
-static void narrow(char cell[CELL_SIZE], unsigned most) {
-    const size_t length = strlen(cell);
-    const size_t head = most / 2 - 1, tail = most - head - 2;
-    if (length <= most)
-        return;
-    cell[head] = cell[head + 1] = '.';
-    memmove(cell + head + 2, cell + length - tail, tail + 1);
-}
-
 static unsigned room_for_connection(const struct report_style *style, const unsigned widths[COLUMNS]) {
     enum { LEAST = 24 };
     const unsigned ends = widths[CLIENT_END] + widths[SERVER_END] + 4;
@@ -110,7 +100,7 @@ static void print_each(const struct endpoint *first, FILE *out, const struct rep
     for (const struct endpoint *endpoint = first; endpoint; endpoint = endpoint->next)
         if (connection_has_row(endpoint)) {
             row_fill(&row, endpoint, style->width > 0);
-            narrow(row.cells[CONNECTION], most);
+            cell_narrow(row.cells[CONNECTION], most);
             print_row(out, (const char(*)[CELL_SIZE])row.cells, widths, style);
         }
 }

@@ -125,7 +125,7 @@ static void count_print(FILE *out, const char *before, uint64_t count, const cha
     fprintf(out, "%s%llu %s", before, (unsigned long long)count, count == 1 ? one : many);
 }
 
-void summary_print(const struct analysis *analysis, FILE *out) {
+static void summary_words(const struct analysis *analysis, FILE *out) {
     const struct totals totals = analysis_totals(analysis);
     count_print(out, "", totals.connections, "connection", "connections");
     count_print(out, ", ", totals.fins, "FIN", "FINs");
@@ -146,7 +146,21 @@ void summary_print(const struct analysis *analysis, FILE *out) {
         count_print(out, ", ", totals.lost, "lost", "lost");
     if (totals.goes_on_us)
         fputs("; the session goes on", out);
-    putc('\n', out);
+}
+
+void summary_print(const struct analysis *analysis, FILE *out, unsigned width) {
+    char *text = NULL;
+    size_t size;
+    FILE *memory = width > 0 ? open_memstream(&text, &size) : NULL;
+    if (!memory) {
+        summary_words(analysis, out);
+        putc('\n', out);
+        return;
+    }
+    summary_words(analysis, memory);
+    if (fclose(memory) == 0)
+        print_wrapped(out, text, 0, width);
+    free(text);
 }
 
 /* "nginx+0x3a1b", taken apart again. */

@@ -33,7 +33,7 @@ void finding_print(const struct finding *finding, FILE *out, const struct report
 uint64_t findings_print(const struct analysis *analysis, FILE *out, const struct report_style *style, bool notes);
 
 /* One line: how many connections, FINs, RSTs, findings. */
-void summary_print(const struct analysis *analysis, FILE *out);
+void summary_print(const struct analysis *analysis, FILE *out, unsigned width);
 
 /* A line a process whose calls are not in the trace; nothing where there is none. */
 void unseen_print(const struct analysis *analysis, FILE *out);

@@ -54,6 +54,8 @@ static void state_cell(char cell[RUNG_CELL_SIZE], const struct event *event) {
     if (event->fin == FIN_WITHHELD && event->holders_named > 0 && used < RUNG_CELL_SIZE)
         snprintf(cell + used, RUNG_CELL_SIZE - used, "held by %d %.*s", event->holders[0].pid, COMM_SIZE,
                  event->holders[0].comm);
+    for (size_t length = strlen(cell); length > 0 && cell[length - 1] == ' '; length--)
+        cell[length - 1] = '\0';
 }
 
 /* Which end is the client's: the one that connected; where nobody knows, the higher port. */
