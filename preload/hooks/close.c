@@ -3,6 +3,7 @@
 
 #include "calls/closing.h"
 #include "hook.h"
+#include "made.h"
 #include "calls/closing_range.h"
 #include "kernel/raw.h"
 #include "calls/stdio_transfer.h"
@@ -10,27 +11,39 @@
 #include "calls/double_close.h"
 #include "calls/purging.h"
 
+static long real_close(long number, const long arguments[6]) {
+    (void)number;
+    return REAL(close)((int)arguments[0]);
+}
+
 /* Apart, for what it keeps on the stack. */
-static __attribute__((noinline)) int close_other(int fd, const void *caller) {
+static __attribute__((noinline)) long close_other(const struct made *made) {
     struct twice twice;
     struct purge purge;
-    purge_entering(&purge, fd, true, "close", caller);
-    bool was_tcp = double_close_entering(&twice, fd, caller);
-    int result = REAL(close)(fd);
+    purge_entering(&purge, made_fd(made), true, made->name, made->caller);
+    bool was_tcp = !made->number && double_close_entering(&twice, made_fd(made), made->caller);
+    long result = make_call(made);
     if (was_tcp)
         double_close_exiting(&twice, error_of(result));
     purge_exiting(&purge, NULL);
     return result;
 }
 
-HOOKED int close(int fd) {
+long made_close(const struct made *made) {
     struct closing closing;
+    int fd = made_fd(made);
     make_way(fd);
-    if (!table_maybe_tcp(fd) || !closing_entering(&closing, fd, "close", CALLER))
-        return close_other(fd, CALLER);
-    double_close_note(fd, CALLER);
-    int result = closing_is_off(&closing) ? 0 : REAL(close)(fd);
-    return (int)closing_exiting(&closing, result, error_of(result));
+    if (!table_maybe_tcp(fd) || !closing_entering(&closing, fd, made->name, made->caller))
+        return close_other(made);
+    if (!made->number)
+        double_close_note(fd, made->caller);
+    long result = closing_is_off(&closing) ? 0 : make_call(made);
+    return closing_exiting(&closing, result, error_of(result));
+}
+
+HOOKED int close(int fd) {
+    const long arguments[6] = {fd};
+    return (int)made_close(&(struct made){"close", CALLER, real_close, 0, arguments});
 }
 TWIN_HOOK(__close, close);
 

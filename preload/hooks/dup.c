@@ -3,103 +3,98 @@
 #include "calls/closing.h"
 #include "calls/purging.h"
 #include "hook.h"
+#include "made.h"
 #include "calls/duplicating.h"
 #include "calls/opening.h"
 #include "calls/passing_fds.h"
 #include "faults/fault.h"
 
-HOOKED int dup(int fd) {
-    if (!table_on)
-        return REAL(dup)(fd);
+static long real_dup(long number, const long arguments[6]) {
+    (void)number;
+    return REAL(dup)((int)arguments[0]);
+}
+
+static long real_fcntl(long number, const long arguments[6]) {
+    (void)number;
+    return REAL(fcntl)((int)arguments[0], (int)arguments[1], arguments[2]);
+}
+
+static long real_dup2(long number, const long arguments[6]) {
+    (void)number;
+    return REAL(dup2)((int)arguments[0], (int)arguments[1]);
+}
+
+static long real_dup3(long number, const long arguments[6]) {
+    (void)number;
+    return REAL(dup3)((int)arguments[0], (int)arguments[1], (int)arguments[2]);
+}
+
+/* dup(), and fcntl() with F_DUPFD. */
+long made_duplicate(const struct made *made) {
     long instead;
-    const bool tcp = table_maybe_tcp(fd);
-    struct call call = tcp ? call_entering("dup", CALLER) : (struct call){0};
-    if (opening_is_off(RULE_DUP, fd, &call, &instead))
-        return (int)instead;
-    int result = REAL(dup)(fd);
+    const bool tcp = table_maybe_tcp(made_fd(made));
+    struct call call = tcp ? call_entering(made->name, made->caller) : (struct call){0};
+    if (opening_is_off(RULE_DUP, made_fd(made), &call, &instead))
+        return instead;
+    long result = make_call(made);
     if (result >= 0)
-        duplicated(fd, result, tcp, &call);
-    return opening_result(&call, result);
+        duplicated(made_fd(made), (int)result, tcp, &call);
+    return fault_result(&call, result);
 }
 
-/* dup2 and dup3: what new_fd was is closed, if the call succeeds. */
-struct replacing {
-    struct call call;
+HOOKED int dup(int fd) {
+    const long arguments[6] = {fd};
+    return table_on ? (int)made_duplicate(&(struct made){"dup", CALLER, real_dup, 0, arguments}) : REAL(dup)(fd);
+}
+
+/* dup2() and dup3(): what new_fd was is closed, if the call succeeds. */
+long made_replace(const struct made *made) {
     struct closing closing;
-    struct purge purge;
-    bool closes;
-    bool tcp; /* what is duplicated may be */
-};
-
-/* False: a fault takes the call's place, *result is what the program sees. */
-static bool replacing_entering(struct replacing *replacing, int fd, int new_fd, const char *name, const void *caller,
-                               int *result) {
+    struct purge purge = {.list = NULL};
+    int fd = made_fd(made), new_fd = (int)made->arguments[1];
     long instead;
-    replacing->call = call_entering(name, caller);
-    replacing->tcp = table_maybe_tcp(fd);
-    if (opening_is_off(RULE_DUP, fd, &replacing->call, &instead)) {
-        *result = (int)instead;
-        return false;
-    }
+    struct call call = call_entering(made->name, made->caller);
+    const bool tcp = table_maybe_tcp(fd);
+    if (opening_is_off(RULE_DUP, fd, &call, &instead))
+        return instead;
     make_way(new_fd);
-    replacing->closes =
-        fd != new_fd && table_maybe_tcp(new_fd) && closing_entering_aside(&replacing->closing, new_fd, name, caller);
-    replacing->purge.list = NULL;
-    if (fd != new_fd && !replacing->closes)
-        purge_entering(&replacing->purge, new_fd, true, name, caller);
-    return true;
-}
-
-static int replacing_exiting(struct replacing *replacing, int fd, int new_fd, int result) {
-    if (replacing->closes && result >= 0)
-        closing_exiting(&replacing->closing, result, 0);
-    else if (replacing->closes)
-        closing_cancelled(&replacing->closing);
-    purge_exiting(&replacing->purge, NULL);
+    bool closes =
+        fd != new_fd && table_maybe_tcp(new_fd) && closing_entering_aside(&closing, new_fd, made->name, made->caller);
+    if (fd != new_fd && !closes)
+        purge_entering(&purge, new_fd, true, made->name, made->caller);
+    long result = make_call(made);
+    if (closes && result >= 0)
+        closing_exiting(&closing, result, 0);
+    else if (closes)
+        closing_cancelled(&closing);
+    purge_exiting(&purge, NULL);
     if (result >= 0 && fd != new_fd)
-        duplicated(fd, new_fd, replacing->tcp, &replacing->call);
-    return opening_result(&replacing->call, result);
+        duplicated(fd, new_fd, tcp, &call);
+    return fault_result(&call, result);
 }
 
 HOOKED int dup2(int fd, int new_fd) {
-    struct replacing replacing;
-    int result;
-    if (!table_on)
-        return REAL(dup2)(fd, new_fd);
-    if (!replacing_entering(&replacing, fd, new_fd, "dup2", CALLER, &result))
-        return result;
-    result = REAL(dup2)(fd, new_fd);
-    return replacing_exiting(&replacing, fd, new_fd, result);
+    const long arguments[6] = {fd, new_fd};
+    return table_on ? (int)made_replace(&(struct made){"dup2", CALLER, real_dup2, 0, arguments})
+                    : REAL(dup2)(fd, new_fd);
 }
 TWIN_HOOK(__dup2, dup2);
 
 HOOKED int dup3(int fd, int new_fd, int flags) {
-    struct replacing replacing;
-    int result;
-    if (!table_on)
-        return REAL(dup3)(fd, new_fd, flags);
-    if (!replacing_entering(&replacing, fd, new_fd, "dup3", CALLER, &result))
-        return result;
-    result = REAL(dup3)(fd, new_fd, flags);
-    return replacing_exiting(&replacing, fd, new_fd, result);
+    const long arguments[6] = {fd, new_fd, flags};
+    return table_on ? (int)made_replace(&(struct made){"dup3", CALLER, real_dup3, 0, arguments})
+                    : REAL(dup3)(fd, new_fd, flags);
 }
 
 HOOKED int fcntl(int fd, int command, ...) {
-    va_list arguments;
-    va_start(arguments, command);
-    void *argument = va_arg(arguments, void *);
-    va_end(arguments);
+    va_list list;
+    va_start(list, command);
+    void *argument = va_arg(list, void *);
+    va_end(list);
+    const long arguments[6] = {fd, command, (long)argument};
     if (!table_on || (command != F_DUPFD && command != F_DUPFD_CLOEXEC))
         return REAL(fcntl)(fd, command, argument);
-    long instead;
-    const bool tcp = table_maybe_tcp(fd);
-    struct call call = tcp ? call_entering("fcntl", CALLER) : (struct call){0};
-    if (opening_is_off(RULE_DUP, fd, &call, &instead))
-        return (int)instead;
-    int result = REAL(fcntl)(fd, command, argument);
-    if (result >= 0)
-        duplicated(fd, result, tcp, &call);
-    return opening_result(&call, result);
+    return (int)made_duplicate(&(struct made){"fcntl", CALLER, real_fcntl, 0, arguments});
 }
 TWIN_HOOK(__fcntl, fcntl);
 TWIN_HOOK(fcntl64, fcntl);

@@ -4,12 +4,13 @@
 #include <unistd.h>
 
 #include "hook.h"
+#include "made.h"
 #include "kernel/program_path.h"
 #include "output/log.h"
 #include "session/session.h"
 #include "calls/leaving.h"
 
-static struct call exec_begins(const char *name, const char *path, char *const environment[], const void *caller) {
+struct call exec_begins(const char *name, const char *path, char *const environment[], const void *caller) {
     struct call call = {0};
     if (table_on) {
         call = call_entering(name, caller);
@@ -20,14 +21,13 @@ static struct call exec_begins(const char *name, const char *path, char *const e
 }
 
 /* One of the tries along PATH that are bound to fail is not told of: nothing is given up by it. */
-static struct call exec_entering(const char *name, const char *path, char *const environment[], const void *caller) {
+struct call exec_entering(const char *name, const char *path, char *const environment[], const void *caller) {
     if (table_end() > 0 && program_is_missing_in_path(path, environment))
         return (struct call){0};
     return exec_begins(name, path, environment, caller);
 }
 
-/* An exec that comes back has failed. */
-static int exec_failed(const struct call *call, int result) {
+int exec_failed(const struct call *call, int result) {
     if (call->name) {
         session_exec_failed();
         leaving_exec_failed(call, error_of(result));

@@ -5,6 +5,7 @@
 #include "after_fork.h"
 #include "calls/closing.h"
 #include "hook.h"
+#include "made.h"
 #include "calls/forking.h"
 #include "calls/opening.h"
 #include "faults/fault.h"
@@ -30,25 +31,33 @@ HOOKED pid_t fork(void) {
 }
 TWIN_HOOK(__fork, fork);
 
-/* Async-signal-safe: it runs no fork handlers. */
-HOOKED pid_t _Fork(void) {
-    if (!table_on)
-        return REAL(_Fork)();
+static long real__Fork(long number, const long arguments[6]) {
+    (void)number, (void)arguments;
+    return REAL(_Fork)();
+}
+
+long made_fork(const struct made *made) {
     long instead;
-    struct call call = call_entering("_Fork", CALLER);
+    struct call call = call_entering(made->name, made->caller);
     if (opening_is_off(RULE_FORK, -1, &call, &instead))
-        return (pid_t)instead;
+        return instead;
     unsigned shared = forking();
     after_fork_making();
-    pid_t child = REAL(_Fork)();
+    long child = make_call(made);
     if (child == 0) {
         after_fork_started();
         return child;
     }
-    after_fork_made(child);
+    after_fork_made((int)child);
     if (child > 0)
-        forked(shared, child, &call);
-    return opening_result(&call, child);
+        forked(shared, (int)child, &call);
+    return fault_result(&call, child);
+}
+
+/* Async-signal-safe: it runs no fork handlers. */
+HOOKED pid_t _Fork(void) {
+    const long none[6] = {0};
+    return table_on ? (pid_t)made_fork(&(struct made){"_Fork", CALLER, real__Fork, 0, none}) : REAL(_Fork)();
 }
 
 HOOKED int clone(int (*function)(void *), void *stack, int flags, void *argument, ...) {

@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 
 #include "hook.h"
+#include "made.h"
 #include "calls/shutting_down.h"
 #include "calls/connecting.h"
 #include "calls/late_release.h"
@@ -42,22 +43,40 @@ HOOKED int listen(int fd, int backlog) {
     return result;
 }
 
-HOOKED int connect(int fd, const struct sockaddr *address, socklen_t length) {
+static const struct sockaddr *address_argument(const struct made *made) {
+    return (const struct sockaddr *)made->arguments[1]; // NOLINT(performance-no-int-to-ptr)
+}
+
+static long real_connect(long number, const long arguments[6]) {
+    const struct sockaddr *address = (const void *)arguments[1]; // NOLINT(performance-no-int-to-ptr)
+    (void)number;
+    return REAL(connect)((int)arguments[0], address, (socklen_t)arguments[2]);
+}
+
+long made_connect(const struct made *made) {
     struct ending_call ending;
+    const int fd = made_fd(made);
+    const struct sockaddr *address = address_argument(made);
+    const socklen_t length = (socklen_t)made->arguments[2];
     long instead;
     if (!table_maybe_tcp(fd))
-        return REAL(connect)(fd, address, length);
-    struct call call = call_entering("connect", CALLER);
+        return make_call(made);
+    struct call call = call_entering(made->name, made->caller);
     if (fault_armed(RULE_CONNECT) && opening_meets(RULE_CONNECT, fd, address, length, &call, &instead))
-        return (int)instead;
+        return instead;
     if (connect_disconnects(address, length) && disconnect_entering(&ending, fd, &call)) {
-        int result = REAL(connect)(fd, address, length);
-        disconnect_exiting(&ending, result, error_of(result));
-        return opening_result(&call, result);
+        long result = make_call(made);
+        disconnect_exiting(&ending, (int)result, error_of(result));
+        return fault_result(&call, result);
     }
-    int result = REAL(connect)(fd, address, length);
+    long result = make_call(made);
     connected(fd, address, length, result, error_of(result), &call);
-    return opening_result(&call, result);
+    return fault_result(&call, result);
+}
+
+HOOKED int connect(int fd, const struct sockaddr *address, socklen_t length) {
+    const long arguments[6] = {fd, (long)address, length};
+    return (int)made_connect(&(struct made){"connect", CALLER, real_connect, 0, arguments});
 }
 TWIN_HOOK(__connect, connect);
 
@@ -78,36 +97,45 @@ static inline void accepted_name(bool tcp, int listener, int fd, socklen_t room,
     accepted(tcp, listener, fd, whole ? address : NULL, whole ? *length : 0, call);
 }
 
-HOOKED int accept(int fd, struct sockaddr *address, socklen_t *length) {
+static long real_accept(long number, const long arguments[6]) {
+    (void)number;
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+    return REAL(accept)((int)arguments[0], (struct sockaddr *)arguments[1], (socklen_t *)arguments[2]);
+}
+
+static long real_accept4(long number, const long arguments[6]) {
+    (void)number;
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+    return REAL(accept4)((int)arguments[0], (struct sockaddr *)arguments[1], (socklen_t *)arguments[2],
+                         (int)arguments[3]);
+}
+
+long made_accept(const struct made *made) {
+    const int fd = made_fd(made);
+    const socklen_t *length = (const socklen_t *)made->arguments[2]; // NOLINT(performance-no-int-to-ptr)
     long instead;
-    if (!table_on)
-        return REAL(accept)(fd, address, length);
-    struct call call = call_entering("accept", CALLER);
+    struct call call = call_entering(made->name, made->caller);
     if (opening_is_off(RULE_ACCEPT, fd, &call, &instead))
-        return (int)instead;
-    socklen_t room = room_for_name(address, length);
+        return instead;
+    socklen_t room = room_for_name(address_argument(made), length);
     bool tcp = table_maybe_tcp(fd);
-    int result = REAL(accept)(fd, address, length);
+    long result = make_call(made);
     if (result >= 0)
-        accepted_name(tcp, fd, result, room, address, length, &call);
-    release_check("accept", CALLER, result, false);
-    return opening_result(&call, result);
+        accepted_name(tcp, fd, (int)result, room, address_argument(made), length, &call);
+    release_check(made->name, made->caller, result, false);
+    return fault_result(&call, result);
+}
+
+HOOKED int accept(int fd, struct sockaddr *address, socklen_t *length) {
+    const long arguments[6] = {fd, (long)address, (long)length};
+    return table_on ? (int)made_accept(&(struct made){"accept", CALLER, real_accept, 0, arguments})
+                    : REAL(accept)(fd, address, length);
 }
 
 HOOKED int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
-    long instead;
-    if (!table_on)
-        return REAL(accept4)(fd, address, length, flags);
-    struct call call = call_entering("accept4", CALLER);
-    if (opening_is_off(RULE_ACCEPT, fd, &call, &instead))
-        return (int)instead;
-    socklen_t room = room_for_name(address, length);
-    bool tcp = table_maybe_tcp(fd);
-    int result = REAL(accept4)(fd, address, length, flags);
-    if (result >= 0)
-        accepted_name(tcp, fd, result, room, address, length, &call);
-    release_check("accept4", CALLER, result, false);
-    return opening_result(&call, result);
+    const long arguments[6] = {fd, (long)address, (long)length, flags};
+    return table_on ? (int)made_accept(&(struct made){"accept4", CALLER, real_accept4, 0, arguments})
+                    : REAL(accept4)(fd, address, length, flags);
 }
 
 /* How a connect that went on in the background has ended is asked for so; the error is taken off by it. */

@@ -10,6 +10,7 @@
 #include "after_fork.h"
 #include "calls/closing.h"
 #include "hook.h"
+#include "made.h"
 #include "calls/shutting_down.h"
 #include "calls/connecting.h"
 #include "calls/duplicating.h"
@@ -40,54 +41,6 @@ static long call_real(long number, const long arguments[6]) {
     return syscall_real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
 }
 
-static long raw_close(const long arguments[6], const void *caller) {
-    struct closing closing;
-    int fd = (int)arguments[0];
-    make_way(fd);
-    if (!table_maybe_tcp(fd) || !closing_entering(&closing, fd, name, caller)) {
-        struct purge purge;
-        purge_entering(&purge, fd, true, name, caller);
-        long result = call_real(SYS_close, arguments);
-        purge_exiting(&purge, NULL);
-        return result;
-    }
-    long result = closing_is_off(&closing) ? 0 : call_real(SYS_close, arguments);
-    return closing_exiting(&closing, result, error_of(result));
-}
-
-static long raw_replace(long number, const long arguments[6], const void *caller) {
-    struct closing closing;
-    int fd = (int)arguments[0], new_fd = (int)arguments[1];
-    long instead;
-    struct call call = call_entering(name, caller);
-    const bool tcp = table_maybe_tcp(fd);
-    if (opening_is_off(RULE_DUP, fd, &call, &instead))
-        return instead;
-    make_way(new_fd);
-    bool closes = fd != new_fd && table_maybe_tcp(new_fd) && closing_entering_aside(&closing, new_fd, name, caller);
-    long result = call_real(number, arguments);
-    if (closes && result >= 0)
-        closing_exiting(&closing, result, 0);
-    else if (closes)
-        closing_cancelled(&closing);
-    if (result >= 0 && fd != new_fd)
-        duplicated(fd, new_fd, tcp, &call);
-    return fault_result(&call, result);
-}
-
-static long raw_duplicate(long number, const long arguments[6], const void *caller) {
-    long instead;
-    bool duplicates = number == SYS_dup || arguments[1] == F_DUPFD || arguments[1] == F_DUPFD_CLOEXEC;
-    struct call call = call_entering(name, caller);
-    const bool tcp = duplicates && table_maybe_tcp((int)arguments[0]);
-    if (duplicates && opening_is_off(RULE_DUP, (int)arguments[0], &call, &instead))
-        return instead;
-    long result = call_real(number, arguments);
-    if (duplicates && result >= 0)
-        duplicated((int)arguments[0], (int)result, tcp, &call);
-    return fault_result(&call, result);
-}
-
 static long raw_shutdown(const long arguments[6], const void *caller) {
     struct ending_call ending;
     int fd = (int)arguments[0];
@@ -105,39 +58,6 @@ static long raw_bind(long number, const long arguments[6], const void *caller) {
         address_in_use((int)arguments[0], number == SYS_bind ? address : NULL, (socklen_t)arguments[2],
                        error_of(result), name, caller);
     return result;
-}
-
-static long raw_connect(const long arguments[6], const void *caller) {
-    struct ending_call ending;
-    int fd = (int)arguments[0];
-    const struct sockaddr *address = (const void *)arguments[1]; // NOLINT(performance-no-int-to-ptr)
-    if (!table_maybe_tcp(fd))
-        return call_real(SYS_connect, arguments);
-    long instead;
-    struct call call = call_entering(name, caller);
-    if (fault_armed(RULE_CONNECT) && opening_meets(RULE_CONNECT, fd, address, (socklen_t)arguments[2], &call, &instead))
-        return instead;
-    if (connect_disconnects(address, (socklen_t)arguments[2]) && disconnect_entering(&ending, fd, &call)) {
-        long result = call_real(SYS_connect, arguments);
-        disconnect_exiting(&ending, result, error_of(result));
-        return fault_result(&call, result);
-    }
-    long result = call_real(SYS_connect, arguments);
-    connected(fd, address, (socklen_t)arguments[2], result, error_of(result), &call);
-    return fault_result(&call, result);
-}
-
-static long raw_accept(long number, const long arguments[6], const void *caller) {
-    long instead;
-    struct call call = call_entering(name, caller);
-    if (opening_is_off(RULE_ACCEPT, (int)arguments[0], &call, &instead))
-        return instead;
-    bool tcp = table_maybe_tcp((int)arguments[0]);
-    long result = call_real(number, arguments);
-    if (result >= 0)
-        accepted(tcp, (int)arguments[0], (int)result, NULL, 0, &call);
-    release_check(name, caller, result, false);
-    return fault_result(&call, result);
 }
 
 static long raw_socket(const long arguments[6]) {
@@ -264,36 +184,12 @@ static long raw_send_message(const long arguments[6], const void *caller) {
     return result;
 }
 
-static long raw_fork(const long arguments[6], const void *caller) {
-    long instead;
-    struct call call = call_entering(name, caller);
-    if (opening_is_off(RULE_FORK, -1, &call, &instead))
-        return instead;
-    unsigned shared = forking();
-    after_fork_making();
-    long child = call_real(SYS_fork, arguments);
-    if (child == 0) {
-        after_fork_started();
-        return child;
-    }
-    after_fork_made((int)child);
-    if (child > 0)
-        forked(shared, (int)child, &call);
-    return fault_result(&call, child);
-}
-
 static long raw_exec(long number, const long arguments[6], const void *caller) {
     const char *path = (const char *)arguments[number == SYS_execveat];           // NOLINT(performance-no-int-to-ptr)
     char *const *environment = (void *)arguments[number == SYS_execveat ? 3 : 2]; // NOLINT(performance-no-int-to-ptr)
-    if (number == SYS_execve && table_end() > 0 && program_is_missing_in_path(path, environment))
-        return call_real(number, arguments);
-    struct call call = call_entering(name, caller);
-    leaving_exec(&call);
-    session_exec(path, environment);
-    long result = call_real(number, arguments);
-    session_exec_failed();
-    leaving_exec_failed(&call, error_of(result));
-    return result;
+    struct call call = number == SYS_execve ? exec_entering(name, path, environment, caller)
+                                            : exec_begins(name, path, environment, caller);
+    return exec_failed(&call, (int)call_real(number, arguments));
 }
 
 static long raw_set_name(long number, const long arguments[6]) {
@@ -325,29 +221,31 @@ static long raw_exit(const long arguments[6], const void *caller) {
 long syscall_hook(long number, long a, long b, long c, long d, long e, long f) {
     const long arguments[6] = {a, b, c, d, e, f};
     const void *caller = CALLER;
+    const struct made made = {name, caller, call_real, number, arguments};
     if (!table_on && number != SYS_prctl && number != SYS_seccomp)
         return call_real(number, arguments);
     switch (number) {
     case SYS_close:
-        return raw_close(arguments, caller);
+        return made_close(&made);
     case SYS_close_range:
         return range_close((unsigned)a, (unsigned)b, (int)c, name, caller);
     case SYS_dup2:
     case SYS_dup3:
-        return raw_replace(number, arguments, caller);
+        return made_replace(&made);
     case SYS_dup:
+        return made_duplicate(&made);
     case SYS_fcntl:
-        return raw_duplicate(number, arguments, caller);
+        return b == F_DUPFD || b == F_DUPFD_CLOEXEC ? made_duplicate(&made) : call_real(number, arguments);
     case SYS_shutdown:
         return raw_shutdown(arguments, caller);
     case SYS_bind:
     case SYS_listen:
         return raw_bind(number, arguments, caller);
     case SYS_connect:
-        return raw_connect(arguments, caller);
+        return made_connect(&made);
     case SYS_accept:
     case SYS_accept4:
-        return raw_accept(number, arguments, caller);
+        return made_accept(&made);
     case SYS_socket:
         return raw_socket(arguments);
     case SYS_pidfd_getfd:
@@ -370,7 +268,7 @@ long syscall_hook(long number, long a, long b, long c, long d, long e, long f) {
     case SYS_sendmsg:
         return raw_send_message(arguments, caller);
     case SYS_fork:
-        return raw_fork(arguments, caller);
+        return made_fork(&made);
     case SYS_execve:
     case SYS_execveat:
         return raw_exec(number, arguments, caller);
