@@ -63,6 +63,16 @@ blocked() {
   assert_wire C fin=1 rst=0
 }
 
+@test "references: who polls the number that it had, and that is another's now, does not hold it" {
+  trace references polled-again
+  assert_event C op=exit pid="$(fact PID)" fd="$(fact C_FD)" fin=sent why=last-reference refs=1-0
+}
+
+@test "references: nothing is asked of the kernel where no connection is sent" {
+  trace references in-flight-no-tcp
+  [ "$(fact SOCKETS)" = 2 ]
+}
+
 @test "references: a dup that was closed unseen does not hold it" {
   scene references unseen-close
   assert_event C op=close fd="$(fact C_FD)" fin=sent why=last-reference verified=true refs_after=0

@@ -163,14 +163,29 @@ static void emit_sent(int fd, struct sent_count *count, const struct identity *i
     log_emit(scratch);
 }
 
-/* The kernel has taken, or given, all at once: first all are counted, then each is told of. */
-static void count_rights(int channel, const struct msghdr *message, enum event_op op, bool peeked) {
-    uint64_t receiver = rights_of(message).header ? receiver_at(channel, op == OP_SEND_FD) : 0;
+/* What is known of the descriptors before anything else is asked. Whether one of them is a connection's. */
+static bool find_connections(const struct msghdr *message, enum event_op op) {
+    bool any = false;
     int fd;
     for (struct rights rights = rights_of(message); rights_next(&rights, &fd);) {
         /* One that is sent may have come unseen, and the ledger must answer for its socket no more. */
         if (op == OP_RECV_FD || table_kind(fd) == SLOT_OTHER)
             table_set_found(fd);
+        any = cookie_at(fd) != FLIGHT_OTHER || any;
+    }
+    return any;
+}
+
+/*
+ * The kernel has taken, or given, all at once: first all are counted, then each is told of. What is no connection
+ * matters only as a neighbour in a queue that a connection is in.
+ */
+static void count_rights(int channel, const struct msghdr *message, enum event_op op, bool peeked) {
+    if (!find_connections(message, op) && !flight_holds_tcp(0))
+        return;
+    uint64_t receiver = receiver_at(channel, op == OP_SEND_FD);
+    int fd;
+    for (struct rights rights = rights_of(message); rights_next(&rights, &fd);) {
         if (op == OP_SEND_FD) {
             ledger_escaped(cookie_at(fd)); /* who receives or peeks at it may have no hooks */
             note_ends_of(fd);

@@ -86,22 +86,23 @@ static void search_threads(struct wanted *wanted, struct scratch *scratch, struc
     listing_close(&listing);
 }
 
+/* What dup2() has put there in closing it is no connection that a thread could be inside of. */
+static bool is_used_again(const struct release_place *place, uint64_t cookie) {
+    bool replaced = place->pid == process_id() && table_kind(place->fd) != SLOT_TCP;
+    return (is_open_in(place->pid, place->fd) && !replaced) || release_closed_at(place->pid, place->fd) != cookie;
+}
+
 /*
  * On the numbers that were its own. again: where such a number has come to be another descriptor's since, the thread
  * may be inside a call on that.
  */
 static void search_where_closed(uint64_t cookie, bool again, struct scratch *scratch, struct threads *threads) {
     struct release_place place = {0};
-    int self = process_id();
     while (threads->count < threads->max && release_next_place(cookie, &place)) {
         if (place.pid == threads->but)
             continue;
         struct wanted wanted = {.pid = place.pid, .fd = place.fd, .cookie = cookie};
-        /* What dup2() has put there in closing it is no connection that a thread could be inside of. */
-        bool replaced = place.pid == self && table_kind(place.fd) != SLOT_TCP;
-        bool used_again =
-            (is_open_in(place.pid, place.fd) && !replaced) || release_closed_at(place.pid, place.fd) != cookie;
-        if (used_again == again)
+        if (is_used_again(&place, cookie) == again)
             search_threads(&wanted, scratch, threads);
     }
 }
@@ -129,7 +130,7 @@ unsigned blocked_threads_told(uint64_t cookie, bool ends, struct holder *list, u
         add_told(&holder, cookie, &threads);
     while (threads.count < max && release_next_place(cookie, &place))
         for (unsigned at = 0; threads.count < max && call_under_way_next_on_set(place.pid, place.fd, &at, &holder);)
-            if (release_closed_at(place.pid, place.fd) == cookie)
+            if (!is_used_again(&place, cookie)) /* else it may be inside a call on what has come there since */
                 add_told(&holder, cookie, &threads);
     return threads.count;
 }

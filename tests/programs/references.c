@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/uio.h>
 
@@ -262,6 +264,28 @@ static int killed_in_call(char **arguments) {
     _exit(0);
 }
 
+/* A thread of another process polls the number that C had there, and that is another connection's now. */
+static int polled_again(char **arguments) {
+    (void)arguments;
+    int ready[2];
+    char byte;
+    struct pair other = make_pair(), pair = make_pair();
+    MUST(pipe2(ready, O_CLOEXEC));
+    pid_t child = MUST(fork());
+    if (child == 0) {
+        struct blocked blocked;
+        MUST(prctl(PR_SET_PDEATHSIG, SIGKILL));
+        MUST(close(pair.c));
+        MUST(dup2(other.c, pair.c));
+        block_in(&blocked, "poll", pair.c);
+        EXPECT(write(ready[1], "", 1) == 1);
+        for (;;)
+            pause();
+    }
+    EXPECT(read(ready[0], &byte, 1) == 1);
+    _exit(0);
+}
+
 /* It blocks because the window is closed; S makes room by reading. */
 static int blocked_sender(char **arguments) {
     (void)arguments;
@@ -481,6 +505,27 @@ static int in_flight_unseen(char **arguments) {
     return 0;
 }
 
+/* What is sent is no connection: how many sockets this process has afterwards. */
+static int in_flight_no_tcp(char **arguments) {
+    (void)arguments;
+    int through[2], sockets = 0;
+    char path[64], link[64];
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, through));
+    int file = MUST(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    send_fds(through[0], &file, 1);
+    struct rlimit most;
+    MUST(getrlimit(RLIMIT_NOFILE, &most));
+    for (rlim_t fd = 3; fd < most.rlim_max && fd < 1 << 20; fd++) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", (int)fd);
+        sockets += readlink(path, link, sizeof link) > 0 && strncmp(link, "socket:", 7) == 0;
+    }
+    tell("SOCKETS=%d", sockets);
+    struct pair pair = make_pair(); /* something to log */
+    MUST(close(pair.c));
+    MUST(close(pair.s));
+    return 0;
+}
+
 /* More than an event names, for which the ledger does not answer; one of them comes over another. */
 static int duplicate_many(char **arguments) {
     (void)arguments;
@@ -575,7 +620,8 @@ SCENES({"duplicate", duplicate}, {"duplicate-many", duplicate_many}, {"duplicate
        {"unseen-duplicate", unseen_duplicate}, {"unseen-close", unseen_close}, {"blocked-thread", blocked_thread},
        {"blocked-thread-served", blocked_thread_served}, {"blocked-threads-reset", blocked_threads_reset},
        {"in-flight-another", in_flight_another}, {"blocked-sender", blocked_sender},
-       {"blocked-and-unseen", blocked_and_unseen}, {"killed-in-call", killed_in_call}, {"number-again", number_again}, {"busy-call", busy_call},
-       {"epoll-waiter", epoll_waiter}, {"in-flight-received", in_flight_received},
-       {"in-flight-unseen", in_flight_unseen}, {"in-flight-purged", in_flight_purged},
+       {"blocked-and-unseen", blocked_and_unseen}, {"killed-in-call", killed_in_call}, {"polled-again", polled_again},
+       {"number-again", number_again}, {"busy-call", busy_call}, {"epoll-waiter", epoll_waiter},
+       {"in-flight-received", in_flight_received}, {"in-flight-unseen", in_flight_unseen},
+       {"in-flight-no-tcp", in_flight_no_tcp}, {"in-flight-purged", in_flight_purged},
        {"in-flight-cycle", in_flight_cycle}, {"in-flight-other-process", in_flight_other_process}, {"ring", ring})
