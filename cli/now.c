@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -130,6 +131,32 @@ static bool enter_netns(int pid) {
     return entered;
 }
 
+/* Of the network namespace; 0: it cannot be seen. */
+static ino_t netns_of(const char *process) {
+    char path[64];
+    struct stat status;
+    snprintf(path, sizeof path, "/proc/%s/ns/net", process);
+    return stat(path, &status) == 0 ? status.st_ino : 0;
+}
+
+/* The processes that are asked for are looked at where they are; all of them in one place. */
+static bool enter_netns_of_choice(const struct choice *choice) {
+    const ino_t here = netns_of("self");
+    ino_t there = 0;
+    for (unsigned i = 0; i < choice->pid_count; i++) {
+        char pid[16];
+        snprintf(pid, sizeof pid, "%d", choice->pids[i]);
+        const ino_t its = netns_of(pid);
+        if (its && there && its != there) {
+            say("closetrace now: %d and %s are in different network namespaces: give one of them", choice->pids[0],
+                pid);
+            return false;
+        }
+        there = its ? its : there;
+    }
+    return !there || there == here || enter_netns(choice->pids[0]);
+}
+
 static bool read_netns(const char *text, int *pid) {
     char *end;
     const long number = strtol(text, &end, 10);
@@ -222,6 +249,8 @@ int command_now(int argc, char **argv) {
         say("closetrace now: there is no process %d", gone);
         return EXIT_FAILED;
     }
+    if (!now.netns && !enter_netns_of_choice(&now.choice))
+        return EXIT_FAILED;
     const int status = look(&now);
     choice_forget(&now.choice);
     return status;

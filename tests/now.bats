@@ -184,6 +184,11 @@ assert_one() { # assert_one TEXT PATTERN...
   run -0 "$CLOSETRACE" now --netns="$PID" "lport=${PORT[leaked]}" state=CLOSE_WAIT
   grep -q "$PID python3 fd" <<<"$output"
   run -125 "$CLOSETRACE" now --netns=x
+  # A process is looked at where it is.
+  run -0 "$CLOSETRACE" now "$PID" state=CLOSE_WAIT
+  grep -q "$PID python3 fd" <<<"$output"
+  run -125 "$CLOSETRACE" now "$PID" "$$"
+  [[ $output == *'in different network namespaces'* ]]
 }
 
 @test "now: the search names nobody for the descriptors that it opens itself; two of them do not name each other" {
