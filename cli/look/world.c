@@ -60,11 +60,11 @@ static int32_t find_at(const struct world *world, const struct address *place) {
 
 /* Who listens where that address is: on it, or on all of them. */
 static int32_t find_listener(const struct world *world, const struct address *address) {
-    const struct address any = {.family = address->family, .port = address->port};
-    const struct address any_v6 = {.family = ADDRESS_V6, .port = address->port};
-    const struct address *const places[] = {address, &any, &any_v6};
+    const struct address places[] = {*address,
+                                     {.family = address->family, .port = address->port},
+                                     {.family = ADDRESS_V6, .port = address->port}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        const int32_t found = find_at(world, places[i]);
+        const int32_t found = find_at(world, &places[i]);
         if (found != NOBODY)
             return found;
     }
