@@ -90,11 +90,13 @@ cut() {
   lost=$(jq 'select(.why == "after-close" and .fin == "reset") | .lost' trace.json)
   echo "lost $lost, on the wire $wire: ${words[*]}"
   [ "$lost" = "$wire" ]
-  [ "$lost" = $((words[2] + 1000000 - words[1])) ]
+  # The client may have got what it had not acknowledged.
+  [ "$lost" -ge $((words[2] + 1000000 - words[1])) ]
   kill -TERM "$SERVER"
   until_true ended
   "$CLOSETRACE" report trace.json >report
-  grep -qE "^finding answer-cut .* $lost bytes" report || { cat report && return 1; }
+  # Merely possible where nobody had looked between the close and the byte.
+  grep -qE "^(finding|possible) answer-cut .* $lost bytes" report || { cat report && return 1; }
 }
 
 # whole PORT: no finding where nothing was lost

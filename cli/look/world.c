@@ -60,9 +60,8 @@ static int32_t find_at(const struct world *world, const struct address *place) {
 
 /* Who listens where that address is: on it, or on all of them. */
 static int32_t find_listener(const struct world *world, const struct address *address) {
-    const struct address places[] = {*address,
-                                     {.family = address->family, .port = address->port},
-                                     {.family = ADDRESS_V6, .port = address->port}};
+    const struct address places[] = {
+        *address, {.family = address->family, .port = address->port}, {.family = ADDRESS_V6, .port = address->port}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         const int32_t found = find_at(world, &places[i]);
         if (found != NOBODY)
