@@ -162,8 +162,3 @@ END
   serve 8004 node node.js
   cut 8004
 }
-
-@test "busybox httpd: the late byte cuts the answer" {
-  serve 8005 busybox httpd -f -p 127.0.0.1:8005 -h files
-  cut 8005
-}
