@@ -252,6 +252,19 @@ released() {
   event "$1" release '"fin":"reset","why":"after-close","verified":'"$2"',"lost":5000'
 }
 
+# withheld USED: process 10 gives a connection up, process 11 two seconds later.
+withheld() {
+  event 100.0 close '"call":"close","fin":"withheld","why":"references","verified":true,"state_before":"ESTABLISHED","holders":[{"pid":11,"comm":"other","fd":7}],"used":'"$1"
+  closed 102.0 2.0 ESTABLISHED | sed 's/"pid":10,"tid":10,"comm":"server"/"pid":11,"tid":11,"comm":"other"/; s/"idle"/"used":false,&/'
+}
+
+@test "fin-withheld: silent where who gave it up had not worked on it either" {
+  judged < <(withheld true)
+  has '^finding fin-withheld .*kept open by 11 other fd 7'
+  judged < <(withheld false)
+  has_none
+}
+
 @test "answer-cut: possible where the reset may have been the peer's" {
   judged < <(closed 100.0 1.0 ESTABLISHED && released 101.0 true)
   has '^finding answer-cut .*lost the last 5000 bytes'
