@@ -25,7 +25,7 @@ int main(int argc, char **argv) {
     hash_choose_secret((const unsigned char *)getauxval(AT_RANDOM)); // NOLINT(performance-no-int-to-ptr): so it comes
     if (argc < 2)
         return help(stderr);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
         return help(stdout);
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         puts("closetrace " CLOSETRACE_VERSION);

@@ -68,6 +68,7 @@ loads() {
   mkdir "$root"
   own_make STATIC=1 COMMAND="$root/closetrace" CFLAGS=-O1 "$root/closetrace" >"$BATS_TEST_TMPDIR/log" 2>&1
   echo '{"time":1.5,"pid":7,"tid":7,"comm":"server","op":"close","call":"close","fd":3,"ret":0,"fin":"sent"}' >"$root/trace"
+  PATH=$PATH:/usr/sbin # chroot, of an ordinary user
   run -0 unshare -r chroot "$root" /closetrace print /trace
   [[ $output == *server*close* ]]
   run -0 unshare -r chroot "$root" /closetrace --version

@@ -169,7 +169,10 @@ documents() {
     done < <(grep -oE '(^| )--?[a-zA-Z][a-z-]*' <<<"$output" | tr -d ' ')
     run -0 "$CLOSETRACE" "$subcommand" -h
   done
+  run -0 --separate-stderr "$CLOSETRACE" help
+  local said=$output
   run -0 --separate-stderr "$CLOSETRACE" --help
+  [ "$output" = "$said" ]
   for subcommand in $(list subcommands); do
     [[ $output == *"  $subcommand "* ]]
   done
