@@ -5,14 +5,10 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
   cd "$BATS_TEST_DIRNAME/.." || return
-  local name
-  for name in supervised close shutdown references; do
-    gcc -std=gnu11 -O1 -static -pthread -Ipreload -include preload/kernel/older_functions.h \
-      -o "$BATS_FILE_TMPDIR/$name" "tests/programs/$name.c" 2>"$BATS_FILE_TMPDIR/log" || { cat "$BATS_FILE_TMPDIR/log" && return 1; }
-  done
+  gcc -std=gnu11 -O1 -static -pthread -o "$BATS_FILE_TMPDIR/supervised" tests/programs/supervised.c
 }
 
-load helpers/scene
+load helpers/log
 
 setup() {
   cd "$BATS_TEST_TMPDIR" || return
@@ -20,8 +16,6 @@ setup() {
 }
 
 teardown() {
-  capture_abort
-  netns_remove_all
   [ -z "${place-}" ] || { cd / && rm -rf "$place"; }
 }
 
@@ -38,52 +32,6 @@ told() {
   local count
   count=$(jq -n "[inputs | select($1)] | length" trace)
   [ "$count" = "${2:-1}" ] || { echo "$count events, not ${2:-1}: $1" && cat trace && return 1; }
-}
-
-# In a network namespace, captured. static_scene PROGRAM SCENE...
-static_scene() {
-  netns_create NETNS
-  capture_start "$NETNS"
-  SUPERVISED=1 scene "$static/$1" "${@:2}"
-}
-
-# bats test_tags=root
-@test "supervised: a static program's FIN, RST and half-close, as they left on the wire" {
-  static_scene close last
-  assert_event C op=close call=close fd="$(fact C_FD)" ret=0 fin=sent why=last-reference refs=1-0 state_before=ESTABLISHED role=client
-  assert_verdicts C sent
-  assert_wire C fin=1 rst=0
-  assert_event S op=close fin=sent refs=1-0 state_before=CLOSE_WAIT
-}
-
-# bats test_tags=root
-@test "supervised: unread data makes an RST" {
-  static_scene close unread
-  assert_event C op=close fin=reset why=unread-data refs=1-0
-  assert_wire C fin=0 rst=1
-}
-
-# bats test_tags=root
-@test "supervised: a shutdown sends the FIN, the close after it none" {
-  static_scene shutdown then-close SHUT_WR
-  assert_event C op=shutdown how=SHUT_WR ret=0 fin=sent why=shutdown verified=true state_before=ESTABLISHED
-  assert_event C op=close fin=already why=after-shutdown refs=1-0
-  assert_wire C fin=1 rst=0
-}
-
-# bats test_tags=root
-@test "supervised: a dup holds the connection, and is named" {
-  static_scene references duplicate
-  assert_event C op=close fin=withheld why=references refs=2-1 ".holders[0].fd == $(fact DUP)"
-  assert_event C op=close fin=sent why=last-reference refs=1-0
-  assert_wire C fin=1 rst=0
-}
-
-# bats test_tags=root
-@test "supervised: a thread inside recv() holds the connection" {
-  static_scene references blocked-thread recv 1
-  assert_event C op=close fin=withheld why=call-in-progress ".holders[0].tid == $(fact TID)"
-  assert_wire C fin=1 rst=0
 }
 
 @test "supervised: of another libc, and of glibc by --reach=supervise" {
@@ -151,6 +99,7 @@ until_true() {
   return 1
 }
 
+# shellcheck disable=SC2154 # run sets stderr
 @test "supervised: --reach=preload refuses what it cannot reach; rules are refused by name; a wrong word is" {
   run -125 --separate-stderr "$CLOSETRACE" run --reach=preload "$static/supervised" refused
   [[ $stderr == *'cannot be traced: it is statically linked'* ]]
