@@ -81,6 +81,15 @@ PYTHON
   parsed 'all(a["href"].startswith("#") and a["href"][1:] in ids for t, a in page.tags if t == "a")'
 }
 
+@test "html: notes alone are worth knowing, and nothing is wrong; where there is nothing that is said" {
+  connection 1 nginx close reset | sed 's/"unacked":400/"unacked":0/' >trace
+  page trace
+  parsed 'whole and "Worth knowing" in words and "If it matters:" in words and "What is wrong" not in words'
+  connection 1 nginx close sent >trace
+  page trace
+  parsed 'whole and "Nothing was found wrong." in words and names.count("svg") == 0 and "of 1 kind:" in words'
+}
+
 @test "html: markup, quotes, control characters and turned text of a trace are text" {
   {
     connection 1 '<img src=x>' '\"><script>alert(1)</script>' reset

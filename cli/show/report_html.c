@@ -201,18 +201,22 @@ static void article(struct html *html, const struct finding *finding, unsigned n
     fputs("</ul>\n", out);
     more_alike(finding, out);
     fprintf(out,
-            "<p class=\"todo\"><strong>What to do:</strong> %s <span class=\"muted\">More: docs/findings/%s.md, "
+            "<p class=\"todo\"><strong>%s:</strong> %s <span class=\"muted\">More: docs/findings/%s.md, "
             "closetrace(7).</span></p>\n",
-            finding_advice(finding->kind), finding_name(finding->kind));
+            finding->certainty == NOTE ? "If it matters" : "What to do", finding_advice(finding->kind),
+            finding_name(finding->kind));
     ladder(html, finding, number, ladder_sources, out);
     fputs("</article>\n", out);
 }
 
 static void findings(struct html *html, FILE *out) {
     uint64_t shown = 0;
-    fputs("<section aria-labelledby=\"findings\">\n<h2 id=\"findings\">What is wrong</h2>\n", out);
     for (const struct finding *finding = analysis_findings(html->analysis); finding; finding = finding->next)
         shown += is_shown(finding);
+    const struct totals totals = analysis_totals(html->analysis);
+    const bool is_wrong = totals.findings + totals.possible > 0 || shown == 0;
+    fprintf(out, "<section aria-labelledby=\"findings\">\n<h2 id=\"findings\">%s</h2>\n",
+            is_wrong ? "What is wrong" : "Worth knowing");
     if (shown == 0)
         fputs("<p>Nothing was found wrong.</p>\n", out);
     if (html->drawn_count > 0)
@@ -318,9 +322,9 @@ static void connections(const struct html *html, FILE *out) {
     const size_t all = kinds.count;
     fputs("<section aria-labelledby=\"connections\">\n<h2 id=\"connections\">Connections</h2>\n", out);
     fprintf(out,
-            "<p>%zu connections and failed connects, of %zu kinds: alike are those of the same programs and server "
+            "<p>%zu connections and failed connects, of %zu kind%s: alike are those of the same programs and server "
             "that ended alike. (FIN), (RST): seen by the other end alone; ?: not known; +: not over.</p>\n",
-            count, all);
+            count, all, all == 1 ? "" : "s");
     if (kinds.count > KINDS_MAX)
         kinds.count = KINDS_MAX;
     kinds_of_connections(&kinds, members, out);
