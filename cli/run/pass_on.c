@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernel/older.h"
 #include "signal_use.h"
 
 /*

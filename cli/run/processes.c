@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "processes.h"
 
+#include "kernel/older.h"
 #include "reach.h"
 
 #include <errno.h>

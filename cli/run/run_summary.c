@@ -15,6 +15,7 @@
 #include "analysis/analysis.h"
 #include "exit_status.h"
 #include "kernel/clock.h"
+#include "kernel/older.h"
 #include "show/output.h"
 #include "show/report_words.h"
 #include "rule_tally.h"

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "arch/machine.h"
+#include "kernel/older.h"
 
 /* linux/seccomp.h, since 5.19: signals do not take a call back that is being looked at. */
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV

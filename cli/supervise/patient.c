@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "patient.h"
+#include "kernel/older.h"
 
 #include <elf.h>
 #include <inttypes.h>

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel/older.h"
 #include "notify.h"
 
 union one_descriptor {

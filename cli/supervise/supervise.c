@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "kernel/clock.h"
+#include "kernel/older.h"
 #include "leaving.h"
 #include "notify.h"
 #include "output/event_socket.h"
