@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arch/machine.h"
+#include "unroll.h"
 
 /*
  * A place begins with a word: tag:24 pid:22 words:16 state:2. The tag is its position, so that a word left from an
@@ -125,7 +126,7 @@ static uint64_t copy_in(struct ring *ring, uint64_t position, const unsigned cha
     _Atomic uint64_t *to = word_at(ring, position);
     const size_t whole = length / WORD, left = length % WORD;
     uint64_t sum = position;
-#pragma GCC unroll 4
+    UNROLL(4)
     for (size_t i = 0; i < whole; i++) {
         uint64_t word;
         memcpy(&word, line + i * WORD, WORD);

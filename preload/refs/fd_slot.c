@@ -3,6 +3,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "pure/unroll.h"
+
 enum { VERSION = 16 };
 static const uint64_t FLAGS = (1 << VERSION) - 1;
 
@@ -22,7 +24,7 @@ static inline bool read_words(struct slot *slot, uint64_t word, uint64_t words[]
     bool has_words = slot_kind(word) == SLOT_TCP || (word & (SLOT_WAS_TCP | SLOT_CLOSING));
     if (!has_words)
         return false;
-#pragma GCC unroll 10
+    UNROLL(10)
     for (size_t i = 0; i < count; i++)
         words[i] = atomic_load_explicit(&slot->words[i], memory_order_relaxed);
     atomic_thread_fence(memory_order_acquire);
