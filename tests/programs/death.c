@@ -142,9 +142,9 @@ static void destroy(int fd) {
         .header = {.nlmsg_len = sizeof request, .nlmsg_type = SOCK_DESTROY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
         .body = {.sdiag_family = AF_INET, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0U},
     };
-    struct sockaddr_in local, remote;
+    struct sockaddr_in local = {0}, remote = {0};
     socklen_t size = sizeof local;
-    uint64_t cookie;
+    uint64_t cookie = 0;
     MUST(getsockname(fd, (struct sockaddr *)&local, &size));
     MUST(getpeername(fd, (struct sockaddr *)&remote, &size));
     size = sizeof cookie;

@@ -81,7 +81,7 @@ static void shows_file(const char *bytes, size_t length, const char *expected) {
     shows("@faults", expected);
     file_length = 0;
 }
-#define SHOWS_FILE(bytes, expected) shows_file(bytes, sizeof bytes - 1, expected)
+#define SHOWS_FILE(bytes, expected) shows_file((bytes), sizeof(bytes) - 1, expected)
 
 static void nuls(void) {
     SHOWS_FILE("close:as=RST\0:when=1\n",
