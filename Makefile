@@ -42,7 +42,7 @@ HARDENED = -fPIE -fstack-protector-strong -fno-lto
 LINK_COMMAND = -pie -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack $(WRAPPED:%=-Wl,--wrap=%)
 LIBRARIES = -Wl,--no-as-needed -l:libpthread.so.0
 WRAPPED = __libc_start_main stat lstat fstat fstatat $(addprefix __isoc23_,strtol strtoul strtoll strtoull sscanf) \
-          $(addprefix pthread_,create detach attr_setstacksize sigmask condattr_setclock)
+          $(addprefix pthread_,create detach join attr_setstacksize sigmask condattr_setclock)
 
 # The command without libc's files beside it, for systems that have another libc: make STATIC=1.
 ifeq ($(STATIC),1)

@@ -32,17 +32,20 @@ int __wrap___libc_start_main(main_function *main, int argc, char **argv, void (*
 
 OLDEST(oldest_create, pthread_create);
 OLDEST(oldest_detach, pthread_detach);
+OLDEST(oldest_join, pthread_join);
 OLDEST(oldest_stack_size, pthread_attr_setstacksize);
 OLDEST(oldest_mask, pthread_sigmask);
 OLD_VERSION(oldest_setclock, pthread_condattr_setclock, MACHINE_SETCLOCK_GLIBC);
 int oldest_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument);
 int oldest_detach(pthread_t thread);
+int oldest_join(pthread_t thread, void **result);
 int oldest_stack_size(pthread_attr_t *attributes, size_t size);
 int oldest_mask(int how, const sigset_t *set, sigset_t *before);
 int oldest_setclock(pthread_condattr_t *attributes, clockid_t clock);
 int __wrap_pthread_condattr_setclock(pthread_condattr_t *attributes, clockid_t clock);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument);
 int __wrap_pthread_detach(pthread_t thread);
+int __wrap_pthread_join(pthread_t thread, void **result);
 int __wrap_pthread_attr_setstacksize(pthread_attr_t *attributes, size_t size);
 int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *before);
 
@@ -52,6 +55,10 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 
 int __wrap_pthread_detach(pthread_t thread) {
     return oldest_detach(thread);
+}
+
+int __wrap_pthread_join(pthread_t thread, void **result) {
+    return oldest_join(thread, result);
 }
 
 int __wrap_pthread_attr_setstacksize(pthread_attr_t *attributes, size_t size) {

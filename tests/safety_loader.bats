@@ -60,13 +60,15 @@ os.execv(sys.argv[2], sys.argv[2:])" "$ids" "$@"' bash "$LIB" "$@"
   grep -qx 'got a line' traced.out
   [ ! -s "$LOG" ] || [ "$(jq -s 'map(select(.comm == "program")) | length' "$LOG")" = 0 ]
 
-  # as a child of programs that are traced; as the command's own it is refused by name
+  # as a child of programs that are traced; as the command's own it is supervised, and refused where it is not to be
   # shellcheck disable=SC2016 # the inner shell's
   LD_PRELOAD=$LIB CLOSETRACE_OUTPUT=log2 sh -c 'echo word | "$1" >out; [ $? = 7 ]' sh "$program"
   # shellcheck disable=SC2016 # the inner shell's
   "$CLOSETRACE" run -o trace --messages=said sh -c 'echo word | "$1" >out; [ $? = 7 ]' sh "$program"
   grep -qx 'got a line' out
   grep -q "^closetrace: program (process [0-9]*) ran without the library" said
-  run "$CLOSETRACE" run "$program"
+  run "$CLOSETRACE" run --reach=preload "$program"
   [ "$status" = 125 ]
+  run "$CLOSETRACE" run "$program" <<<word
+  [ "$status" = 7 ]
 }

@@ -16,7 +16,7 @@ CLOSETRACE=${CLOSETRACE:-$BATS_TEST_DIRNAME/../closetrace}
 hang() {
   local name=$1
   shift
-  nsenter "--net=/run/netns/$NETNS" env --default-signal=INT,QUIT "$CLOSETRACE" run -o "$name.json" -- "$@" \
+  nsenter "--net=/run/netns/$NETNS" env --default-signal=INT,QUIT "$CLOSETRACE" run -o "$name.json" "--reach=${REACH-auto}" -- "$@" \
     >"$name.out" 2>&1 3>&- </dev/null &
   echo $! >"$name.pid"
 }
@@ -131,7 +131,7 @@ setup_file() {
   hang haproxy haproxy -f haproxy.cfg
   hang redis redis-server --port 8003 --bind 127.0.0.1 --save '' --enable-debug-command yes
   hang node node node.js
-  hang webhook webhook -hooks hooks.json -ip 127.0.0.1 -port 8006
+  REACH=preload hang webhook webhook -hooks hooks.json -ip 127.0.0.1 -port 8006
   if command -v javac; then
     hang java java -Xshare:auto Hang.java
     ports+=(8005) COUNT=7

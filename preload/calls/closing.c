@@ -425,6 +425,12 @@ static bool strangers_may_have(const struct identity *identity) {
     return identity->role == ROLE_UNKNOWN || flight_met_strangers();
 }
 
+/* It knows all who have the connection: it did when we left, and nobody has become a stranger since. */
+__attribute__((noinline)) static bool ledger_answers(uint64_t cookie) {
+    struct ledger_counts counts;
+    return ledger_count(cookie, &counts);
+}
+
 /* Above a millisecond a stranger may have ended the connection since the call returned. */
 static void note_delay(const struct closing *closing, bool all_known, uint64_t answer_us, struct event *event) {
     enum { LONG_US = 1000 };
@@ -450,6 +456,7 @@ static void report_close(struct closing *closing, enum event_op op, long result,
     find_references(closing, ours, scratch, &answer, &references);
     if (!is_attached(&answer))
         answer_us = clock_now(); /* it may have been asked again */
+    const bool all_known = expected.answered && ledger_answers(closing->identity.cookie);
     bool ledger_wrong = correct_ledger(closing, &expected, &answer, &references);
     struct after after = after_of(&answer);
     ask_again(closing, scratch, &after);
@@ -463,7 +470,7 @@ static void report_close(struct closing *closing, enum event_op op, long result,
     struct event *event = close_event(closing, op, &verdict, result, error, scratch);
     event->state_after = after.found ? after.state : after.asked ? STATE_CLOSE : STATE_UNSET;
     if (after.asked)
-        note_delay(closing, expected.answered, answer_us, event);
+        note_delay(closing, all_known, answer_us, event);
     /* The parked one takes its place. */
     references_note(&references, closing->parked.place >= 0 ? 0 : (int)closing->gives_up, event);
     if (verdict.why == WHY_LISTENING) {

@@ -42,7 +42,7 @@ long made_close(const struct made *made) {
 }
 
 HOOKED int close(int fd) {
-    const long arguments[6] = {fd};
+    const long arguments[] = {fd};
     return (int)made_close(&(struct made){"close", CALLER, real_close, 0, arguments});
 }
 TWIN_HOOK(__close, close);

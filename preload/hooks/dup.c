@@ -43,12 +43,12 @@ long made_duplicate(const struct made *made) {
 }
 
 HOOKED int dup(int fd) {
-    const long arguments[6] = {fd};
+    const long arguments[] = {fd};
     return table_on ? (int)made_duplicate(&(struct made){"dup", CALLER, real_dup, 0, arguments}) : REAL(dup)(fd);
 }
 
-/* dup2() and dup3(): what new_fd was is closed, if the call succeeds. */
-long made_replace(const struct made *made) {
+/* dup2() and dup3(): what new_fd was is closed, if the call succeeds. Inline: each frame counts on a small stack. */
+__attribute__((always_inline)) static inline long replace(const struct made *made) {
     struct closing closing;
     struct purge purge = {.list = NULL};
     int fd = made_fd(made), new_fd = (int)made->arguments[1];
@@ -73,16 +73,19 @@ long made_replace(const struct made *made) {
     return fault_result(&call, result);
 }
 
+long made_replace(const struct made *made) {
+    return replace(made);
+}
+
 HOOKED int dup2(int fd, int new_fd) {
-    const long arguments[6] = {fd, new_fd};
-    return table_on ? (int)made_replace(&(struct made){"dup2", CALLER, real_dup2, 0, arguments})
-                    : REAL(dup2)(fd, new_fd);
+    const long arguments[] = {fd, new_fd};
+    return table_on ? (int)replace(&(struct made){"dup2", CALLER, real_dup2, 0, arguments}) : REAL(dup2)(fd, new_fd);
 }
 TWIN_HOOK(__dup2, dup2);
 
 HOOKED int dup3(int fd, int new_fd, int flags) {
-    const long arguments[6] = {fd, new_fd, flags};
-    return table_on ? (int)made_replace(&(struct made){"dup3", CALLER, real_dup3, 0, arguments})
+    const long arguments[] = {fd, new_fd, flags};
+    return table_on ? (int)replace(&(struct made){"dup3", CALLER, real_dup3, 0, arguments})
                     : REAL(dup3)(fd, new_fd, flags);
 }
 
@@ -91,7 +94,7 @@ HOOKED int fcntl(int fd, int command, ...) {
     va_start(list, command);
     void *argument = va_arg(list, void *);
     va_end(list);
-    const long arguments[6] = {fd, command, (long)argument};
+    const long arguments[] = {fd, command, (long)argument};
     if (!table_on || (command != F_DUPFD && command != F_DUPFD_CLOEXEC))
         return REAL(fcntl)(fd, command, argument);
     return (int)made_duplicate(&(struct made){"fcntl", CALLER, real_fcntl, 0, arguments});

@@ -53,29 +53,36 @@ static long real_connect(long number, const long arguments[6]) {
     return REAL(connect)((int)arguments[0], address, (socklen_t)arguments[2]);
 }
 
-long made_connect(const struct made *made) {
+/* Apart: other connects need not have the room, on a stack that may be small. False: it is none. */
+__attribute__((noinline)) static bool made_disconnect(const struct made *made, int fd, struct call *call,
+                                                      long *result) {
     struct ending_call ending;
+    if (!disconnect_entering(&ending, fd, call))
+        return false;
+    *result = make_call(made);
+    disconnect_exiting(&ending, (int)*result, error_of(*result));
+    return true;
+}
+
+long made_connect(const struct made *made) {
     const int fd = made_fd(made);
     const struct sockaddr *address = address_argument(made);
     const socklen_t length = (socklen_t)made->arguments[2];
-    long instead;
+    long result;
     if (!table_maybe_tcp(fd))
         return make_call(made);
     struct call call = call_entering(made->name, made->caller);
-    if (fault_armed(RULE_CONNECT) && opening_meets(RULE_CONNECT, fd, address, length, &call, &instead))
-        return instead;
-    if (connect_disconnects(address, length) && disconnect_entering(&ending, fd, &call)) {
-        long result = make_call(made);
-        disconnect_exiting(&ending, (int)result, error_of(result));
+    if (fault_armed(RULE_CONNECT) && opening_meets(RULE_CONNECT, fd, address, length, &call, &result))
+        return result;
+    if (connect_disconnects(address, length) && made_disconnect(made, fd, &call, &result))
         return fault_result(&call, result);
-    }
-    long result = make_call(made);
+    result = make_call(made);
     connected(fd, address, length, result, error_of(result), &call);
     return fault_result(&call, result);
 }
 
 HOOKED int connect(int fd, const struct sockaddr *address, socklen_t length) {
-    const long arguments[6] = {fd, (long)address, length};
+    const long arguments[] = {fd, (long)address, length};
     return (int)made_connect(&(struct made){"connect", CALLER, real_connect, 0, arguments});
 }
 TWIN_HOOK(__connect, connect);
@@ -127,13 +134,13 @@ long made_accept(const struct made *made) {
 }
 
 HOOKED int accept(int fd, struct sockaddr *address, socklen_t *length) {
-    const long arguments[6] = {fd, (long)address, (long)length};
+    const long arguments[] = {fd, (long)address, (long)length};
     return table_on ? (int)made_accept(&(struct made){"accept", CALLER, real_accept, 0, arguments})
                     : REAL(accept)(fd, address, length);
 }
 
 HOOKED int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
-    const long arguments[6] = {fd, (long)address, (long)length, flags};
+    const long arguments[] = {fd, (long)address, (long)length, flags};
     return table_on ? (int)made_accept(&(struct made){"accept4", CALLER, real_accept4, 0, arguments})
                     : REAL(accept4)(fd, address, length, flags);
 }

@@ -5,8 +5,9 @@
 #
 # Kept: call, descriptor, result, references, verdict, reason, states; what a program says; headings. Dropped: times, ids,
 # addresses, places in programs, numbers with a point or of three digits and more, the host's count of orphans, the number
-# of events and the states (they are looked at by the clock), frames of a process (+++), whether a FIN was acknowledged already when the
-# kernel was asked (FIN_WAIT1 or 2, LAST_ACK or gone), and who of two processes came first.
+# of events and the states (they are looked at by the clock), whether a FIN was seen that an RST followed at once, frames of a
+# process (+++), whether a FIN was acknowledged already when the kernel was asked (FIN_WAIT1 or 2, LAST_ACK or gone), and who
+# of two processes came first.
 
 function emit(who, text) {
   sub(/called from .*/, "called from", text)
@@ -19,6 +20,7 @@ function emit(who, text) {
   sub(/its end was in FIN_WAIT[12]/, "its end was in FIN_WAIT", text)
   sub(/orphan [0-9]+/, "orphan N", text)
   sub(/; [0-9]+ events/, "; N events", text)
+  sub(/, [01] FINs?, 1 RST;/, ", N FINs, 1 RST;", text)
   printf "%02d|%s|%04d|%s\n", section, who, NR, text | sorter
 }
 
