@@ -185,7 +185,8 @@ claims() {
 
 # told NAME PORT COMM [SIGNAL]: by the report of its session, while it hangs, and after SIGTERM.
 told() {
-  claims "$1" "$2" "CLOSE_WAIT for .* held by [0-9]+ $3 fd [0-9]+; nobody has closed it since"
+  local held="CLOSE_WAIT for .* held by [0-9]+ $3 fd [0-9]+; nobody has closed it since"
+  until_true claims "$1" "$2" "$held" >/dev/null || claims "$1" "$2" "$held"
   "$CLOSETRACE" report "$1.json" | head -n 1 | grep -q '; the session goes on$'
   kill "-${4:-TERM}" "$(cat "$1.pid")"
   until_true ended "$1"

@@ -412,8 +412,10 @@ static void other(struct line *line, const struct event *event) {
     references(line, event);
 }
 
-static void (*teller(const struct event *event))(struct line *line, const struct event *event) {
-    static void (*const tellers[OP_COUNT])(struct line * line, const struct event *event) = {
+typedef void teller_function(struct line *line, const struct event *event);
+
+static teller_function *teller(const struct event *event) {
+    static teller_function *const tellers[OP_COUNT] = {
         [OP_START] = start,    [OP_CONNECT] = connecting, [OP_ACCEPT] = accepting, [OP_DUP] = duplicating,
         [OP_FORK] = forking,   [OP_SEND_FD] = passing,    [OP_RECV_FD] = passing,  [OP_EOF] = learning,
         [OP_RESET] = learning, [OP_STATE] = standing,     [OP_NOW] = standing,     [OP_UNSEEN] = not_seen,

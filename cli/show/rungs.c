@@ -72,11 +72,12 @@ static enum tcp_state state_then(const struct event *event) {
 
 static void grow(struct rungs *rungs) {
     const size_t room = rungs->room > 0 ? 2 * rungs->room : 64;
-    rungs->list = realloc(rungs->list, room * sizeof *rungs->list);
-    if (!rungs->list) {
+    void *list = realloc(rungs->list, room * sizeof *rungs->list);
+    if (!list) {
         say("closetrace: out of memory");
         exit(EXIT_FAILED);
     }
+    rungs->list = list;
     rungs->room = room;
 }
 

@@ -28,7 +28,10 @@ static pthread_t thread;
 static bool follows;
 
 /* The last connect() that has not been seen to return. */
-static struct { int tid, pid, fd; } connecting;
+struct connecting {
+    int tid, pid, fd;
+};
+static struct connecting connecting;
 
 static void look_at_connecting(void) {
     struct patient *patient = connecting.tid ? patient_of(connecting.tid) : NULL;
@@ -243,8 +246,9 @@ static bool look(const struct notice *notice, struct patient *patient) {
         return false;
     case SYS_listen:
         return listens(notice, patient);
+    default:
+        return false;
     }
-    return false;
 }
 
 static void expect_release(const struct leaving *leaving, const struct held *held) {
