@@ -35,8 +35,11 @@ client.connect(("127.0.0.1", port))
 client.sendall(b"GET /%s HTTP/1.0\r\nHost: x\r\n\r\n" % name.encode())
 if late:
     filter = f"sport = :{port} and dport = :{client.getsockname()[1]}"
-    while not subprocess.run(["ss", "-Htn", "state", "fin-wait-1", filter], capture_output=True).stdout:
-        pass
+    # Late is what comes when nobody has the connection: it has no inode then.
+    while True:
+        there = subprocess.run(["ss", "-Htne", "state", "fin-wait-1", filter], capture_output=True, text=True).stdout
+        if there and ("ino:" not in there or "ino:0 " in there):
+            break
     client.sendall(b"x")
 got = b""
 try:
