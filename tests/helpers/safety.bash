@@ -71,8 +71,14 @@ safety_output() {
   grep -vE '^(PID|CHILD|[CS][0-9]*(_COOKIE)?)=' "$BATS_TEST_TMPDIR/$1"
 }
 
+# once_more_bare: whether what failed was the program by itself, which says nothing of the library.
+once_more_bare() {
+  [ -n "${EXPECTS_SUCCESS-}" ] && [[ $(status_of bare) != @(0|77) ]]
+}
+
 as_bare() {
   bare "$@" || return
+  ! once_more_bare || bare "$@" || return
   [ "$(status_of bare)" != 77 ] || skip "$(cat "$BATS_TEST_TMPDIR/bare.out")"
   traced "$@" || return
   assert_as_bare
@@ -87,6 +93,7 @@ assert_as_bare() {
 }
 
 same() {
+  local EXPECTS_SUCCESS=1
   as_bare "$@" || return
   [ "$(status_of bare)" = 0 ] || { cat "$BATS_TEST_TMPDIR/bare.err" && echo "exit status $(status_of bare)" && return 1; }
   facts
@@ -103,6 +110,8 @@ facts() {
 assert_log() {
   local bad
   [ -s "$LOG" ] || log_fail "nothing was logged" || return
+  # SIGKILL may come in the middle of a write, and the next line then stands behind what there is of that one.
+  [ -z "${KILLS-}" ] || sed -i -E -e 's/^.+(\{"time":)/\1/' -e '${/\}$/!d}' "$LOG"
   [ "$(tail -c 1 "$LOG" | wc -l)" = 1 ] || log_fail "the last line is not whole" || return
   bad=$(jq -R 'select(try (fromjson | type != "object") catch true)' "$LOG" | head -n 3)
   [ -z "$bad" ] || { echo "these lines, or more, are not JSON: $bad" && return 1; }
