@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "endings.h"
 #include "kernel/clock.h"
@@ -28,12 +27,6 @@ static struct {
     size_t count, room;
 } orphans;
 
-static uint64_t clock_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 void orphans_begin(struct drain *drain) {
     orphans.drain = drain;
 }
@@ -55,7 +48,7 @@ static bool makes_orphan(const struct event *event) {
 void orphans_note(const struct event *event) {
     if (!makes_orphan(event) || orphans.count == ORPHANS_MAX)
         return;
-    const uint64_t now = clock_ms();
+    const uint64_t now = clock_running_ms();
     struct orphan *orphan = GROW(orphans.list, orphans.count, orphans.room);
     *orphan = (struct orphan){.name = {event->cookie, event->local, event->remote},
                               .role = event->role,
@@ -158,7 +151,7 @@ static bool look_at(struct orphan *orphan, uint64_t now) {
 }
 
 int orphans_look(void) {
-    const uint64_t now = clock_ms();
+    const uint64_t now = clock_running_ms();
     const bool many = endings_look(orphans.count > 0);
     uint64_t next = now + (many ? OFTEN_MS : SELDOM_MS);
     for (size_t i = 0; i < orphans.count;) {

@@ -75,12 +75,8 @@ static bool is_held_socket(uint64_t number, void *context) {
 /* To look at all threads of a large program costs more than a close; a call on what does not block is soon over. */
 static bool may_block(const struct patient *patient, int copy) {
     enum { FEW = 16 };
-    char path[PROC_PATH], text[2048];
-    uint64_t threads = 0;
-    proc_path(path, sizeof path, patient->pid, 0, "/status");
-    const char *number = proc_read(path, text, sizeof text) > 0 ? text_behind(text, "\nThreads:\t") : NULL;
-    return number && parse_number(number, &threads) && threads > 1 &&
-           (threads <= FEW || !(fcntl(copy, F_GETFL) & O_NONBLOCK));
+    const uint64_t threads = patient_threads(patient);
+    return threads > 1 && (threads <= FEW || !(fcntl(copy, F_GETFL) & O_NONBLOCK));
 }
 
 /* A thread of the process, other than the one that gives it up, that is inside a call on it and will hold it. */
@@ -140,11 +136,6 @@ static struct remaining look_for_holders(const struct held *held, const struct l
     return remaining;
 }
 
-static bool fin_is_out(enum tcp_state state) {
-    return state == STATE_FIN_WAIT1 || state == STATE_FIN_WAIT2 || state == STATE_CLOSING || state == STATE_LAST_ACK ||
-           state == STATE_TIME_WAIT;
-}
-
 /* A FIN that is out since the look has left with the last reference, though its call may linger. */
 static struct after ask(const struct held *held, struct scratch *scratch) {
     struct diag_answer answer = {0};
@@ -155,7 +146,7 @@ static struct after ask(const struct held *held, struct scratch *scratch) {
                           .state = answer.state,
                           .attached = answer.found && answer.inode != 0,
                           .fin_unsent = answer.fin_unsent};
-    if (after.attached && fin_is_out(answer.state) && !fin_is_out(held->standing.before.state))
+    if (after.attached && verdict_proves_fin(answer.state) && !verdict_proves_fin(held->standing.before.state))
         after.attached = false;
     return after;
 }

@@ -20,12 +20,17 @@ static struct {
     struct patient *patient;
 } threads[THREADS];
 
-static int process_of(int tid) {
+/* A number of /proc/PID/status; 0: the process or thread is gone. */
+static uint64_t status_number(int id, const char *label) {
     char path[PROC_PATH], text[2048];
-    uint64_t pid = 0;
-    proc_path(path, sizeof path, tid, 0, "/status");
-    const char *id = proc_read(path, text, sizeof text) > 0 ? text_behind(text, "\nTgid:\t") : NULL;
-    return id && parse_number(id, &pid) ? (int)pid : 0;
+    uint64_t number = 0;
+    proc_path(path, sizeof path, id, 0, "/status");
+    const char *at = proc_read(path, text, sizeof text) > 0 ? text_behind(text, label) : NULL;
+    return at && parse_number(at, &number) ? number : 0;
+}
+
+uint64_t patient_threads(const struct patient *patient) {
+    return status_number(patient->pid, "\nThreads:\t");
 }
 
 static struct patient *known(int pid) {
@@ -52,7 +57,7 @@ struct patient *patient_of(int tid) {
     const unsigned place = (unsigned)tid % THREADS;
     if (threads[place].tid == tid)
         return threads[place].patient;
-    const int pid = process_of(tid);
+    const int pid = (int)status_number(tid, "\nTgid:\t");
     struct patient *patient = pid ? known(pid) : NULL;
     if (pid && !patient)
         patient = admit(pid);

@@ -29,6 +29,9 @@ struct patient *patient_next(const struct patient *patient);
 void patient_thread_ends(int tid);
 void patient_ends(struct patient *patient);
 
+/* How many threads it has; 0: it is gone. */
+uint64_t patient_threads(const struct patient *patient);
+
 /* The inode of the socket at its descriptor; 0: it is none, or is closed. */
 uint64_t patient_socket(const struct patient *patient, int fd);
 

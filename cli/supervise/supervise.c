@@ -87,13 +87,11 @@ static void let_go(const struct notice *notice, struct patient *patient, struct 
 }
 
 static void closes(const struct notice *notice, struct patient *patient, unsigned first, unsigned last,
-                   const char *call) {
+                   const char *call, long result) {
     struct leaving *leaving = leaving_of_range(patient, notice->tid, first, last, false);
-    if (leaving)
-        leaving->event.ret = 0;
     let_go(notice, patient, leaving, OP_CLOSE, call);
     if (leaving)
-        event_set_result(&leaving->event, first == last && call[0] == 'd' ? (long)first : 0, 0);
+        event_set_result(&leaving->event, result, 0);
 }
 
 static void replaces(const struct notice *notice, struct patient *patient, const char *call) {
@@ -101,13 +99,13 @@ static void replaces(const struct notice *notice, struct patient *patient, const
     const int from = (int)notice->arguments[0], to = (int)notice->arguments[1];
     proc_descriptor_path(path, sizeof path, patient->pid, "/fd/", from);
     if (from != to && readlink(path, link, sizeof link) > 0)
-        closes(notice, patient, (unsigned)to, (unsigned)to, call);
+        closes(notice, patient, (unsigned)to, (unsigned)to, call, to);
 }
 
 static void close_range_of(const struct notice *notice, struct patient *patient) {
     const unsigned first = (unsigned)notice->arguments[0], last = (unsigned)notice->arguments[1];
     if (first <= last && !(notice->arguments[2] & ~(uint64_t)CLOSE_RANGE_UNSHARE))
-        closes(notice, patient, first, last, "close_range");
+        closes(notice, patient, first, last, "close_range", 0);
 }
 
 static void exits(const struct notice *notice, struct patient *patient, const char *call) {
@@ -121,13 +119,14 @@ static void exits(const struct notice *notice, struct patient *patient, const ch
 
 /* The thread alone, unless it is the last. */
 static void thread_exits(const struct notice *notice, struct patient *patient) {
-    char path[PROC_PATH], text[2048];
-    uint64_t number = 0;
-    proc_path(path, sizeof path, patient->pid, 0, "/status");
-    const char *threads = proc_read(path, text, sizeof text) > 0 ? text_behind(text, "\nThreads:\t") : NULL;
-    if (threads && parse_number(threads, &number) && number == 1)
+    if (patient_threads(patient) == 1)
         exits(notice, patient, "exit");
     patient_thread_ends(notice->tid);
+}
+
+/* What is no socket is not copied: to give a copy back may be its last close. */
+static int copy_of_socket(const struct patient *patient, int fd) {
+    return patient_socket(patient, fd) ? patient_copy(patient, fd) : -1;
 }
 
 /*
@@ -136,8 +135,8 @@ static void thread_exits(const struct notice *notice, struct patient *patient) {
  */
 static bool shut_down(const struct notice *notice, struct patient *patient) {
     const int fd = (int)notice->arguments[0], how = (int)notice->arguments[1];
-    struct held held = {.fd = fd, .inode = patient_socket(patient, fd)};
-    const int copy = held.inode ? patient_copy(patient, fd) : -1;
+    struct held held = {.fd = fd};
+    const int copy = copy_of_socket(patient, fd);
     if (copy < 0 || !held_look_at(copy, &held) || !notify_waits(listener, notice)) {
         if (copy >= 0)
             close(copy);
@@ -181,7 +180,7 @@ static bool shut_down(const struct notice *notice, struct patient *patient) {
 /* Whose role is known from now on; and its names, once the call has returned. */
 static void connects(const struct notice *notice, struct patient *patient) {
     struct held held = {0};
-    const int fd = (int)notice->arguments[0], copy = patient_socket(patient, fd) ? patient_copy(patient, fd) : -1;
+    const int fd = (int)notice->arguments[0], copy = copy_of_socket(patient, fd);
     if (copy < 0)
         return;
     if (held_look_at(copy, &held)) {
@@ -196,7 +195,7 @@ static void connects(const struct notice *notice, struct patient *patient) {
 
 static bool listens(const struct notice *notice, struct patient *patient) {
     struct held held = {0};
-    const int fd = (int)notice->arguments[0], copy = patient_socket(patient, fd) ? patient_copy(patient, fd) : -1;
+    const int fd = (int)notice->arguments[0], copy = copy_of_socket(patient, fd);
     if (copy < 0 || !held_look_at(copy, &held) || !notify_waits(listener, notice)) {
         if (copy >= 0)
             close(copy);
@@ -215,7 +214,7 @@ static bool listens(const struct notice *notice, struct patient *patient) {
 static bool look(const struct notice *notice, struct patient *patient) {
     switch (notice->number) {
     case SYS_close:
-        closes(notice, patient, (unsigned)notice->arguments[0], (unsigned)notice->arguments[0], "close");
+        closes(notice, patient, (unsigned)notice->arguments[0], (unsigned)notice->arguments[0], "close", 0);
         return false;
     case SYS_close_range:
         close_range_of(notice, patient);
@@ -367,14 +366,16 @@ bool supervise_follow(struct supervision *supervision) {
     tell_begin(supervision->ready);
     pass_descriptor(supervision->standby, listener);
     follows = pthread_create(&thread, NULL, follow, NULL) == 0;
+    if (!follows)
+        close(supervision->standby); /* it lets all calls go on */
     return follows;
 }
 
 void supervise_take(struct supervision *supervision, void (*take)(const struct event *event, void *context),
                     void *context) {
-    uint64_t number;
-    if (read(supervision->ready, &number, sizeof number) == sizeof number || errno == EAGAIN)
-        tell_take(take, context);
+    eventfd_t number;
+    eventfd_read(supervision->ready, &number); /* before they are taken: what comes meanwhile is said anew */
+    tell_take(take, context);
 }
 
 void supervise_end(void) {

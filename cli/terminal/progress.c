@@ -2,19 +2,14 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "kernel/clock.h"
 
 static struct {
     uint64_t calls, began_ms, told_ms;
     bool is_terminal, shown;
 } progress;
-
-static uint64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static bool is_due(uint64_t now) {
     enum { PATIENCE_MS = 2000, EVERY_MS = 200 };
@@ -24,11 +19,11 @@ static bool is_due(uint64_t now) {
 void progress_tell(const char *what, uint64_t events, uint64_t done, uint64_t total) {
     if (progress.calls++ == 0) {
         progress.is_terminal = isatty(STDERR_FILENO);
-        progress.began_ms = now_ms();
+        progress.began_ms = clock_running_ms();
     }
-    if (!progress.is_terminal || !is_due(now_ms()))
+    if (!progress.is_terminal || !is_due(clock_running_ms()))
         return;
-    progress.told_ms = now_ms();
+    progress.told_ms = clock_running_ms();
     progress.shown = true;
     if (total > 0)
         fprintf(stderr, "\rclosetrace %s: %llu%%, %llu events\x1b[K", what,

@@ -16,5 +16,8 @@ uint64_t clock_now(void);
 
 /* For waits: nanoseconds of CLOCK_MONOTONIC, which nobody sets. */
 uint64_t clock_running(void);
+static inline uint64_t clock_running_ms(void) {
+    return clock_running() / 1000000;
+}
 
 #endif

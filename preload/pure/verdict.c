@@ -173,8 +173,7 @@ bool verdict_connect_goes_on(int error) {
     return error == EINPROGRESS || error == EINTR || error == EALREADY;
 }
 
-/* States that a connection only comes to by a FIN of its own. */
-static bool proves_fin(enum tcp_state state) {
+bool verdict_proves_fin(enum tcp_state state) {
     return state == STATE_FIN_WAIT1 || state == STATE_FIN_WAIT2 || state == STATE_CLOSING || state == STATE_LAST_ACK ||
            state == STATE_TIME_WAIT;
 }
@@ -191,7 +190,7 @@ static struct verdict corrected(enum event_fin fin, enum event_why why) {
 /* A FIN was due or had left, the last reference is gone, and the kernel still knows the connection. */
 static struct verdict judge_found(struct verdict predicted, const struct before *before, const struct after *after,
                                   enum event_why why_sent) {
-    if (!proves_fin(after->state))
+    if (!verdict_proves_fin(after->state))
         return predicted;
     if (predicted.fin == FIN_RESET && predicted.why == WHY_LINGER2)
         return predicted; /* its RST leaves when the peer's acknowledgement of the FIN arrives */
@@ -209,7 +208,7 @@ static struct verdict judge_not_found(struct verdict predicted, const struct bef
                                       const struct after *after) {
     bool expected_traces =
         predicted.fin == FIN_SENT && (before->state == STATE_ESTABLISHED || before->state == STATE_SYN_RECV);
-    if (!expected_traces || (after->peer_known && proves_fin(after->peer_state)) ||
+    if (!expected_traces || (after->peer_known && verdict_proves_fin(after->peer_state)) ||
         (after->peer_known && after->peer_state == STATE_CLOSE_WAIT))
         return confirmed(predicted);
     return predicted;
@@ -222,7 +221,7 @@ static struct verdict decide_release(const struct before *before, const struct r
     bool attached = (after->found && after->attached) || (over && remaining->known && remaining->seen);
     struct verdict first = predict_release(before, remaining, has_reference(remaining));
     if (!is_open_or_fin_sent(phase_of(before))) {
-        if (phase_of(before) == PHASE_DEAD && after->found && proves_fin(after->state))
+        if (phase_of(before) == PHASE_DEAD && after->found && verdict_proves_fin(after->state))
             return corrected(FIN_ALREADY, WHY_AFTER_SHUTDOWN); /* somebody else's shutdown, and now TIME_WAIT */
         return confirmed(first);
     }
@@ -242,7 +241,7 @@ static struct verdict decide_shutdown(int how, const struct before *before, cons
     struct verdict predicted = predict_shutdown(how, before);
     if (predicted.fin != FIN_SENT)
         return confirmed(predicted);
-    if (proves_fin(after->state))
+    if (verdict_proves_fin(after->state))
         return confirmed(say(after->fin_unsent ? FIN_QUEUED : FIN_SENT, WHY_SHUTDOWN));
     /* LAST_ACK is over in a round trip. */
     if (before->state == STATE_CLOSE_WAIT && after->state == STATE_CLOSE)
@@ -259,7 +258,7 @@ struct verdict verdict_decide(enum ending ending, int how, const struct before *
         return decide_shutdown(how, before, after);
     case ENDING_DISCONNECT: {
         struct verdict predicted = predict_disconnect(before);
-        return after->found && !proves_fin(after->state) ? predicted : confirmed(predicted);
+        return after->found && !verdict_proves_fin(after->state) ? predicted : confirmed(predicted);
     }
     default:
         return decide_release(before, remaining, after);

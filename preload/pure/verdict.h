@@ -115,6 +115,9 @@ bool verdict_claims_end(const struct verdict *verdict);
 /* connect() has failed so, and the handshake goes on. */
 bool verdict_connect_goes_on(int error);
 
+/* States that a connection only comes to by a FIN of its own. */
+bool verdict_proves_fin(enum tcp_state state);
+
 /* The prediction alone: verdict_decide() with a kernel that was not asked. */
 struct verdict verdict_predict(enum ending ending, int how, const struct before *before,
                                const struct remaining *remaining);
